@@ -1,0 +1,113 @@
+//! The state of one guest CPU (one guest thread) as translated code and the runtime share it.
+//!
+//! The layout is guest-neutral: a file of 64-bit slots, a file of 128-bit slots and the flags; what the slots mean is
+//! said by the guest's register table. While translated code runs, pinned registers live in host registers and
+//! their slots are stale; every way out of translated code writes them back first.
+
+use crate::ir::GuestReg;
+use std::mem::offset_of;
+use std::sync::atomic::AtomicU32;
+
+/// Number of 64-bit slots.
+pub const GPR_SLOTS: usize = 40;
+/// Number of 128-bit slots.
+pub const VEC_SLOTS: usize = 32;
+/// Number of 16-byte spill slots for the register allocator.
+pub const SPILL_SLOTS: usize = 64;
+/// Entries of the per-thread table that indirect branches look up, a power of two.
+pub const JUMP_CACHE_ENTRIES: usize = 1024;
+
+/// One entry of the indirect-branch table: index is `(pc >> 2) & (JUMP_CACHE_ENTRIES - 1)`.
+/// An empty entry has `pc = 1` (never a valid arm64 pc in translated code).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct JumpEntry {
+    /// Guest pc.
+    pub pc: u64,
+    /// Host address of the block's entry.
+    pub host: u64,
+}
+
+/// Why translated code came back (`Cpu::exit_kind`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum ExitKind {
+    /// Through a direct exit that is not linked yet: `exit_arg` is the address of the exit's site word (see `host::Link`); `pc` is not set.
+    Link = 0,
+    /// An indirect branch missed the jump cache: `pc` is the target.
+    Lookup = 1,
+    /// The `pending` word was set; `pc` is where to go on.
+    Pending = 2,
+    /// An `Op::Trap`: `exit_arg` = operand, `exit_imm` = detail, `exit_trap` its kind; `pc` as `Trap` says.
+    Trap = 3,
+    /// Set by the fault handler, never by translated code: a guest fault; `pc` is the faulting instruction.
+    Fault = 4,
+}
+
+/// The state block. Host code addresses it through one register that points [`Cpu::BIAS`] bytes into it, so that the first
+/// 256 bytes are reached with 8-bit displacements.
+#[repr(C, align(64))]
+pub struct Cpu {
+    /// Non-zero: leave translated code at the next edge (a signal is waiting, or the world is to be stopped).
+    pub pending: AtomicU32,
+    /// The flags in the host's resting shape (the host module says which).
+    pub flags: u32,
+    /// `ExitKind`.
+    pub exit_kind: u32,
+    /// `Trap`.
+    pub exit_trap: u32,
+    /// See `ExitKind`.
+    pub exit_arg: u64,
+    /// See `ExitKind`.
+    pub exit_imm: u64,
+    /// Guest pc, valid whenever translated code is not running.
+    pub pc: u64,
+    /// The host's FP control word for translated code, with the guest's rounding and the accumulated exception bits.
+    pub guest_fpctl: u32,
+    /// The host's FP control word for everything else.
+    pub host_fpctl: u32,
+    /// Jump cache (`JUMP_CACHE_ENTRIES` entries).
+    pub jump_cache: *mut JumpEntry,
+    /// Host stack pointer to return to the runtime with.
+    pub host_sp: u64,
+    /// 64-bit guest slots.
+    pub gpr: [u64; GPR_SLOTS],
+    /// Local exclusive monitor: address, log2 size + 1 (0 = open), value.
+    pub excl_addr: u64,
+    /// See `excl_addr`.
+    pub excl_size: u64,
+    /// See `excl_addr`.
+    pub excl_value: [u64; 2],
+    /// 128-bit guest slots.
+    pub vec: [u128; VEC_SLOTS],
+    /// Non-zero: cumulative saturation (QC).
+    pub qc: u128,
+    /// FPSR exception bits accumulated by the software paths, and set by the guest (bits 0..4, 7 as in FPSR).
+    pub fpsr: u32,
+    /// Guest FPCR as written.
+    pub fpcr: u32,
+    /// Spill slots.
+    pub spill: [u128; SPILL_SLOTS],
+    /// Free for the embedder (a pointer to its thread).
+    pub user: u64,
+}
+
+impl Cpu {
+    /// Where in the structure the state register points.
+    pub const BIAS: usize = 128;
+
+    /// A fresh CPU: all zero, no jump cache.
+    pub fn new() -> Box<Cpu> {
+        // SAFETY: every field is plain data for which all-zero is valid (the pointer is null until set).
+        unsafe { Box::<Cpu>::new_zeroed().assume_init() }
+    }
+
+    /// Byte offset of a guest register's slot from the start of the structure.
+    pub const fn offset(r: GuestReg) -> usize {
+        match r.0 {
+            0..=63 => offset_of!(Cpu, gpr) + r.0 as usize * 8,
+            64..=127 => offset_of!(Cpu, vec) + (r.0 as usize - 64) * 16,
+            _ => offset_of!(Cpu, flags),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The lifting loop and what every lifting function uses.
+
+use super::super::{Fetch, Hints, Limits};
+use super::{decode, regs};
+use crate::ir::{Arr, Block, GuestReg, Op, Trap, Type, Value};
+
+/// An A64 instruction word with the field names of the manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insn(pub u32);
+
+#[allow(missing_docs)]
+impl Insn {
+    /// Bits `hi..=lo`.
+    #[inline]
+    pub const fn bits(self, hi: u32, lo: u32) -> u32 {
+        (self.0 >> lo) & (u32::MAX >> (31 - (hi - lo)))
+    }
+    /// Bit `n`.
+    #[inline]
+    pub const fn bit(self, n: u32) -> bool {
+        self.0 >> n & 1 != 0
+    }
+    /// Bits `hi..=lo`, sign-extended.
+    #[inline]
+    pub const fn sbits(self, hi: u32, lo: u32) -> i64 {
+        ((self.bits(hi, lo) as i64) << (63 - (hi - lo))) >> (63 - (hi - lo))
+    }
+    pub const fn rd(self) -> u8 {
+        self.bits(4, 0) as u8
+    }
+    pub const fn rt(self) -> u8 {
+        self.bits(4, 0) as u8
+    }
+    pub const fn rn(self) -> u8 {
+        self.bits(9, 5) as u8
+    }
+    pub const fn ra(self) -> u8 {
+        self.bits(14, 10) as u8
+    }
+    pub const fn rt2(self) -> u8 {
+        self.bits(14, 10) as u8
+    }
+    pub const fn rm(self) -> u8 {
+        self.bits(20, 16) as u8
+    }
+    /// sf: 64-bit form.
+    pub const fn sf(self) -> bool {
+        self.bit(31)
+    }
+    /// Q: 128-bit vector form.
+    pub const fn q(self) -> bool {
+        self.bit(30)
+    }
+    /// The vector arrangement from size (bits 23..22) and Q.
+    pub const fn arr(self) -> Arr {
+        self.arr_of(self.bits(23, 22) as u8)
+    }
+    /// The arrangement with the given log2 element size and Q.
+    pub const fn arr_of(self, log2: u8) -> Arr {
+        Arr(log2 | if self.q() { 0x20 } else { 0x10 })
+    }
+}
+
+/// The encoding is unallocated (or reserved, or of an extension that is not offered): SIGILL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undefined;
+
+/// Result of a lifting function.
+pub type Lifted = Result<(), Undefined>;
+
+/// A lifting function. It must return `Undefined` before it has pushed anything.
+pub type LiftFn = fn(&mut Lifter<'_>, Insn) -> Lifted;
+
+/// The state of lifting one block.
+pub struct Lifter<'a> {
+    /// The block under construction.
+    pub b: &'a mut Block,
+    /// Address of the current instruction.
+    pub pc: u64,
+    /// Conditional branches that may still be run past.
+    pub side_exits: u32,
+    /// The block has its terminal.
+    pub done: bool,
+}
+
+impl Lifter<'_> {
+    /// X register or, for 31, zero.
+    pub fn x(&mut self, n: u8) -> Value {
+        if n == 31 {
+            self.b.iconst(Type::I64, 0)
+        } else {
+            self.b.get(regs::x(n))
+        }
+    }
+    /// W register or, for 31, zero.
+    pub fn w(&mut self, n: u8) -> Value {
+        if n == 31 {
+            self.b.iconst(Type::I32, 0)
+        } else {
+            self.b.get32(regs::x(n))
+        }
+    }
+    /// X or W register (31 = zero) by `sf`.
+    pub fn r(&mut self, sf: bool, n: u8) -> Value {
+        if sf {
+            self.x(n)
+        } else {
+            self.w(n)
+        }
+    }
+    /// X register or, for 31, SP.
+    pub fn x_sp(&mut self, n: u8) -> Value {
+        self.b.get(GuestReg::gpr(n))
+    }
+    /// X or W register (31 = SP/WSP) by `sf`.
+    pub fn r_sp(&mut self, sf: bool, n: u8) -> Value {
+        if sf {
+            self.x_sp(n)
+        } else {
+            self.b.get32(GuestReg::gpr(n))
+        }
+    }
+    /// Write a general register with an i64 or i32 value (zero-extended); writes to 31 are dropped.
+    pub fn set_r(&mut self, n: u8, v: Value) {
+        if n != 31 {
+            self.set_r_sp(n, v);
+        }
+    }
+    /// The same, but 31 is SP.
+    pub fn set_r_sp(&mut self, n: u8, v: Value) {
+        let v = if self.b.ty(v) == Type::I32 { self.b.zext(v) } else { v };
+        self.b.set(GuestReg::gpr(n), v);
+    }
+    /// Vector register, all 128 bits.
+    pub fn v(&mut self, n: u8) -> Value {
+        self.b.get(regs::v(n))
+    }
+    /// Write a vector register, all 128 bits.
+    pub fn set_v(&mut self, n: u8, v: Value) {
+        self.b.set(regs::v(n), v);
+    }
+    /// Write NZCV.
+    pub fn set_flags(&mut self, f: Value) {
+        self.b.set(regs::NZCV, f);
+    }
+    /// Read NZCV.
+    pub fn flags(&mut self) -> Value {
+        self.b.get(regs::NZCV)
+    }
+    /// Integer constant of the type that `sf` says.
+    pub fn c(&mut self, sf: bool, c: u64) -> Value {
+        self.b.iconst(if sf { Type::I64 } else { Type::I32 }, c)
+    }
+    /// End the block after this instruction by a jump to the next.
+    pub fn end_block(&mut self) {
+        self.b.jump(self.pc.wrapping_add(4));
+        self.done = true;
+    }
+}
+
+/// `Guest::lift`.
+pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Limits) {
+    let start = b.pc;
+    let mut l = Lifter { pc: start, side_exits: limits.side_exits, done: false, b };
+    let mut left = limits.insns.max(1);
+    while !l.done {
+        let pc = l.pc;
+        if pc & 3 != 0 {
+            l.b.end = pc;
+            l.b.trap(Trap::PcAlign, Value::NONE, pc);
+            return;
+        }
+        let word = match mem.fetch32(pc) {
+            Some(w) => w,
+            // The fault belongs to the instruction that can't be fetched: run what comes before first.
+            None if pc != start => return finish(&mut l, pc),
+            None => {
+                l.b.end = pc;
+                l.b.trap(Trap::FetchFault, Value::NONE, pc);
+                return;
+            }
+        };
+        // The IR must be able to name every value: stay far below its limit.
+        if left == 0 || l.b.insts.len() > 8_000 {
+            return finish(&mut l, pc);
+        }
+        left -= 1;
+        l.b.insn_start(pc);
+        let hint = hints.hint(pc);
+        if hint != 0 {
+            l.b.hints.push((pc, hint));
+        }
+        let mark = l.b.insts.len();
+        if decode::lift_one(&mut l, Insn(word)).is_err() {
+            debug_assert_eq!(mark, l.b.insts.len(), "{word:08x} pushed before Undefined");
+            l.b.insts.truncate(mark);
+            l.b.trap(Trap::Undefined, Value::NONE, word as u64);
+            l.done = true;
+        }
+        l.pc = pc.wrapping_add(4);
+    }
+    l.b.end = l.pc;
+    debug_assert!(l.b.insts.last().is_some_and(|i| i.op.info().fx & crate::ir::fx::TERM != 0));
+    let _ = Op::Nop;
+}
+
+fn finish(l: &mut Lifter<'_>, pc: u64) {
+    l.b.end = pc;
+    l.b.jump(pc);
+}

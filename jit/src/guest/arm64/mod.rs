@@ -1,0 +1,27 @@
+//! The arm64 guest: Armv8-A A64, user space.
+//!
+//! `a64.decode` is the table of instructions, one row each: a name, a 32-symbol bit pattern and the lifting function. `build.rs` turns
+//! it into a static decision index; the fuzzer draws instructions from the same rows. Lifting functions live by
+//! chapter: integer, memory, branches and system; `simd_*` Advanced SIMD; `fp_*` floating point.
+
+pub mod decode;
+pub mod lift;
+pub mod regs;
+
+mod branch;
+mod crypto;
+mod fp;
+mod fp_simd;
+mod int;
+mod mem;
+mod mem_atomic;
+mod mem_simd;
+mod simd_across;
+mod simd_imm;
+mod simd_permute;
+mod simd_shift;
+mod simd_three;
+mod simd_two;
+mod sys;
+
+pub use regs::GUEST;

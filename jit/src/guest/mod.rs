@@ -1,0 +1,44 @@
+//! Guests: from machine code to IR. Nothing here knows a host.
+
+pub mod arm64;
+
+use crate::ir::{Block, GuestReg, Mode};
+
+/// Where a lifter reads instructions.
+pub trait Fetch {
+    /// The 32-bit word at `pc`, or `None` when it can't be fetched (not mapped or not executable).
+    fn fetch32(&self, pc: u64) -> Option<u32>;
+}
+
+/// Limits of one translation.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Guest instructions at most (at least 1).
+    pub insns: u32,
+    /// Conditional branches to run past (0: end at the first).
+    pub side_exits: u32,
+}
+
+/// Bits of [`crate::ir::hint`] for guest instructions, as learned at run time.
+pub trait Hints {
+    /// The bits for the instruction at `pc`.
+    fn hint(&self, pc: u64) -> u8;
+}
+
+/// What the rest of the translator needs from a guest.
+pub struct Guest {
+    /// Its name: "arm64".
+    pub name: &'static str,
+    /// Translate from `block.pc` (already cleared with pc and mode) until a terminal. Never fails: what can't be fetched or decoded becomes a trap.
+    pub lift: fn(&mut Block, &dyn Fetch, &dyn Hints, Limits),
+    /// Integer slots by falling heat: the host pins as many of the first as it has registers.
+    pub hot_gprs: &'static [GuestReg],
+    /// Vector slots by falling heat.
+    pub hot_vecs: &'static [GuestReg],
+    /// Name of a register for dumps.
+    pub reg_name: fn(GuestReg) -> String,
+    /// Inverse of `reg_name`.
+    pub parse_reg: fn(&str) -> Option<GuestReg>,
+    /// The software FP control derived from the guest's FPCR, for [`Mode`] and the host's control word.
+    pub fp_mode: fn(fpcr: u32) -> Mode,
+}

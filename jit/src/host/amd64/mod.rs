@@ -1,0 +1,1 @@
+//! The amd64 host.

@@ -1,0 +1,106 @@
+//! Hosts: from IR to machine code. Nothing here knows a guest.
+
+pub mod amd64;
+
+use crate::ir::{Block, GuestReg};
+
+/// Which guest registers live in which host registers while translated code runs. Made once per (guest, host) pair by
+/// zipping the guest's heat list with the host's list of registers to pin.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    /// (guest slot, host general register number).
+    pub gprs: Vec<(GuestReg, u8)>,
+    /// (guest slot, host vector register number).
+    pub vecs: Vec<(GuestReg, u8)>,
+}
+
+/// A direct exit of a block. Unlinked, its jump leads to a stub of its own that calls the common link stub and is followed by a
+/// 32-bit site word; `ExitKind::Link` reports that word's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Offset in the code of the 4-byte jump displacement to patch; 4-byte aligned in the final code.
+    pub at: u32,
+    /// Offset of the unlinked stub (where an unlinked jump leads).
+    pub stub: u32,
+    /// Offset of the site word, which `code` fills with the link's index.
+    pub site: u32,
+    /// Guest pc of the target.
+    pub target: u64,
+}
+
+/// An absolute or external reference in emitted code, so that code can be moved and stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloc {
+    /// 32-bit pc-relative displacement at `at` to common stub number `stub`.
+    Stub { at: u32, stub: u8 },
+    /// 64-bit absolute address at `at` of helper number `helper` (see `host::amd64::helpers`).
+    Helper { at: u32, helper: u16 },
+}
+
+/// Where a block can fault: the host offset of the *start* of the faulting host instruction is in `[host, next.host)`, the guest instruction is `pc`.
+/// At such a point every pinned guest register is in its host register and every other in its slot; only the flags may be elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Host code offset where this guest instruction's code begins.
+    pub host: u32,
+    /// Guest pc.
+    pub pc: u64,
+}
+
+/// The product of a host for one block. Reused; `clear` keeps memory.
+#[derive(Clone, Debug, Default)]
+pub struct Emitted {
+    /// Position-independent but for `relocs`.
+    pub code: Vec<u8>,
+    /// Direct exits.
+    pub links: Vec<Link>,
+    /// References to fix.
+    pub relocs: Vec<Reloc>,
+    /// Ascending by host offset. Out-of-line parts have points of their own.
+    pub points: Vec<Point>,
+}
+
+impl Emitted {
+    /// Empty it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.code.clear();
+        self.links.clear();
+        self.relocs.clear();
+        self.points.clear();
+    }
+}
+
+/// Options of emission that come from the CPU and the user.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Features {
+    /// AVX (and the OS saves its state).
+    pub avx: bool,
+    /// AVX2.
+    pub avx2: bool,
+    /// FMA3.
+    pub fma: bool,
+    /// F16C.
+    pub f16c: bool,
+    /// BMI1 and BMI2.
+    pub bmi: bool,
+    /// LZCNT.
+    pub lzcnt: bool,
+    /// AES-NI.
+    pub aes: bool,
+    /// PCLMULQDQ.
+    pub pclmul: bool,
+    /// SHA-NI.
+    pub sha: bool,
+    /// GFNI.
+    pub gfni: bool,
+    /// AVX-512 F, VL, BW, DQ.
+    pub avx512: bool,
+}
+
+/// A host back end, ready for one (guest, host) pair.
+pub trait Backend {
+    /// Emit `block` into `out` (cleared first).
+    fn emit(&mut self, block: &mut Block, out: &mut Emitted);
+    /// The pair's pins.
+    fn pins(&self) -> &Pins;
+}

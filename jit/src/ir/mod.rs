@@ -1,0 +1,268 @@
+//! The typed, explicitly sized intermediate representation that every guest lifts to and every host emits.
+//!
+//! **Shape.** A [`Block`] is a straight line of [`Inst`]s in SSA form: an instruction's index is its value's name. It has
+//! one entry (its first instruction), any number of side exits (`exit_if…`) and ends in one terminal. It covers one guest basic
+//! block or a run of them that fall through into each other.
+//!
+//! **Guest state** lives outside of SSA in the registers that `get` and `set` name, so values never cross blocks.
+//! `set`s are in program order with everything that can fault or leave: at each such point the guest's
+//! registers are exactly what the `set`s before it made them. A lifter therefore emits an instruction's faulting
+//! operations before its `set`s.
+//!
+//! **Invariants** (checked by [`verify`](verify::verify)): operands are defined before use and of the type that the table
+//! [`op`] demands; exactly the last instruction is a terminal; `flagsof` directly follows its arithmetic; every guest
+//! instruction begins with `insn`.
+
+pub mod eval;
+pub mod interp;
+pub mod op;
+pub mod text;
+mod types;
+pub mod verify;
+
+pub use op::{fx, Aux, Kind, Op, Trap};
+pub use types::*;
+
+/// An SSA value: the index of the instruction that makes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct Value(pub u16);
+
+impl Value {
+    /// No operand.
+    pub const NONE: Value = Value(u16::MAX);
+    /// Whether an operand is there.
+    pub fn is_some(self) -> bool {
+        self != Value::NONE
+    }
+    /// The defining instruction's index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One IR instruction. 24 bytes, plain data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inst {
+    /// Operation.
+    pub op: Op,
+    /// Result type ([`Type::None`] without a result). For operations on integers without a result of that type
+    /// (`flagsof`, `ccmp`), the operands' types say the width.
+    pub ty: Type,
+    /// Small detail; its reading is given by the table's [`Aux`].
+    pub aux: u8,
+    /// Operands; absent ones are [`Value::NONE`].
+    pub args: [Value; 3],
+    /// Constant, displacement, register, pc …: given by [`Aux`].
+    pub imm: u64,
+}
+
+impl Inst {
+    /// `aux` as a lane arrangement.
+    pub fn arr(&self) -> Arr {
+        Arr(self.aux)
+    }
+    /// `aux` as a condition.
+    pub fn cond(&self) -> Cond {
+        Cond::from_bits(self.aux)
+    }
+    /// `aux` as a memory access.
+    pub fn mem(&self) -> Mem {
+        Mem::from_bits(self.aux)
+    }
+    /// `imm` as a guest register.
+    pub fn reg(&self) -> GuestReg {
+        GuestReg(self.imm as u8)
+    }
+    /// `aux` as a trap.
+    pub fn trap(&self) -> Trap {
+        Trap::from_bits(self.aux)
+    }
+}
+
+/// What, beside the pc, a translation depends on. Part of a block's key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, PartialOrd, Ord)]
+pub struct Mode(pub u32);
+
+impl Mode {
+    /// FPCR is such that the host's FPU can't be used directly (FZ, DN, AHP, FZ16 …): every FP operation goes through the exact software path.
+    pub const SOFT_FP: Mode = Mode(1);
+    /// Whether all bits of `m` are set.
+    pub fn has(self, m: Mode) -> bool {
+        self.0 & m.0 == m.0
+    }
+}
+
+/// Per-instruction bits that the runtime learned from faults; they change how the instruction is emitted.
+pub mod hint {
+    /// Emit the instruction's FP operations by the exact software path (it met a NaN or an invalid operation).
+    pub const SOFT_FP: u8 = 1;
+    /// Mask the top byte of the addresses of this instruction's memory operations (tagged pointers).
+    pub const TAGGED: u8 = 2;
+}
+
+/// A translation unit. Reused between translations: [`Block::clear`] keeps its memory.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// Guest address of the first instruction.
+    pub pc: u64,
+    /// Guest address after the last instruction.
+    pub end: u64,
+    /// The mode it was translated for.
+    pub mode: Mode,
+    /// The instructions.
+    pub insts: Vec<Inst>,
+    /// Guest instructions with a [`hint`], as (pc, bits), ascending; usually empty.
+    pub hints: Vec<(u64, u8)>,
+    /// Number of guest instructions.
+    pub guest_insns: u32,
+}
+
+impl Block {
+    /// Empty it for a new translation.
+    pub fn clear(&mut self, pc: u64, mode: Mode) {
+        self.pc = pc;
+        self.end = pc;
+        self.mode = mode;
+        self.insts.clear();
+        self.hints.clear();
+        self.guest_insns = 0;
+    }
+    /// Append an instruction; returns its value.
+    #[inline]
+    pub fn push(&mut self, inst: Inst) -> Value {
+        let v = Value(self.insts.len() as u16);
+        self.insts.push(inst);
+        v
+    }
+    /// The instruction that defines `v`.
+    #[inline]
+    pub fn def(&self, v: Value) -> &Inst {
+        &self.insts[v.index()]
+    }
+    /// The value's type.
+    #[inline]
+    pub fn ty(&self, v: Value) -> Type {
+        self.def(v).ty
+    }
+    /// General constructor; the named ones below are shorthands.
+    #[inline]
+    pub fn op(&mut self, op: Op, ty: Type, args: &[Value], aux: u8, imm: u64) -> Value {
+        let mut a = [Value::NONE; 3];
+        a[..args.len()].copy_from_slice(args);
+        self.push(Inst { op, ty, aux, args: a, imm })
+    }
+
+    // --- builder: state ---------------------------------------------------------------------
+    /// Begin the guest instruction at `pc`.
+    pub fn insn_start(&mut self, pc: u64) {
+        self.guest_insns += 1;
+        self.op(Op::InsnStart, Type::None, &[], 0, pc);
+    }
+    /// Read a register at its full type.
+    pub fn get(&mut self, r: GuestReg) -> Value {
+        self.op(Op::Get, r.ty(), &[], 0, r.0 as u64)
+    }
+    /// Read the low half of an integer slot.
+    pub fn get32(&mut self, r: GuestReg) -> Value {
+        self.op(Op::Get, Type::I32, &[], 0, r.0 as u64)
+    }
+    /// Write a register (i64, v128, flags by its class).
+    pub fn set(&mut self, r: GuestReg, v: Value) {
+        debug_assert_eq!(self.ty(v), r.ty());
+        self.op(Op::Set, Type::None, &[v], 0, r.0 as u64);
+    }
+
+    // --- builder: integers -------------------------------------------------------------------
+    /// An integer constant of type `ty`; i32 constants are cut to 32 bits.
+    pub fn iconst(&mut self, ty: Type, c: u64) -> Value {
+        let c = if ty == Type::I32 { c & 0xffff_ffff } else { c };
+        self.op(Op::Const, ty, &[], 0, c)
+    }
+    /// A binary integer operation; the type is the first operand's.
+    pub fn bin(&mut self, op: Op, a: Value, b: Value) -> Value {
+        let ty = self.ty(a);
+        debug_assert_eq!(ty, self.ty(b), "{op:?}");
+        self.op(op, ty, &[a, b], 0, 0)
+    }
+    /// A unary integer operation.
+    pub fn un(&mut self, op: Op, a: Value) -> Value {
+        let ty = self.ty(a);
+        self.op(op, ty, &[a], 0, 0)
+    }
+    /// A unary integer operation with a constant (`rev`, `ubfx`, `sbfx`).
+    pub fn un_imm(&mut self, op: Op, a: Value, imm: u64) -> Value {
+        let ty = self.ty(a);
+        self.op(op, ty, &[a], 0, imm)
+    }
+    /// A binary operation with a constant second operand.
+    pub fn bin_imm(&mut self, op: Op, a: Value, c: u64) -> Value {
+        let ty = self.ty(a);
+        let c = self.iconst(ty, c);
+        self.bin(op, a, c)
+    }
+    /// adc / sbc.
+    pub fn with_carry(&mut self, op: Op, a: Value, b: Value, f: Value) -> Value {
+        let ty = self.ty(a);
+        self.op(op, ty, &[a, b, f], 0, 0)
+    }
+    /// Flags of the arithmetic just pushed.
+    pub fn flags_of(&mut self, v: Value) -> Value {
+        debug_assert_eq!(v.index() + 1, self.insts.len());
+        self.op(Op::FlagsOf, Type::Flags, &[v], 0, 0)
+    }
+    /// i32 → i64, zeros above.
+    pub fn zext(&mut self, v: Value) -> Value {
+        self.op(Op::Zext, Type::I64, &[v], 0, 0)
+    }
+    /// i32 → i64, sign above.
+    pub fn sext(&mut self, v: Value) -> Value {
+        self.op(Op::Sext, Type::I64, &[v], 0, 0)
+    }
+    /// i64 → i32.
+    pub fn trunc(&mut self, v: Value) -> Value {
+        self.op(Op::Trunc, Type::I32, &[v], 0, 0)
+    }
+    /// if cc(f) then a else b.
+    pub fn select(&mut self, cc: Cond, f: Value, a: Value, b: Value) -> Value {
+        let ty = self.ty(a);
+        self.op(Op::Select, ty, &[f, a, b], cc as u8, 0)
+    }
+
+    // --- builder: memory ---------------------------------------------------------------------
+    /// Load of type `ty` from `base + (index << mem.scale) + disp`.
+    pub fn load(&mut self, ty: Type, mem: Mem, base: Value, index: Value, disp: i64) -> Value {
+        self.op(Op::Load, ty, &[base, index], mem.bits(), disp as u64)
+    }
+    /// Store of the low bits of `v`.
+    pub fn store(&mut self, mem: Mem, base: Value, index: Value, disp: i64, v: Value) {
+        self.op(Op::Store, Type::None, &[base, index, v], mem.bits(), disp as u64);
+    }
+
+    // --- builder: vectors ----------------------------------------------------------------------
+    /// A vector operation of one to three vector operands.
+    pub fn vec(&mut self, op: Op, arr: Arr, args: &[Value]) -> Value {
+        self.op(op, Type::V128, args, arr.0, 0)
+    }
+    /// The same with a constant.
+    pub fn vec_imm(&mut self, op: Op, arr: Arr, args: &[Value], imm: u64) -> Value {
+        self.op(op, Type::V128, args, arr.0, imm)
+    }
+    /// `c` in the low half and, for a 128-wide arrangement, the high half.
+    pub fn vconst(&mut self, arr: Arr, c: u64) -> Value {
+        self.op(Op::VConst, Type::V128, &[], arr.0, c)
+    }
+
+    // --- builder: leaving ----------------------------------------------------------------------
+    /// Side exit to `pc` if cc(f).
+    pub fn exit_if(&mut self, cc: Cond, f: Value, pc: u64) {
+        self.op(Op::ExitIf, Type::None, &[f], cc as u8, pc);
+    }
+    /// Terminal: go to `pc`.
+    pub fn jump(&mut self, pc: u64) {
+        self.op(Op::Jump, Type::None, &[], 0, pc);
+    }
+    /// Terminal: leave to the runtime.
+    pub fn trap(&mut self, t: Trap, a: Value, imm: u64) {
+        self.op(Op::Trap, Type::None, &[a], t as u8, imm);
+    }
+}

@@ -1,0 +1,1 @@
+//! One allocator for every host.
