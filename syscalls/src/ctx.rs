@@ -129,8 +129,9 @@ pub struct Process {
     pub options: Options,
     /// Absolute path of the guest program, for /proc/self/exe.
     pub exe: Vec<u8>,
-    /// An open descriptor of the program file (kept high and hidden from the guest), or -1.
-    pub exe_fd: i32,
+    /// An open descriptor of the runtime's own executable, to execute foreign programs without binfmt_misc; high, kept from the guest
+    /// (never listed, closed or replaced by its calls), or -1 when the kernel's binfmt_misc does it.
+    pub self_fd: i32,
     /// Guest argv as the kernel would show it in /proc/self/cmdline.
     pub argv: Vec<Vec<u8>>,
     /// The auxiliary vector as (type, value) pairs, for /proc/self/auxv.
