@@ -2,7 +2,7 @@
 
 pub mod arm64;
 
-use crate::ir::{Block, GuestReg, Mode};
+use crate::ir::{Block, GuestReg, Mode, Round};
 
 /// Where a lifter reads instructions.
 pub trait Fetch {
@@ -41,4 +41,10 @@ pub struct Guest {
     pub parse_reg: fn(&str) -> Option<GuestReg>,
     /// The software FP control derived from the guest's FPCR, for [`Mode`] and the host's control word.
     pub fp_mode: fn(fpcr: u32) -> Mode,
+    /// The rounding mode in the guest's FP control.
+    pub fp_round: fn(fpcr: u32) -> Round,
+    /// The writable bits of the guest's FP control.
+    pub fpcr_mask: u32,
+    /// Disassemble one instruction at `pc`.
+    pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }
