@@ -153,5 +153,6 @@ pub static GUEST: Guest = Guest {
     fp_mode,
     fp_round: |fpcr| Round::from_bits((fpcr >> 22 & 3) as u64),
     fpcr_mask: fpcr::WRITABLE,
+    flags_dead: super::flags_ahead::flags_dead,
     disasm,
 };
