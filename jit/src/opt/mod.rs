@@ -1,10 +1,10 @@
 //! Passes over IR. They know only IR, run in a few linear walks over a block in place, and keep nothing between blocks but their scratch memory.
 //!
-//! - [`Passes::run`] forward: a `get` of a register whose value the block knows becomes that value; constants fold through
-//!   the integer operations that make addresses and immediates (`adrp`+`add`, `movz`+`movk`).
-//! - backward: a `set` that is overwritten before anything could observe it goes, then what nobody uses.
+//! [`Passes::run`]: a `get` of a register whose value the block knows becomes that value, and constants fold through
+//! the integer operations that make addresses and immediates (`adrp`+`add`, `movz`+`movk`). What that leaves unused (and `set`s that are
+//! overwritten unseen) the register allocator's liveness pass finds and drops: see `regalloc::analysis`.
 
-use crate::ir::{fx, Block, GuestReg, Inst, Op, Type, Value};
+use crate::ir::{Block, GuestReg, Inst, Op, Type, Value};
 
 const REGS: usize = 129;
 
@@ -13,15 +13,12 @@ const REGS: usize = 129;
 pub struct Passes {
     /// What each value is to be replaced by.
     alias: Vec<Value>,
-    /// Whether each value is used.
-    used: Vec<bool>,
 }
 
 impl Passes {
     /// Optimise `b` in place. Instructions keep their indices; removed ones become `nop`.
     pub fn run(&mut self, b: &mut Block) {
         self.forward(b);
-        self.backward(b);
     }
 
     fn forward(&mut self, b: &mut Block) {
@@ -60,44 +57,6 @@ impl Passes {
             }
             b.insts[n] = i;
             self.alias.push(to);
-        }
-    }
-
-    fn backward(&mut self, b: &mut Block) {
-        let mut overwritten = [false; REGS];
-        self.used.clear();
-        self.used.resize(b.insts.len(), false);
-        for n in (0..b.insts.len()).rev() {
-            let i = b.insts[n];
-            let effects = i.op.info().fx;
-            match i.op {
-                Op::Set => {
-                    let r = i.imm as usize;
-                    if std::mem::replace(&mut overwritten[r], true) {
-                        b.insts[n] = NOP;
-                        continue;
-                    }
-                }
-                Op::Get => {
-                    overwritten[i.imm as usize] = false;
-                    if !self.used[n] {
-                        b.insts[n] = NOP;
-                    }
-                    continue;
-                }
-                Op::InsnStart | Op::Nop => continue,
-                _ if effects & (fx::FAULT | fx::EXIT | fx::FP) != 0 => overwritten = [false; REGS],
-                _ if effects == fx::PURE && !self.used[n] => {
-                    b.insts[n] = NOP;
-                    continue;
-                }
-                _ => {}
-            }
-            for a in i.args {
-                if a.is_some() {
-                    self.used[a.index()] = true;
-                }
-            }
         }
     }
 }
