@@ -1,6 +1,6 @@
 //! The arm64 guest: Armv8-A A64, user space.
 //!
-//! `a64.decode` is the table of instructions, one row each: a name, a 32-symbol bit pattern and the lifting function. `build.rs` turns
+//! the `a64_*.decode` files are the table of instructions, one row each: a name, a 32-symbol bit pattern and the lifting function. `build.rs` turns
 //! it into a static decision index; the fuzzer draws instructions from the same rows. Lifting functions live by
 //! chapter: integer, memory, branches and system; `simd_*` Advanced SIMD; `fp_*` floating point.
 
