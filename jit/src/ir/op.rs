@@ -236,6 +236,8 @@ ops! {
     // --- system --------------------------------------------------------------------------------
     /// The virtual counter (CNTVCT_EL0): monotonic, 1 GHz.
     Counter "counter" X (No No No) No VOLATILE;
+    /// FPCR as the guest wrote it.
+    GetFpcr "getfpcr" X (No No No) No VOLATILE;
     /// FPSR with the accumulated exception bits and QC, and its write (which also resets what is accumulated).
     GetFpsr "getfpsr" X (No No No) No VOLATILE;
     SetFpsr "setfpsr" No (X No No) No STATE VOLATILE;

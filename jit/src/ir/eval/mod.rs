@@ -3,6 +3,7 @@
 
 pub mod crypto;
 pub mod fp;
+pub mod int;
 pub mod softfp;
 pub mod vec;
 

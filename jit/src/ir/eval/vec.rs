@@ -131,8 +131,13 @@ fn arith(i: &Inst, a: u128, b: u128) -> u128 {
 }
 
 /// Product of polynomials over GF(2).
-fn clmul(a: u64, b: u64) -> u128 {
-    (0..64).filter(|n| b >> n & 1 != 0).fold(0, |r, n| r ^ (a as u128) << n)
+fn clmul(a: u64, mut b: u64) -> u128 {
+    let mut r = 0;
+    while b != 0 {
+        r ^= (a as u128) << b.trailing_zeros();
+        b &= b - 1;
+    }
+    r
 }
 
 /// `UnsignedRecipEstimate` of the manual: a nine-bit estimate from the top nine bits of a number in [0.5, 1).

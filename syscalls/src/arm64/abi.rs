@@ -1,0 +1,1 @@
+//! Structures as an arm64 kernel lays them out, where they differ from the host.
