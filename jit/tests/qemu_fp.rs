@@ -2,7 +2,6 @@
 //! of FPCR, and random words of the whole FP and Advanced SIMD encoding space, most of them unallocated.
 //! `FP_CASES` is the number of cases (default 100,000), `FP_SEED` the first random number, `FP_ROW` the start of a row's name.
 
-#[allow(dead_code)] // shared with other tests, each of which uses a part
 mod common;
 
 use common::{compare, Oracle, Rng, State};

@@ -6,6 +6,7 @@
 use jit::guest::arm64::{decode, regs, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
 use jit::ir::eval::{eval, Env};
+use jit::ir::verify::verify_lifted;
 use jit::ir::{Block, GuestReg, Mode, Op, Type};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -244,6 +245,7 @@ impl Rng {
 pub fn compare(insn: u32, before: &State, qemu: &Result<State, u32>) -> Result<(), String> {
     const SIGILL: u32 = 4;
     let block = lift(insn);
+    verify_lifted(&block).map_err(|e| format!("{insn:08x}: invalid IR: {e}\n"))?;
     let what = match (execute(&block, before), qemu) {
         (Some(here), Ok(there)) if here == *there => return Ok(()),
         (None, Err(SIGILL)) => return Ok(()),
