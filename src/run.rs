@@ -1,7 +1,7 @@
 //! Running one program: from the invocation to the mapped image.
 
 use crate::auxv::{self, Stack, StackParams};
-use crate::cli::{Invocation, Program};
+use crate::cli::{self, Invocation, Program};
 use crate::elf::{Arch, ExecError};
 use crate::errno::Errno;
 use crate::image::{self, Image, Request, Resolved, Text};
@@ -57,7 +57,7 @@ fn map(p: &Prepared, inv: &Invocation) -> Result<(Layout, Stack), Errno> {
 
 /// One line on stderr; the status that a shell would exit with.
 fn fail(name: &str, e: &ExecError) -> i32 {
-    eprintln!("run-foreign: {name}: {e}");
+    cli::complain(&format!("run-foreign: {name}: {e}"));
     e.exit_status()
 }
 
