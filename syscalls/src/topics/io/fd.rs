@@ -17,13 +17,14 @@ pub fn dup(ctx: &mut Ctx<'_>, [fd, ..]: [u64; 6]) -> SysResult {
 /// dup3(old, new, flags). The runtime's descriptor can't be replaced: the guest sees it as one beyond RLIMIT_NOFILE, EBADF.
 pub fn dup3(ctx: &mut Ctx<'_>, [old, new, flags, ..]: [u64; 6]) -> SysResult {
     let call = |old: u64, new: u64| host(libc::SYS_dup3, [old, new, flags, 0, 0, 0]);
-    let nowhere = -1i64 as u64;
+    // Two numbers that are never open.
+    let (no_old, no_new) = (i32::MIN as u64, -1i64 as u64);
     match (hidden(ctx, old), hidden(ctx, new)) {
         (false, false) => call(old, new),
         // The kernel still checks the flags first, and after them whether both are the same.
-        (true, true) => call(nowhere, nowhere),
-        (true, false) => call(nowhere, new),
-        (false, true) => call(old, nowhere),
+        (true, true) => call(no_old, no_old),
+        (true, false) => call(no_old, new),
+        (false, true) => call(old, no_new),
     }
 }
 
@@ -36,7 +37,7 @@ pub fn fcntl(ctx: &mut Ctx<'_>, [fd, cmd, arg, ..]: [u64; 6]) -> SysResult {
     match cmd as i32 {
         libc::F_GETFL => call(arg).map(open_flags),
         libc::F_SETFL => call(open_flags(arg)),
-        libc::F_SETLKW | libc::F_OFD_SETLKW => ctx.sys(libc::SYS_fcntl, [fd, cmd, GuestAddr(arg).host(), 0, 0, 0]),
+        libc::F_SETLKW | libc::F_OFD_SETLKW => ctx.sys(libc::SYS_fcntl, [fd, cmd, untag(arg), 0, 0, 0]),
         _ => call(untag(arg)),
     }
 }

@@ -28,11 +28,14 @@ pub(super) struct Mask {
 
 impl Mask {
     pub(super) fn new(set: u64, size: u64) -> Mask {
-        let own = GuestAddr(set).host();
-        match GuestAddr(set).read::<u64>() {
-            Ok(set) if own != 0 && size == SIGSET => Mask { set: set & !RESERVED, own: None },
-            _ => Mask { set: 0, own: Some(own) },
+        let set = GuestAddr(set);
+        // Most calls have none: no attempt to read there.
+        if !set.is_null() && size == SIGSET {
+            if let Ok(set) = set.read::<u64>() {
+                return Mask { set: set & !RESERVED, own: None };
+            }
         }
+        Mask { set: 0, own: Some(set.host()) }
     }
 
     /// What to pass to the kernel. `self` must outlive the call.
@@ -57,11 +60,13 @@ struct Packed {
 
 impl Packed {
     fn new(p: u64) -> Packed {
-        let own = GuestAddr(p).host();
-        match GuestAddr(p).read::<[u64; 2]>() {
-            Ok([set, size]) if own != 0 => Packed { mask: Mask::new(set, size), size, own: None },
-            _ => Packed { mask: Mask { set: 0, own: None }, size: 0, own: Some(own) },
+        let p = GuestAddr(p);
+        if !p.is_null() {
+            if let Ok([set, size]) = p.read::<[u64; 2]>() {
+                return Packed { mask: Mask::new(set, size), size, own: None };
+            }
         }
+        Packed { mask: Mask { set: 0, own: None }, size: 0, own: Some(p.host()) }
     }
 
     /// The two words for the kernel, or the pointer that it has to refuse.
