@@ -73,11 +73,6 @@ impl Area {
     pub fn offset(&self, a: u64) -> u32 {
         (a - self.rx as u64) as u32
     }
-    /// Bytes in use.
-    pub fn used(&self) -> usize {
-        self.used
-    }
-
     /// Reserve `len` bytes at a multiple of 16; `None` when full. The caller has called [`Area::own`].
     pub fn alloc(&mut self, len: usize) -> Option<u32> {
         let at = (self.used + 15) & !15;

@@ -96,15 +96,6 @@ impl Lookup {
     }
 }
 
-/// Where a host pc lies in guest terms.
-#[derive(Clone, Copy, Debug)]
-pub struct Located {
-    /// The point in force.
-    pub point: Point,
-    /// The block's first guest pc.
-    pub block_pc: u64,
-}
-
 /// See the module.
 pub struct Cache {
     pub area: Area,
@@ -283,7 +274,7 @@ impl Cache {
     }
 
     /// The guest instruction whose host code holds `pc`; `None` for stubs and what isn't code.
-    pub fn locate(&self, pc: u64) -> Option<Located> {
+    pub fn locate(&self, pc: u64) -> Option<Point> {
         if !self.area.range().contains(&pc) {
             return None;
         }
@@ -293,7 +284,7 @@ impl Cache {
         let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
         let points = &self.points[b.points as usize..end];
         let p = points.partition_point(|p| p.host <= off).checked_sub(1)?;
-        Some(Located { point: points[p], block_pc: b.pc })
+        Some(points[p])
     }
 
     /// Number of translations made, for statistics.

@@ -9,6 +9,7 @@ use crate::cpu::{Cpu, ExitKind, JumpEntry, JUMP_CACHE_ENTRIES};
 use crate::guest::{Fetch, Guest, Hints, Limits};
 use crate::host::{self, Backend, Emitted, Features};
 use crate::ir::{self, hint, Mode, Trap};
+use crate::opt::Passes;
 use area::Area;
 use cache::Cache;
 use lock::Lock;
@@ -85,6 +86,7 @@ const LIMITS: Limits = Limits { insns: 64, side_exits: 3 };
 struct Inner {
     backend: host::Native,
     block: ir::Block,
+    passes: Passes,
     emitted: Emitted,
     stubs: (Emitted, Vec<u32>),
     cache: Cache,
@@ -142,9 +144,9 @@ impl Engine {
     /// Make the engine: reserves code memory. Fails with the errno of the mapping.
     pub fn new(guest: &'static Guest, options: Options) -> Result<Engine, i32> {
         let features = options.features.unwrap_or_else(host::detect);
-        let mut backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
+        let backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
         let mut emitted = Emitted::default();
-        let offsets = backend.emit_stubs(&mut emitted);
+        let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
         let cache = new_cache(&options, &stubs)?;
         let enter = AtomicU64::new(cache.stub(host::STUB_ENTER));
@@ -154,6 +156,7 @@ impl Engine {
             inner: Lock::new(Inner {
                 backend,
                 block: ir::Block::default(),
+                passes: Passes::default(),
                 emitted: Emitted::default(),
                 stubs,
                 cache,
@@ -262,6 +265,7 @@ impl Engine {
         }
         i.block.clear(pc, mode);
         (self.guest.lift)(&mut i.block, mem, &i.hints, LIMITS);
+        i.passes.run(&mut i.block);
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }
@@ -370,14 +374,14 @@ impl Engine {
             };
             let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
             let resume = c.stub(host::STUB_FAULT);
-            let pc = at.point.pc;
+            let pc = at.pc;
             let learned = match signal {
                 libc::SIGFPE => hint::SOFT_FP,
                 // A non-canonical address: #GP, which the kernel reports without an address.
                 libc::SIGSEGV if _addr == 0 => hint::TAGGED,
                 _ => 0,
             };
-            i.backend.save_context(cpu, host, &at.point);
+            host::save_context(&i.backend, cpu, host, &at);
             cpu.pc = pc;
             let known = i.hints.entry(pc).or_insert(0);
             if learned & !*known != 0 {
@@ -449,19 +453,17 @@ impl Engine {
     }
     /// FPSR incl. accumulated exceptions and QC (bit 27).
     pub fn fpsr(&self, cpu: &Cpu) -> u32 {
-        cpu.fpsr | host::exceptions(cpu.guest_fpctl) | if cpu.qc != 0 { 1 << 27 } else { 0 }
+        host::fpsr(cpu)
     }
     /// Write FPSR.
     pub fn set_fpsr(&self, cpu: &mut Cpu, fpsr: u32) {
-        cpu.fpsr = fpsr & 0x9f;
-        cpu.qc = if fpsr >> 27 & 1 != 0 { u128::MAX } else { 0 };
-        cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(cpu.fpcr));
+        host::set_fpsr(cpu, fpsr);
     }
     /// Write FPCR: the host's rounding and the mode of translation follow.
     pub fn set_fpcr(&self, cpu: &mut Cpu, fpcr: u32) {
         let fpcr = fpcr & self.guest.fpcr_mask;
         let before = self.mode(cpu);
-        cpu.fpsr |= host::exceptions(cpu.guest_fpctl);
+        cpu.fpsr |= host::fpsr(cpu) & 0x9f;
         cpu.fpcr = fpcr;
         cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(fpcr));
         if self.mode(cpu) != before {
