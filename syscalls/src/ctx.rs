@@ -30,6 +30,8 @@ pub enum Flow {
     ExitGroup(i32),
     /// The registers have been replaced as a whole (rt_sigreturn): write no result.
     Replaced,
+    /// Nothing has happened: deliver the signals that wait, then make the same call again, whatever their SA_RESTART says.
+    Repeat,
 }
 
 /// A handler's result: the value for the guest's result register.
@@ -108,9 +110,9 @@ pub trait Machine {
     /// Translations of code in `start..start+len` are void (mapping changed, code rewritten).
     fn invalidate(&self, start: u64, len: u64);
     /// Create a thread or process. Returns the child's id to the parent; the child starts elsewhere with result 0.
-    fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> Result<u64, Errno>;
+    fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult;
     /// Replace the program. Returns only on failure.
-    fn exec(&mut self, thread: &mut Thread, req: &ExecRequest) -> Errno;
+    fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> Stop;
     /// Address of the word that is non-zero when a signal waits (for [`sys::interruptible`]).
     fn pending(&self) -> *const u32;
 }
@@ -136,6 +138,8 @@ pub struct Process {
     pub argv: Vec<Vec<u8>>,
     /// The auxiliary vector as (type, value) pairs, for /proc/self/auxv.
     pub auxv: Vec<(u64, u64)>,
+    /// Where signal handlers return to unless they bring a restorer: `__kernel_rt_sigreturn` of the guest's vDSO.
+    pub sigreturn: u64,
     /// HWCAP names for /proc/cpuinfo's Features line.
     pub features: String,
 }

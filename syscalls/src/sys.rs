@@ -64,14 +64,19 @@ pub unsafe fn interruptible(pending: *const u32, nr: i64, args: [u64; 6]) -> i64
     unsafe { rf_sys_interruptible(pending, nr as u64, &args) }
 }
 
-/// A host system call that does not block, without the pending check.
+/// A host system call that does not block: no signal handler turns it back.
 ///
 /// # Safety
 /// As the system call itself.
+#[inline]
 pub unsafe fn raw(nr: i64, args: [u64; 6]) -> i64 {
-    const NEVER: u32 = 0;
-    // SAFETY: forwarded to the caller.
-    unsafe { rf_sys_interruptible(&NEVER, nr as u64, &args) }
+    let result;
+    // SAFETY: forwarded to the caller. The kernel clobbers rcx and r11; memory is assumed to change.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") nr => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+            in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
 }
 
 /// Copy between guest and runtime memory. `Err(())` when any byte was not accessible (a prefix may have been copied).
