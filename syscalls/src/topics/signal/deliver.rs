@@ -12,8 +12,10 @@ pub enum Delivery {
     Nothing,
     /// It goes on in a handler.
     Handler,
-    /// The process is to die by this signal.
+    /// The process is to die by this signal, unless it is the first of a PID namespace, which sent signals don't kill.
     Die(i32),
+    /// The process is to die by this signal.
+    DieByFault(i32),
 }
 
 /// Bytes of the guest's system-call instruction.
@@ -48,6 +50,7 @@ pub fn deliver(thread: &mut Thread, machine: &mut dyn Machine, restart: bool) ->
         };
         match disposition(thread, info.signo, forced) {
             Disposition::Ignore => {}
+            Disposition::Die if forced => return Delivery::DieByFault(info.signo),
             Disposition::Die => return Delivery::Die(info.signo),
             Disposition::Kernel => {
                 leave_to_kernel(thread, info.signo);
@@ -55,7 +58,7 @@ pub fn deliver(thread: &mut Thread, machine: &mut dyn Machine, restart: bool) ->
             }
             Disposition::Handle(action) => match handle(thread, machine, &info, &action, restart) {
                 Ok(()) => return Delivery::Handler,
-                Err(_) if info.signo == libc::SIGSEGV => return Delivery::Die(libc::SIGSEGV),
+                Err(_) if info.signo == libc::SIGSEGV => return Delivery::DieByFault(libc::SIGSEGV),
                 Err(_) => thread.signals.fault = Some(Fault { info: SigInfo::kernel(libc::SIGSEGV), syndrome: None }),
             },
         }
