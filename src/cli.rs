@@ -148,6 +148,13 @@ pub struct InstallArgs {
 /// Status for wrong usage, as `env` and `chroot` have it: 126 and 127 speak of the program.
 pub const USAGE: i32 = 125;
 
+/// A line on stderr, in one write: it must not be torn apart by what others write there.
+pub fn complain(line: &str) {
+    use std::io::Write;
+    // When stderr is gone there is nowhere to say so.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Decide what this process is to do.
 pub fn dispatch(start: Start) -> Action {
     if start.execfd.is_some() || start.argv0_preserved {

@@ -55,7 +55,12 @@ pub fn doctor() -> i32 {
                 r.note("the registered file has been replaced or removed since: run-foreign install registers the present one");
             }
         }
-        Err(why) => r.bad(&format!("an {} program does not run: {why}", Arch::GUEST.name()), INSTALL),
+        Err(Failure::NotStarted(why)) => r.bad(&format!("an {} program can't be started: {why}", Arch::GUEST.name()), INSTALL),
+        Err(Failure::Ended(why)) => {
+            let remedy =
+                concat!("if it is run-foreign's own fault, please report it at ", env!("CARGO_PKG_REPOSITORY"), "/issues");
+            r.bad(&format!("an {} program does not run: {why}", Arch::GUEST.name()), remedy);
+        }
     }
     i32::from(r.failed)
 }
@@ -168,14 +173,22 @@ struct Ran {
     by: PathBuf,
 }
 
+/// Why it did not run.
+enum Failure {
+    /// execve refused it, or it could not be made.
+    NotStarted(String),
+    /// It ran, and not well.
+    Ended(String),
+}
+
 /// Let the kernel start a tiny static foreign program that waits for its input to end. While it waits, /proc tells whose process it is.
-fn live_test() -> Result<Ran, String> {
-    let file = TestProgram::write()?;
+fn live_test() -> Result<Ran, Failure> {
+    let file = TestProgram::write().map_err(Failure::NotStarted)?;
     let started = Command::new(&file.path).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    let mut child = started.map_err(|e| Errno::from(e).to_string())?;
+    let mut child = started.map_err(|e| Failure::NotStarted(Errno::from(e).to_string()))?;
     let by = fs::read_link(format!("/proc/{}/exe", child.id())).unwrap_or_else(|_| "an unknown program".into());
     drop(child.stdin.take());
-    let status = wait(&mut child, Duration::from_secs(10))?;
+    let status = wait(&mut child, Duration::from_secs(10)).map_err(|why| Failure::Ended(format!("{}: {why}", by.display())))?;
     if status.success() {
         return Ok(Ran { by });
     }
@@ -184,7 +197,7 @@ fn live_test() -> Result<Ran, String> {
         // What can't be read is not shown.
         let _ = err.read_to_string(&mut said);
     }
-    Err(format!("{} ended with {status}; {}", by.display(), said.lines().next().unwrap_or("it said nothing")))
+    Err(Failure::Ended(format!("{} ended with {status}; {}", by.display(), said.lines().next().unwrap_or("it said nothing"))))
 }
 
 fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus, String> {

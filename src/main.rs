@@ -50,14 +50,14 @@ fn act(action: Action) -> i32 {
             Ok(())
         }
         Action::Say(text, status) => {
-            eprintln!("{text}");
+            cli::complain(&text);
             return status;
         }
     };
     match done {
         Ok(()) => 0,
         Err(why) => {
-            eprintln!("run-foreign: {why}");
+            cli::complain(&format!("run-foreign: {why}"));
             1
         }
     }

@@ -37,17 +37,17 @@ pub fn enter(root: &Path) -> Result<(), ExecError> {
         move |e: Errno| ExecError { errno: e, detail: Some(what) }
     };
     let path = CString::new(root.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL))?;
-    let dir = open_path(libc::AT_FDCWD, &path, libc::O_DIRECTORY).map_err(say("can't be opened as a folder"))?;
+    let open = || open_path(libc::AT_FDCWD, &path, libc::O_DIRECTORY).map_err(say("can't be opened as a folder"));
+    let outside = open()?;
     // SAFETY: a plain call.
-    let shared = Errno::check(unsafe { libc::unshare(libc::CLONE_NEWNS) });
-    match shared {
-        Ok(_) => bind_system(&dir).map_err(say("mounts"))?,
-        Err(_) if change_root(&dir).is_ok() => return Ok(()),
-        Err(_) => {
-            enter_user_namespace().map_err(|e| ExecError { errno: e, detail: Some(namespace_hint(root)) })?;
-            bind_system(&dir).map_err(say("mounts in a user namespace are refused"))?;
-        }
+    match Errno::check(unsafe { libc::unshare(libc::CLONE_NEWNS) }) {
+        Ok(_) => {}
+        Err(_) if change_root(&outside).is_ok() => return Ok(()),
+        Err(_) => enter_user_namespace().map_err(|e| ExecError { errno: e, detail: Some(namespace_hint(root)) })?,
     }
+    // Opened again: a descriptor from before belongs to the old mount namespace, and nothing can be mounted below it.
+    let dir = open()?;
+    bind_system(&dir).map_err(say("mounting the system's folders"))?;
     change_root(&dir).map_err(say("can't become the root"))
 }
 

@@ -5,6 +5,8 @@
 //! when it means to restart the call, because our handlers are installed with SA_RESTART) the handler moves the pc to the
 //! `interrupted` label, and the call returns -ERESTARTSYS without having happened. After it, the result stands.
 
+use crate::Errno;
+
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     ".text",
@@ -64,19 +66,32 @@ pub unsafe fn interruptible(pending: *const u32, nr: i64, args: [u64; 6]) -> i64
     unsafe { rf_sys_interruptible(pending, nr as u64, &args) }
 }
 
-/// A host system call that does not block: no signal handler turns it back.
+/// A host system call without the pending check: for calls that don't block. Never interrupted before it happened: its instruction is not
+/// among the labels that the signal handler knows.
 ///
 /// # Safety
 /// As the system call itself.
-#[inline]
+#[cfg(target_arch = "x86_64")]
 pub unsafe fn raw(nr: i64, args: [u64; 6]) -> i64 {
-    let result;
-    // SAFETY: forwarded to the caller. The kernel clobbers rcx and r11; memory is assumed to change.
+    let result: i64;
+    // SAFETY: the kernel's calling convention; what the call does is the caller's promise.
     unsafe {
         core::arch::asm!("syscall", inlateout("rax") nr => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
             in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     result
+}
+
+/// [`raw`] with its error told apart.
+///
+/// # Safety
+/// As [`raw`].
+pub unsafe fn call(nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
+    // SAFETY: forwarded to the caller.
+    match unsafe { raw(nr, args) } {
+        r if (-4095..0).contains(&r) => Err(Errno(-r as i32)),
+        r => Ok(r as u64),
+    }
 }
 
 /// Copy between guest and runtime memory. `Err(())` when any byte was not accessible (a prefix may have been copied).
