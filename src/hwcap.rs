@@ -3,17 +3,8 @@
 use crate::cli::Options;
 
 /// Names as /proc/cpuinfo has them, in the order of the bits of AT_HWCAP.
-const FEATURES: [(&str, u32); 9] = [
-    ("fp", 0),
-    ("asimd", 1),
-    ("aes", 3),
-    ("pmull", 4),
-    ("sha1", 5),
-    ("sha2", 6),
-    ("crc32", 7),
-    ("atomics", 8),
-    ("cpuid", 11),
-];
+const FEATURES: [(&str, u32); 9] =
+    [("fp", 0), ("asimd", 1), ("aes", 3), ("pmull", 4), ("sha1", 5), ("sha2", 6), ("crc32", 7), ("atomics", 8), ("cpuid", 11)];
 
 /// What the guest sees.
 pub struct Features {

@@ -134,8 +134,8 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
 fn host_context(uc: &ucontext_t) -> HostContext {
     use libc::*;
     const ORDER: [i32; 16] = [
-        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13,
-        REG_R14, REG_R15,
+        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
+        REG_R13, REG_R14, REG_R15,
     ];
     let gregs = &uc.uc_mcontext.gregs;
     // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.

@@ -1,8 +1,8 @@
 //! A guest thread and the loop that it lives in.
 
+use crate::faults;
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::signals::{self, Anchor};
-use crate::faults;
 use jit::code::Exit;
 use syscalls::topics::signal::{self, Delivery, Fault};
 use syscalls::{dispatch, Ctx, Flow, Machine, Stop, Thread};

@@ -2,6 +2,7 @@
 
 use crate::topics::{mem, signal};
 use crate::{sys, Errno};
+use std::ffi::CString;
 use std::sync::{Arc, Mutex};
 
 /// Why a handler has no value to return.
@@ -92,12 +93,12 @@ pub struct ExecRequest {
     /// AT_FDCWD or a directory (or, with AT_EMPTY_PATH, the file).
     pub dirfd: i32,
     /// Path as given.
-    pub path: Vec<u8>,
+    pub path: CString,
     /// Arguments.
-    pub argv: Vec<Vec<u8>>,
+    pub argv: Vec<CString>,
     /// Environment.
-    pub envp: Vec<Vec<u8>>,
-    /// AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
+    pub envp: Vec<CString>,
+    /// AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_EXECVE_CHECK.
     pub flags: u64,
 }
 
@@ -109,7 +110,8 @@ pub trait Machine {
     fn set_context(&mut self, c: &Context);
     /// Translations of code in `start..start+len` are void (mapping changed, code rewritten).
     fn invalidate(&self, start: u64, len: u64);
-    /// Create a thread or process. Returns the child's id to the parent; the child starts elsewhere with result 0.
+    /// Create a thread or process. Returns the child's id to the parent; the child starts elsewhere, or returns here, with result 0. Every signal that
+    /// can be blocked is, and stays so.
     fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult;
     /// Replace the program. Returns only on failure.
     fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> Stop;

@@ -5,11 +5,12 @@ use crate::ptr::Plain;
 use crate::{sys, Errno};
 
 /// Flags that an arm64 kernel knows; the rest reads back as 0.
-const KNOWN_FLAGS: u64 = (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT | libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER)
-    as u32 as u64
-    | RESETHAND
-    | SA_EXPOSE_TAGBITS
-    | SA_RESTORER;
+const KNOWN_FLAGS: u64 =
+    (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT | libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER) as u32
+        as u64
+        | RESETHAND
+        | SA_EXPOSE_TAGBITS
+        | SA_RESTORER;
 const RESETHAND: u64 = 0x8000_0000;
 const SA_EXPOSE_TAGBITS: u64 = 0x800;
 /// `sa_restorer` is valid.

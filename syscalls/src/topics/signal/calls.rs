@@ -1,6 +1,6 @@
 //! The handlers of the signal calls.
 
-use super::{bit, mask, raise, raised, Action, Default, Set, SigInfo, UNMASKABLE};
+use super::{bit, raise, raised, Action, Default, Set, SigInfo, UNMASKABLE};
 use crate::arm64::abi::signal as frame;
 use crate::ctx::{Ctx, Flow, Stop, SysResult};
 use crate::{Errno, GuestAddr};
@@ -168,17 +168,3 @@ pub fn rt_sigreturn(ctx: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
 pub const SEGV_MAPERR: i32 = 1;
 /// `si_code` of SIGSEGV: something is, but not for this access.
 pub const SEGV_ACCERR: i32 = 2;
-
-/// The mask that a call waits with on the host, for calls that carry one: the guest's set as it is, since the kernel never faults on the way.
-pub fn waiting_mask(addr: GuestAddr, size: u64) -> Result<Option<Set>, Errno> {
-    if addr.is_null() {
-        return Ok(None);
-    }
-    check_size(size)?;
-    Ok(Some(addr.read::<Set>()? & !UNMASKABLE))
-}
-
-/// Block every signal on the host and leave it so: the thread is about to end.
-pub fn quiesce(ctx: &mut Ctx<'_>) -> Result<(), Stop> {
-    mask::block_all(ctx)
-}
