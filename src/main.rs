@@ -9,10 +9,17 @@ mod cli;
 mod doctor;
 mod elf;
 mod errno;
+mod exec;
+mod faults;
+mod hwcap;
 mod image;
 mod loader;
+mod machine;
 mod run;
 mod sandbox;
+mod signals;
+mod task;
+mod thread;
 
 use cli::{Action, Start};
 use std::panic;
