@@ -88,6 +88,10 @@ pub struct Cpu {
     pub fpcr: u32,
     /// Spill slots.
     pub spill: [u128; SPILL_SLOTS],
+    /// Operands of an operation that translated code leaves to a helper.
+    pub call_args: [u128; 3],
+    /// Its result.
+    pub call_result: u128,
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }

@@ -45,6 +45,10 @@ pub struct Point {
     pub host: u32,
     /// Guest pc.
     pub pc: u64,
+    /// Where the flags are: 0 = in `Cpu::flags`, else in the host's flags, in the host's shape number (`host::amd64::flags`).
+    pub flags: u8,
+    /// Further facts for the fault handler: bits of `host::amd64::regs::point`.
+    pub bits: u8,
 }
 
 /// The product of a host for one block. Reused; `clear` keeps memory.
