@@ -1,0 +1,178 @@
+//! What a handler works on.
+
+use crate::topics::{mem, signal};
+use crate::{sys, Errno};
+use std::sync::{Arc, Mutex};
+
+/// Why a handler has no value to return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It failed.
+    Errno(Errno),
+    /// A signal came first: deliver it, then repeat the call or fail with EINTR, as its SA_RESTART says.
+    Restart,
+    /// Control doesn't return to the guest's next instruction.
+    Flow(Flow),
+}
+
+impl From<Errno> for Stop {
+    fn from(e: Errno) -> Stop {
+        Stop::Errno(e)
+    }
+}
+
+/// What else a call can do with the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// exit: this thread ends with the status.
+    Exit(i32),
+    /// exit_group.
+    ExitGroup(i32),
+    /// The registers have been replaced as a whole (rt_sigreturn): write no result.
+    Replaced,
+}
+
+/// A handler's result: the value for the guest's result register.
+pub type SysResult = Result<u64, Stop>;
+
+/// A handler.
+pub type Handler = fn(&mut Ctx<'_>, [u64; 6]) -> SysResult;
+
+/// The guest's registers in a neutral form, for signal frames, ptrace-like views and dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// arm64: X0..X30; amd64 (later): the sixteen in the manual's order.
+    pub x: [u64; 31],
+    /// Stack pointer.
+    pub sp: u64,
+    /// Program counter.
+    pub pc: u64,
+    /// arm64: NZCV in bits 31..28.
+    pub pstate: u64,
+    /// Vector registers.
+    pub v: [u128; 32],
+    /// arm64 FPSR (incl. accumulated bits) and FPCR.
+    pub fpsr: u32,
+    /// See `fpsr`.
+    pub fpcr: u32,
+    /// Thread pointer.
+    pub tls: u64,
+}
+
+/// Arguments of clone, clone3, fork, vfork in one form (clone3's struct; see clone(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CloneArgs {
+    /// CLONE_* without the exit signal.
+    pub flags: u64,
+    /// Where to store a pidfd (CLONE_PIDFD).
+    pub pidfd: u64,
+    /// CLONE_CHILD_SETTID / CLEARTID address.
+    pub child_tid: u64,
+    /// CLONE_PARENT_SETTID address.
+    pub parent_tid: u64,
+    /// Signal to the parent at exit.
+    pub exit_signal: u64,
+    /// New stack pointer, or 0 to keep the parent's.
+    pub sp: u64,
+    /// Thread pointer (CLONE_SETTLS).
+    pub tls: u64,
+    /// clone3 set_tid array.
+    pub set_tid: u64,
+    /// Its length.
+    pub set_tid_size: u64,
+    /// clone3 cgroup fd (CLONE_INTO_CGROUP).
+    pub cgroup: u64,
+}
+
+/// execve, execveat.
+#[derive(Clone, Debug)]
+pub struct ExecRequest {
+    /// AT_FDCWD or a directory (or, with AT_EMPTY_PATH, the file).
+    pub dirfd: i32,
+    /// Path as given.
+    pub path: Vec<u8>,
+    /// Arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// Environment.
+    pub envp: Vec<Vec<u8>>,
+    /// AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
+    pub flags: u64,
+}
+
+/// What the Linux layer needs from the machine that runs the guest. One per thread.
+pub trait Machine {
+    /// All registers.
+    fn context(&self) -> Context;
+    /// Replace all registers.
+    fn set_context(&mut self, c: &Context);
+    /// Translations of code in `start..start+len` are void (mapping changed, code rewritten).
+    fn invalidate(&self, start: u64, len: u64);
+    /// Create a thread or process. Returns the child's id to the parent; the child starts elsewhere with result 0.
+    fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> Result<u64, Errno>;
+    /// Replace the program. Returns only on failure.
+    fn exec(&mut self, thread: &mut Thread, req: &ExecRequest) -> Errno;
+    /// Address of the word that is non-zero when a signal waits (for [`sys::interruptible`]).
+    fn pending(&self) -> *const u32;
+}
+
+/// Options of the run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Print each call.
+    pub strace: bool,
+}
+
+/// What all threads of a process share that never changes after start (an exec makes a new one).
+#[derive(Debug, Default)]
+pub struct Process {
+    /// Options.
+    pub options: Options,
+    /// Absolute path of the guest program, for /proc/self/exe.
+    pub exe: Vec<u8>,
+    /// An open descriptor of the runtime's own executable, to execute foreign programs without binfmt_misc; high, kept from the guest
+    /// (never listed, closed or replaced by its calls), or -1 when the kernel's binfmt_misc does it.
+    pub self_fd: i32,
+    /// Guest argv as the kernel would show it in /proc/self/cmdline.
+    pub argv: Vec<Vec<u8>>,
+    /// The auxiliary vector as (type, value) pairs, for /proc/self/auxv.
+    pub auxv: Vec<(u64, u64)>,
+    /// HWCAP names for /proc/cpuinfo's Features line.
+    pub features: String,
+}
+
+/// A guest thread.
+pub struct Thread {
+    /// The process.
+    pub process: Arc<Process>,
+    /// The address space (shared with CLONE_VM).
+    pub mem: Arc<mem::Space>,
+    /// Signal dispositions (shared with CLONE_SIGHAND).
+    pub actions: Arc<Mutex<signal::Actions>>,
+    /// Mask, alternate stack, pending synchronous signal.
+    pub signals: signal::ThreadSignals,
+    /// set_tid_address / CLONE_CHILD_CLEARTID.
+    pub clear_child_tid: u64,
+    /// Kernel thread id.
+    pub tid: i32,
+}
+
+/// Everything for one call.
+pub struct Ctx<'a> {
+    /// The calling thread.
+    pub thread: &'a mut Thread,
+    /// Its machine.
+    pub machine: &'a mut dyn Machine,
+}
+
+impl Ctx<'_> {
+    /// A host system call that may block: waits, is interrupted by signals, restarts as the kernel would.
+    pub fn sys(&mut self, nr: i64, args: [u64; 6]) -> SysResult {
+        // SAFETY: handlers pass guest addresses or buffers of their own; what the guest asks the kernel to do to its own memory is its right.
+        let r = unsafe { sys::interruptible(self.machine.pending(), nr, args) };
+        match r {
+            r if r == -sys::ERESTARTSYS => Err(Stop::Restart),
+            r if (-4095..0).contains(&r) => Err(Stop::Errno(Errno(-r as i32))),
+            r => Ok(r as u64),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Entering the host kernel.
+//!
+//! [`interruptible`] closes the race between "no signal is pending" and "the thread blocks in the kernel": the signal handler compares
+//! the interrupted pc with the labels here. Up to and including the `syscall` instruction (where the kernel also leaves the pc
+//! when it means to restart the call, because our handlers are installed with SA_RESTART) the handler moves the pc to the
+//! `interrupted` label, and the call returns -ERESTARTSYS without having happened. After it, the result stands.
+
+use crate::Errno;
+
+#[cfg(target_arch = "x86_64")]
+core::arch::global_asm!(
+    ".text",
+    ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
+    "rf_sys_interruptible:", // (pending: *const u32, nr, args: *const [u64; 6]) -> result or -errno
+    "mov rax, rsi",
+    "mov r11, rdi",
+    "mov rcx, rdx",
+    "mov rdi, [rcx]",
+    "mov rsi, [rcx + 8]",
+    "mov rdx, [rcx + 16]",
+    "mov r10, [rcx + 24]",
+    "mov r8, [rcx + 32]",
+    "mov r9, [rcx + 40]",
+    "rf_sys_start:",
+    "cmp dword ptr [r11], 0",
+    "jne rf_sys_interrupted",
+    "rf_sys_insn:",
+    "syscall",
+    "ret",
+    "rf_sys_interrupted:",
+    "mov rax, -512", // -ERESTARTSYS
+    "ret",
+    "rf_copy:", // (dst, src, len) -> 0, or 1 if a page was not accessible
+    "mov rcx, rdx",
+    "rf_copy_start:",
+    "rep movsb",
+    "rf_copy_end:",
+    "xor eax, eax",
+    "ret",
+    "rf_copy_fault:",
+    "mov eax, 1",
+    "ret",
+);
+
+extern "sysv64" {
+    fn rf_sys_interruptible(pending: *const u32, nr: u64, args: *const [u64; 6]) -> i64;
+    fn rf_copy(dst: *mut u8, src: *const u8, len: usize) -> u64;
+    static rf_sys_start: u8;
+    static rf_sys_insn: u8;
+    static rf_sys_interrupted: u8;
+    static rf_copy_start: u8;
+    static rf_copy_end: u8;
+    static rf_copy_fault: u8;
+}
+
+/// What [`interruptible`] returns when a signal came first: the kernel's internal ERESTARTSYS.
+pub const ERESTARTSYS: i64 = 512;
+
+/// A host system call that a signal may prevent or interrupt. Returns the kernel's value (negative errno on error), or `-ERESTARTSYS`
+/// when the call must be repeated after the signal's delivery (or fail with EINTR, as SA_RESTART says).
+///
+/// # Safety
+/// As the system call itself: the arguments must not make the kernel damage memory that Rust code owns.
+pub unsafe fn interruptible(pending: *const u32, nr: i64, args: [u64; 6]) -> i64 {
+    // SAFETY: forwarded to the caller; `pending` outlives the call.
+    unsafe { rf_sys_interruptible(pending, nr as u64, &args) }
+}
+
+/// A host system call without the pending check: for calls that don't block. Never interrupted before it happened: its instruction is not
+/// among the labels that the signal handler knows.
+///
+/// # Safety
+/// As the system call itself.
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn raw(nr: i64, args: [u64; 6]) -> i64 {
+    let result: i64;
+    // SAFETY: the kernel's calling convention; what the call does is the caller's promise.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") nr => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+            in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+/// [`raw`] with its error told apart.
+///
+/// # Safety
+/// As [`raw`].
+pub unsafe fn call(nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
+    // SAFETY: forwarded to the caller.
+    match unsafe { raw(nr, args) } {
+        r if (-4095..0).contains(&r) => Err(Errno(-r as i32)),
+        r => Ok(r as u64),
+    }
+}
+
+/// Copy between guest and runtime memory. `Err(())` when any byte was not accessible (a prefix may have been copied).
+///
+/// # Safety
+/// The runtime's side must be valid for `len` bytes; the guest's side may be anything.
+pub unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), ()> {
+    // SAFETY: faults on the guest's side are caught by `fixup` in the signal handler.
+    match unsafe { rf_copy(dst, src, len) } {
+        0 => Ok(()),
+        _ => Err(()),
+    }
+}
+
+/// For the handler of SIGSEGV and SIGBUS: where to go on when `pc` is in the guarded copy.
+pub fn fixup(pc: u64) -> Option<u64> {
+    let at = |s: &u8| s as *const u8 as u64;
+    // SAFETY: only the labels' addresses are taken.
+    let (start, end, fault) = unsafe { (at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)) };
+    (start..end).contains(&pc).then_some(fault)
+}
+
+/// For the handler of asynchronous signals: where to go on when `pc` is in [`interruptible`] before its call happened.
+pub fn interrupt(pc: u64) -> Option<u64> {
+    let at = |s: &u8| s as *const u8 as u64;
+    // SAFETY: only the labels' addresses are taken.
+    let (start, insn, to) = unsafe { (at(&rf_sys_start), at(&rf_sys_insn), at(&rf_sys_interrupted)) };
+    (start..=insn).contains(&pc).then_some(to)
+}

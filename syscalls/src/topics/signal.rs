@@ -1,0 +1,9 @@
+//! Signals.
+
+/// Dispositions of all signals.
+#[derive(Debug, Default, Clone)]
+pub struct Actions {}
+
+/// Signal state of one thread.
+#[derive(Debug, Default, Clone)]
+pub struct ThreadSignals {}
