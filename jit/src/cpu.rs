@@ -92,6 +92,8 @@ pub struct Cpu {
     pub call_args: [u128; 3],
     /// Its result.
     pub call_result: u128,
+    /// Engine: the epoch in which the thread entered translated code, 0 while it is outside.
+    pub epoch: AtomicU64,
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }
