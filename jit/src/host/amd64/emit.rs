@@ -213,6 +213,14 @@ impl<'a> Emitter<'a> {
     pub fn reg(&mut self, v: Value) -> u8 {
         self.ra.reg(self.asm, self.b, v)
     }
+    /// `v` into a given register without the allocator's help.
+    pub fn load_to(&mut self, d: u8, v: Value) {
+        match (self.ra.peek(v), self.ra.constant(self.b, v)) {
+            (Some(s), _) => self.asm.mov_rr(true, d, s),
+            (None, Some(c)) => self.asm.mov_imm(d, c),
+            (None, None) => self.asm.mov(true, d, home_addr(self.ra.home(v))),
+        }
+    }
     /// `v` in a register or, when it is only there and ends here, in memory.
     pub fn rm(&mut self, v: Value) -> Rm {
         match self.ra.mem(v, self.i) {
@@ -327,7 +335,7 @@ impl<'a> Emitter<'a> {
     /// A flags value that lives in the slot moves away before the slot is written.
     fn vacate_slot(&mut self, new: u16) {
         let old = self.ef.slot_val;
-        if old != NO_FLAGS && old != new && self.ra.vals[old as usize].last as usize > self.i {
+        if old != NO_FLAGS && old != new && self.ra.vals[old as usize].last as usize >= self.i {
             let h = self.ra.spill();
             self.asm.mov(false, r::AX, state!(flags));
             self.asm.store(2, home_addr(h), r::AX);

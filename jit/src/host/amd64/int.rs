@@ -291,10 +291,8 @@ impl Emitter<'_> {
         }
         self.clobber_flags();
         self.ra.claim(self.asm, self.b, INT, r::CX);
-        let a = self.opnd(inst.args[0]);
-        let b = self.opnd(inst.args[1]);
-        self.mov_opnd(false, r::CX, b);
-        self.mov_opnd(w, r::AX, a);
+        self.load_to(r::CX, inst.args[1]);
+        self.load_to(r::AX, inst.args[0]);
         self.asm.shift_cl(op, w, r::AX);
         let d = self.def();
         self.asm.mov_rr(w, d, r::AX);
@@ -484,9 +482,8 @@ impl Emitter<'_> {
             return;
         }
         self.ra.claim(self.asm, self.b, INT, r::DX);
-        let a = self.opnd(inst.args[0]);
+        self.load_to(r::AX, inst.args[0]);
         let b = self.rm(inst.args[1]);
-        self.mov_opnd(true, r::AX, a);
         self.asm.unary(if inst.op == Op::Umulh { 4 } else { 5 }, true, b);
         let d = self.def();
         self.asm.mov_rr(true, d, r::DX);
@@ -496,13 +493,12 @@ impl Emitter<'_> {
         self.clobber_flags();
         let w = inst.ty == Type::I64;
         self.ra.claim(self.asm, self.b, INT, r::DX);
-        let a = self.opnd(inst.args[0]);
         let b = self.reg(inst.args[1]);
         // eax = 0 for a zero divisor.
         self.asm.alu(Alu::Xor, false, r::AX, r::AX);
         self.asm.test(w, b, b);
         let zero = self.asm.jcc_short(cc::E);
-        self.mov_opnd(w, r::AX, a);
+        self.load_to(r::AX, inst.args[0]);
         if inst.op == Op::Udiv {
             self.asm.alu(Alu::Xor, false, r::DX, r::DX);
             self.asm.unary(6, w, b);
