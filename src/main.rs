@@ -10,6 +10,8 @@ mod doctor;
 mod elf;
 mod errno;
 mod image;
+#[cfg(test)]
+mod kernel_oracle;
 mod loader;
 mod run;
 mod sandbox;
