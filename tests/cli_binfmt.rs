@@ -201,3 +201,26 @@ fn without_rights_the_remedy_is_named() {
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(!out.status.success() && said.contains("sudo") && said.lines().count() == 1, "{said}");
 }
+
+/// `--persist` writes a copy and a boot-time file, and uninstall takes both away. On an overlay: the machine's /usr stays as it is.
+#[test]
+fn persistent_files_come_and_go() {
+    let Some(s) = Sandbox::new("persist") else { return };
+    let overlay = "mkdir -p upper work && mount -t overlay overlay -o userxattr,lowerdir=/usr,upperdir=upper,workdir=work /usr";
+    if s.sh(&format!("{overlay} && touch /usr/lib/probe")).0 != 0 {
+        eprintln!("skipped: no overlay over /usr here");
+        return;
+    }
+    let files = "find /usr/libexec/run-foreign /usr/lib/binfmt.d/run-* 2>/dev/null";
+    let (_, said) = s.sh(&format!("{overlay}; $R install --persist && {files}; cat /usr/lib/binfmt.d/run-*"));
+    let copy = "/usr/libexec/run-foreign/run-foreign";
+    assert!(said.contains(&format!("\n{copy}\n/usr/lib/binfmt.d/{}.conf\n", entry())), "{said}");
+    assert!(said.contains(&format!("{copy}:POCF")), "{said}");
+    let (status, said) =
+        s.sh(&format!("{overlay}; $R install --persist >/dev/null && {copy} uninstall && {files}; ! test -e {copy}"));
+    assert_eq!((status, said), (0, format!("removed: {}\n", entry())));
+    // Another package's file is not overwritten.
+    let script = "mkdir -p /usr/lib/binfmt.d; echo mine > /usr/lib/binfmt.d/qemu-x.conf; $R install --persist --name qemu-x; cat /usr/lib/binfmt.d/qemu-x.conf";
+    let (_, said) = s.sh(&format!("{overlay}; {script}"));
+    assert!(said.contains("not written by run-foreign") && said.ends_with("mine\n"), "{said}");
+}
