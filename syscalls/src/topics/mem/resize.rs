@@ -139,9 +139,8 @@ impl Space {
             return Err(Errno::EFAULT);
         };
         // To the host a mapping may be one that to the guest changes in executability.
-        if (new_len > old_len || flags & (DONTUNMAP | FIXED) == DONTUNMAP)
-            && inner.map.find(old).is_some_and(|first| first.end < from.end)
-        {
+        let resized = new_len != old_len || flags & (DONTUNMAP | FIXED) == DONTUNMAP;
+        if resized && inner.map.find(old).is_some_and(|first| first.end < from.end.min(old + new_len)) {
             return Err(Errno::EFAULT);
         }
         if let Some(target) = &target {
