@@ -35,6 +35,16 @@ pub fn mremap(ctx: &mut Ctx<'_>, [addr, old_len, new_len, flags, new_addr, _]: [
     change(ctx, |m, stale| m.mremap(addr, old_len, new_len, flags, new_addr, stale))
 }
 
+/// shmat. SHMLBA is a page on arm64, too (its 16 KiB are for 32-bit programs). A tagged address is not one.
+pub fn shmat(ctx: &mut Ctx<'_>, [id, addr, flags, ..]: [u64; 6]) -> SysResult {
+    change(ctx, |m, stale| m.shmat(id, addr, flags, stale))
+}
+
+/// shmdt.
+pub fn shmdt(ctx: &mut Ctx<'_>, [addr, ..]: [u64; 6]) -> SysResult {
+    change(ctx, |m, stale| m.shmdt(addr, stale))
+}
+
 /// brk.
 pub fn brk(ctx: &mut Ctx<'_>, [want, ..]: [u64; 6]) -> SysResult {
     change(ctx, |m, stale| Ok(m.brk(want, stale)))
