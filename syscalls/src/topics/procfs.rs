@@ -11,3 +11,8 @@ pub fn open(_ctx: &mut Ctx<'_>, _dirfd: i32, _path: &[u8], _flags: i32) -> Optio
 pub fn readlink(_ctx: &mut Ctx<'_>, _dirfd: i32, _path: &[u8]) -> Option<Vec<u8>> {
     None
 }
+
+/// The auxiliary vector as bytes.
+pub(crate) fn auxv(process: &crate::Process) -> Vec<u8> {
+    process.auxv.iter().flat_map(|&(k, v)| [k.to_ne_bytes(), v.to_ne_bytes()]).flatten().collect()
+}
