@@ -1,6 +1,6 @@
 //! What a handler works on.
 
-use crate::topics::{mem, signal};
+use crate::topics::{mem, procfs, signal};
 use crate::{sys, Errno};
 use std::sync::{Arc, Mutex};
 
@@ -136,6 +136,10 @@ pub struct Process {
     pub argv: Vec<Vec<u8>>,
     /// The auxiliary vector as (type, value) pairs, for /proc/self/auxv.
     pub auxv: Vec<(u64, u64)>,
+    /// Where the guest's parts are, for /proc/self/stat, cmdline and environ.
+    pub areas: procfs::Areas,
+    /// The kernel knows them: see [`procfs::publish`].
+    pub published: bool,
     /// HWCAP names for /proc/cpuinfo's Features line.
     pub features: String,
 }

@@ -108,6 +108,11 @@ impl Space {
         Ok(at)
     }
 
+    /// Know how far all downward-growing mappings have grown.
+    pub fn catch_up_all(&self) {
+        self.catch_up(0..u64::MAX);
+    }
+
     /// Before a range is looked at: know how far downward-growing mappings have grown.
     pub(super) fn catch_up(&self, range: Range<u64>) {
         if self.grows.load(Ordering::Relaxed) {
