@@ -228,7 +228,6 @@ impl Space {
 
     /// shmdt.
     pub fn shmdt(&self, addr: u64, stale: &mut Stale) -> Result<u64, Errno> {
-        let addr = GuestAddr(addr).host();
         let mut inner = self.write();
         let known = inner.shm.iter().position(|&(at, _)| at == addr).ok_or(Errno::EINVAL)?;
         let (at, len) = inner.shm[known];

@@ -57,7 +57,11 @@ impl Space {
             _ => return Err(Errno::ENOMEM),
         };
         let complete = run.end == end;
-        inner.protect(run, self.prot(prot), stale)?;
+        let prot = self.prot(prot);
+        if inner.map.within(run.clone()).any(|v| self.denied(v.attr.prot, prot)) {
+            return Err(Errno::EACCES);
+        }
+        inner.protect(run, prot, stale)?;
         if complete {
             Ok(0)
         } else {
@@ -77,6 +81,9 @@ impl Space {
             return current;
         }
         if new > old {
+            if inner.check_size(new - old).is_err() {
+                return current;
+            }
             let prot = self.prot(u64::from(Prot::READ | Prot::WRITE));
             let mut flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
             if inner.lock_future == Some(LockMode::Now) {
@@ -139,11 +146,11 @@ impl Space {
             return Err(Errno::EFAULT);
         };
         // To the host a mapping may be one that to the guest changes in executability.
-        if (new_len > old_len || flags & (DONTUNMAP | FIXED) == DONTUNMAP)
-            && inner.map.find(old).is_some_and(|first| first.end < from.end)
-        {
+        let resized = new_len != old_len || flags & (DONTUNMAP | FIXED) == DONTUNMAP;
+        if resized && inner.map.find(old).is_some_and(|first| first.end < from.end.min(old + new_len)) {
             return Err(Errno::EFAULT);
         }
+        inner.check_size(new_len.saturating_sub(old_len))?;
         if let Some(target) = &target {
             inner.reserve(target.clone())?;
             stale.note(&inner.map, target.clone());
