@@ -15,6 +15,7 @@ mod hwcap;
 mod image;
 mod loader;
 mod machine;
+mod robust;
 mod run;
 mod sandbox;
 mod signals;
