@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
-use syscalls::{CloneArgs, Context, ExecRequest, GuestAddr, Machine, Stop, SysResult, Thread};
+use syscalls::{CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
@@ -39,6 +39,8 @@ pub struct Vcpu {
     cpu: *mut Cpu,
     /// The process.
     pub runtime: &'static Runtime,
+    /// The thread is the first of its process: its host thread ends by exit, not by returning.
+    pub leader: bool,
     /// What a successful exec leaves to be freed by the other user of this memory (vfork).
     pub exec: Option<exec::Prepared>,
 }
@@ -50,7 +52,7 @@ impl Vcpu {
     /// A fresh CPU, or one with a copy of the registers of another.
     pub fn new(runtime: &'static Runtime, from: Option<&Vcpu>) -> Vcpu {
         let cpu = runtime.engine.new_cpu(from.map(|v| v.cpu()));
-        Vcpu { cpu: Box::into_raw(cpu), runtime, exec: None }
+        Vcpu { cpu: Box::into_raw(cpu), runtime, leader: true, exec: None }
     }
 
     /// The state.
@@ -68,6 +70,21 @@ impl Vcpu {
     /// The state's address, for the signal handler.
     pub fn address(&self) -> *mut Cpu {
         self.cpu
+    }
+
+    /// Set the result of a system call.
+    pub fn set_result(&mut self, value: u64) {
+        self.cpu_mut().gpr[0] = value;
+    }
+
+    /// Set the stack pointer.
+    pub fn set_sp(&mut self, value: u64) {
+        self.cpu_mut().gpr[SP] = value;
+    }
+
+    /// Set the thread pointer.
+    pub fn set_tls(&mut self, value: u64) {
+        self.cpu_mut().gpr[TPIDR] = value;
     }
 
     /// Make the instruction before the pc happen again.
@@ -127,7 +144,7 @@ impl Machine for Vcpu {
         task::clone(self, thread, args)
     }
 
-    fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> Stop {
+    fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult {
         exec::exec(self, thread, req)
     }
 

@@ -17,6 +17,7 @@ mod image;
 mod kernel_oracle;
 mod loader;
 mod machine;
+mod robust;
 mod run;
 mod sandbox;
 mod signals;

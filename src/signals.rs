@@ -53,9 +53,14 @@ impl Anchor {
     }
 }
 
-/// Make `anchor` this host thread's guest thread; returns the one before.
-pub fn set_current(anchor: *const Anchor) -> *const Anchor {
-    CURRENT.replace(anchor)
+/// Make `anchor` this host thread's guest thread.
+pub fn set_current(anchor: *const Anchor) {
+    CURRENT.set(anchor);
+}
+
+/// This host thread's guest thread.
+pub fn current() -> *const Anchor {
+    CURRENT.get()
 }
 
 /// What `syscalls` is to install on the host.

@@ -34,8 +34,8 @@ impl Task {
     }
 
     /// Be the guest thread of the calling host thread.
-    pub fn enter(&self) -> *const Anchor {
-        signals::set_current(&raw const *self.anchor)
+    pub fn enter(&self) {
+        signals::set_current(&raw const *self.anchor);
     }
 
     /// Run until the thread exits; its status. The host's signal mask must be the guest's by now, or nothing may be pending.

@@ -94,6 +94,8 @@ pub struct ExecRequest {
     pub dirfd: i32,
     /// Path as given.
     pub path: CString,
+    /// What to execute if the path is a link of /proc that must lead to the guest's own program.
+    pub target: Option<CString>,
     /// Arguments.
     pub argv: Vec<CString>,
     /// Environment.
@@ -113,8 +115,8 @@ pub trait Machine {
     /// Create a thread or process. Returns the child's id to the parent; the child starts elsewhere, or returns here, with result 0. Every signal that
     /// can be blocked is, and stays so.
     fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult;
-    /// Replace the program. Returns only on failure.
-    fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> Stop;
+    /// Replace the program. Returns only on failure, or if the request was only to check.
+    fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult;
     /// Address of the word that is non-zero when a signal waits (for [`sys::interruptible`]).
     fn pending(&self) -> *const u32;
 }

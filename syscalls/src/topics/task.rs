@@ -1,6 +1,6 @@
 //! Threads, processes and programs.
 
-use super::signal;
+use super::{procfs, signal};
 use crate::ctx::{CloneArgs, Ctx, ExecRequest, Flow, Stop, SysResult};
 use crate::{Errno, GuestAddr};
 use std::ffi::CString;
@@ -158,8 +158,9 @@ pub fn execveat(ctx: &mut Ctx<'_>, [dirfd, path, argv, envp, flags, _]: [u64; 6]
     let mut budget = argument_budget();
     let argv = read_strings(argv, &mut budget)?;
     let envp = read_strings(envp, &mut budget)?;
-    let req = ExecRequest { dirfd: dirfd as i32, path: text(path), argv, envp, flags };
-    Err(ctx.machine.exec(ctx.thread, req))
+    let target = procfs::readlink(ctx, dirfd as i32, &path).map(text);
+    let req = ExecRequest { dirfd: dirfd as i32, path: text(path), target, argv, envp, flags };
+    ctx.machine.exec(ctx.thread, req)
 }
 
 /// Only answer whether the file may be executed (Linux 6.14).

@@ -134,10 +134,12 @@ impl Actions {
         self.install(sig, &self.on_host(sig, &new))
     }
 
-    /// All handlers become SIG_DFL (CLONE_CLEAR_SIGHAND). The host's own table is dealt with by the caller's clone.
+    /// All handlers become SIG_DFL (CLONE_CLEAR_SIGHAND), here and on the host. What was inherited has no handlers.
     pub fn clear_handlers(&mut self) {
         for sig in 1..=64 {
-            if !self.get(sig).is_ignore() && bit(sig) & UNMASKABLE == 0 {
+            let action = self.table[sig as usize - 1];
+            if !action.is_ignore() && !action.is_default() {
+                // Can't fail: a signal with a handler allows changes.
                 let _ = self.set(sig, Action::default());
             }
         }

@@ -41,8 +41,16 @@ pub fn restore_mask(thread: &Thread) {
     host_mask(thread.signals.mask() & !SYNCHRONOUS);
 }
 
+/// The host's mask was lowered for a moment by other means: make it right again, whether or not a signal came meanwhile.
+pub fn settle_mask(thread: &Thread) {
+    host_mask(ALL);
+    if !thread.signals.inbox.is_full() {
+        restore_mask(thread);
+    }
+}
+
 /// Set the host's mask, whatever it was.
-pub(super) fn host_mask(set: Set) {
+pub fn host_mask(set: Set) {
     // SAFETY: `set` outlives the call, which changes nothing but the thread's mask.
     unsafe { sys::raw(libc::SYS_rt_sigprocmask, sigprocmask(&set)) };
 }

@@ -24,7 +24,7 @@ pub use actions::{Action, Actions, Default, HostEntry, SA_RESTORER};
 pub use calls::*;
 pub use deliver::{deliver, Delivery};
 pub use inbox::{Inbox, Posted};
-pub use mask::{block_all, restore_mask, set_mask};
+pub use mask::{block_all, host_mask, restore_mask, set_mask, settle_mask, ALL};
 
 use crate::ptr::Plain;
 use std::sync::atomic::{AtomicU32, Ordering};
