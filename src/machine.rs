@@ -97,7 +97,7 @@ impl Vcpu {
 impl Drop for Vcpu {
     fn drop(&mut self) {
         // SAFETY: came from Box::into_raw in `new`, and is not used any more.
-        drop(unsafe { Box::from_raw(self.cpu) });
+        self.runtime.engine.drop_cpu(unsafe { Box::from_raw(self.cpu) });
     }
 }
 
