@@ -112,7 +112,7 @@ pub struct Cache {
 
 impl Cache {
     /// An empty cache with the common stubs placed.
-    pub fn new(mut area: Area, stubs: &Emitted, offsets: &[u32]) -> Option<Cache> {
+    pub fn new(mut area: Area, stubs: &Emitted, offsets: &[u32], helper: &dyn Fn(u16) -> u64) -> Option<Cache> {
         let at = area.alloc(stubs.code.len())?;
         area.bytes(at, stubs.code.len()).copy_from_slice(&stubs.code);
         let stubs_at: Vec<u32> = offsets.iter().map(|o| at + o).collect();
@@ -125,7 +125,7 @@ impl Cache {
             pages: HashMap::new(),
             stubs: stubs_at,
         };
-        c.relocate(at, &stubs.relocs, &|_| 0);
+        c.relocate(at, &stubs.relocs, helper);
         Some(c)
     }
 

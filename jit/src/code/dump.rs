@@ -9,14 +9,17 @@ pub fn ir(guest: &Guest, b: &Block) {
     eprint!("{}", text::print(b, guest.reg_name));
 }
 
-/// Each guest instruction followed by its host code.
+/// The guest's code, then the host's as placed.
 pub fn asm(guest: &Guest, b: &Block, e: &Emitted, host: u64, mem: &dyn Fetch) {
     eprintln!("block {:#x}: {} instructions, {} bytes at {host:#x}", b.pc, b.guest_insns, e.code.len());
-    for (i, p) in e.points.iter().enumerate() {
-        let end = e.points.get(i + 1).map_or(e.code.len(), |n| n.host as usize);
-        if let Some(w) = mem.fetch32(p.pc) {
-            eprintln!("  {:#x}: {}", p.pc, (guest.disasm)(&w.to_le_bytes(), p.pc));
+    let mut pc = b.pc;
+    while pc < b.end {
+        if let Some(w) = mem.fetch32(pc) {
+            eprintln!("  {pc:#x}: {}", (guest.disasm)(&w.to_le_bytes(), pc));
         }
-        eprint!("{}", host::disasm(&e.code[p.host as usize..end], host + p.host as u64));
+        pc += 4;
     }
+    // SAFETY: the block has just been placed there.
+    let code = unsafe { std::slice::from_raw_parts(host as *const u8, e.code.len()) };
+    eprint!("{}", host::disasm(code, host));
 }

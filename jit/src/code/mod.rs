@@ -525,7 +525,7 @@ fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i3
         // At least what the stubs and the largest block need.
         n => (n.max(1 << 20) + 4095) & !4095,
     };
-    Cache::new(Area::new(size)?, &stubs.0, &stubs.1).ok_or(libc::ENOMEM)
+    Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)
 }
 
 /// Drop `pc` (or everything) from a CPU's jump cache. Its thread may be reading: an entry's pc is one aligned word, and the

@@ -71,7 +71,7 @@ fn roots(block: &mut Block, vals: &mut Vec<Val>) {
             Op::Trunc => root = arg(0),
             Op::Zext if vals[arg(0) as usize].is(CLEAN) => root = arg(0),
             Op::VLow if vals[arg(0) as usize].width <= arr_width(inst.arr()) => root = arg(0),
-            Op::Const => bits = CLEAN | CONST,
+            Op::Const => bits = CONST | if inst.imm >> 32 == 0 { CLEAN } else { 0 },
             _ if inst.ty == Type::I32 => bits = CLEAN,
             _ => {}
         }

@@ -130,7 +130,7 @@ impl<'a> Emitter<'a> {
             op if op as u8 >= Op::ExitIf as u8 => self.exit(inst),
             op if op as u8 >= Op::FlagsOf as u8 && op as u8 <= Op::VSelect as u8 => self.flag_op(inst),
             op if (op as u8) < Op::FlagsOf as u8 => self.int_op(inst),
-            Op::Counter | Op::GetFpsr | Op::SetFpsr => self.system(inst),
+            Op::Counter | Op::GetFpcr | Op::GetFpsr | Op::SetFpsr => self.system(inst),
             _ => {
                 if !self.vector(inst) {
                     self.fallback(inst);
@@ -586,7 +586,7 @@ impl<'a> Emitter<'a> {
 
     fn system(&mut self, inst: &Inst) {
         match inst.op {
-            Op::Counter => self.fallback(inst),
+            Op::Counter | Op::GetFpcr => self.fallback(inst),
             op => {
                 // stmxcsr / ldmxcsr: the accumulated exception bits are in the control word.
                 self.asm.op(enc(0, 1, 0xae), false, 3, state!(guest_fpctl).into(), 0, false);
