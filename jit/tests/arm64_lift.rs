@@ -58,7 +58,7 @@ fn check(row: &Row, word: u32) {
 fn every_row_lifts_cleanly() {
     let mut random = Random(0x5eed);
     for row in ROWS {
-        for n in 0..300 {
+        for n in 0..120 {
             let fill = match n {
                 0 => 0,
                 1 => u32::MAX,
@@ -107,14 +107,13 @@ fn the_index_finds_what_a_scan_finds() {
     }
 }
 
-/// Where two rows overlap, one must be a special case of the other: otherwise their order would decide by accident.
+/// Where two rows overlap, the number of fixed bits must say which one wins: else their order would decide by accident.
 #[test]
-fn overlapping_rows_nest() {
+fn overlapping_rows_are_ranked() {
     for (n, a) in ROWS.iter().enumerate() {
         for b in &ROWS[..n] {
-            let both = a.mask & b.mask;
-            if (a.value ^ b.value) & both == 0 {
-                assert!(both == a.mask || both == b.mask, "{} and {} overlap", a.name, b.name);
+            if (a.value ^ b.value) & a.mask & b.mask == 0 {
+                assert_ne!(a.mask.count_ones(), b.mask.count_ones(), "{} and {} overlap", a.name, b.name);
             }
         }
     }
