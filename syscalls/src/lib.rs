@@ -3,6 +3,7 @@
 
 pub mod arm64;
 pub mod ctx;
+pub mod dispatch;
 pub mod errno;
 pub mod ptr;
 pub mod strace;
@@ -11,5 +12,6 @@ pub mod table;
 pub mod topics;
 
 pub use ctx::{CloneArgs, Context, Ctx, ExecRequest, Flow, Machine, Options, Process, Stop, SysResult, Thread};
+pub use dispatch::dispatch;
 pub use errno::Errno;
 pub use ptr::GuestAddr;

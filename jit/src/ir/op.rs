@@ -184,6 +184,11 @@ ops! {
     Fcmp "fcmp" F (V V No) Arr FP;
     /// The same, every NaN raises Invalid.
     Fcmpe "fcmpe" F (V V No) Arr FP;
+    /// Conditional FP compare: if cc(a) then the flags of fcmp b, c else the constant NZCV, and then nothing is raised.
+    /// `imm`: NZCV in bits 3..0, the scalar `Arr` in bits 15..8.
+    Fccmp "fccmp" F (F V V) CcNzcv FP;
+    /// The same with fcmpe.
+    Fccmpe "fccmpe" F (F V V) CcNzcv FP;
     /// Choose between two flag values: if cc(a) then b else c.
     SelFlags "selflags" F (F F F) Cc PURE;
     /// From and to NZCV in bits 31..28 of an i64.
@@ -231,6 +236,8 @@ ops! {
     // --- system --------------------------------------------------------------------------------
     /// The virtual counter (CNTVCT_EL0): monotonic, 1 GHz.
     Counter "counter" X (No No No) No VOLATILE;
+    /// FPCR as the guest wrote it.
+    GetFpcr "getfpcr" X (No No No) No VOLATILE;
     /// FPSR with the accumulated exception bits and QC, and its write (which also resets what is accumulated).
     GetFpsr "getfpsr" X (No No No) No VOLATILE;
     SetFpsr "setfpsr" No (X No No) No STATE VOLATILE;

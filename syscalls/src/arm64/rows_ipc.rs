@@ -1,7 +1,7 @@
 //! Rows of the arm64 table: System V and POSIX message queues, semaphores, shared memory, keys.
 
 use crate::table::{Row, Run, Support};
-use crate::topics::ipc;
+use crate::topics::{ipc, mem};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -21,8 +21,8 @@ pub(super) const ROWS: &[Row] = &[
     Row { nr: 193, name: "semop", args: "dpu", run: Run::Pass(65), support: Support::Full },
     Row { nr: 194, name: "shmget", args: "xux", run: Run::Pass(29), support: Support::Full },
     Row { nr: 195, name: "shmctl", args: "ddp", run: Run::Pass(31), support: Support::Full },
-    Row { nr: 196, name: "shmat", args: "dxx", run: Run::Call(ipc::shmat), support: Support::Full },
-    Row { nr: 197, name: "shmdt", args: "x", run: Run::Call(ipc::shmdt), support: Support::Full },
+    Row { nr: 196, name: "shmat", args: "dxx", run: Run::Call(mem::shmat), support: Support::Full },
+    Row { nr: 197, name: "shmdt", args: "x", run: Run::Call(mem::shmdt), support: Support::Full },
     Row { nr: 217, name: "add_key", args: "ssbud", run: Run::Pass(248), support: Support::Full },
     Row { nr: 218, name: "request_key", args: "sssd", run: Run::Pass(249), support: Support::Full },
     Row { nr: 219, name: "keyctl", args: "dxxxx", run: Run::Pass(250), support: Support::Full },

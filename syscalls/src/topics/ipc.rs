@@ -5,9 +5,6 @@ use crate::arm64::abi::ipc::{Amd64SemidDs, SemidDs};
 use crate::ctx::{Ctx, SysResult};
 use crate::topics::fs::host;
 use crate::GuestAddr;
-use std::mem::MaybeUninit;
-
-const PAGE: u64 = 4096;
 
 /// semctl's commands beyond the C library's common ones.
 const SEM_STAT: i32 = 18;
@@ -36,32 +33,4 @@ pub fn semctl(_: &mut Ctx<'_>, [id, num, cmd, arg, ..]: [u64; 6]) -> SysResult {
         libc::GETALL | libc::SETALL | libc::IPC_INFO | libc::SEM_INFO => call(at.host()),
         _ => call(arg),
     }
-}
-
-/// shmat(id, address, flags). SHMLBA is a page on arm64, too (its 16 KiB are for 32-bit programs). A tagged address is not one.
-pub fn shmat(ctx: &mut Ctx<'_>, [id, addr, flags, ..]: [u64; 6]) -> SysResult {
-    let at = host(libc::SYS_shmat, [id, addr, flags, 0, 0, 0])?;
-    let mut ds = MaybeUninit::<libc::shmid_ds>::uninit();
-    // The segment lives at least as long as its attachment, and what can be attached can be looked at.
-    if host(libc::SYS_shmctl, [id, libc::IPC_STAT as u64, ds.as_mut_ptr() as u64, 0, 0, 0]).is_ok() {
-        // SAFETY: the kernel filled it, for the call succeeded.
-        let len = (unsafe { ds.assume_init() }.shm_segsz as u64).next_multiple_of(PAGE);
-        let flags = flags as i32;
-        let data = libc::PROT_READ | if flags & libc::SHM_RDONLY == 0 { libc::PROT_WRITE } else { 0 };
-        let exec = if flags & libc::SHM_EXEC != 0 { libc::PROT_EXEC } else { 0 };
-        if exec != 0 {
-            // The kernel has checked the permission; guest code is data to the host.
-            host(libc::SYS_mprotect, [at, len, data as u64, 0, 0, 0])?;
-        }
-        ctx.machine.invalidate(at, len);
-        ctx.thread.mem.note_shmat(at, len, data | exec);
-    }
-    Ok(at)
-}
-
-/// shmdt(address)
-pub fn shmdt(ctx: &mut Ctx<'_>, [addr, ..]: [u64; 6]) -> SysResult {
-    let r = host(libc::SYS_shmdt, [addr, 0, 0, 0, 0, 0])?;
-    ctx.thread.mem.note_shmdt(addr);
-    Ok(r)
 }

@@ -1,10 +1,11 @@
 //! The arm64 guest: Armv8-A A64, user space.
 //!
-//! `a64.decode` is the table of instructions, one row each: a name, a 32-symbol bit pattern and the lifting function. `build.rs` turns
+//! the `a64_*.decode` files are the table of instructions, one row each: a name, a 32-symbol bit pattern and the lifting function. `build.rs` turns
 //! it into a static decision index; the fuzzer draws instructions from the same rows. Lifting functions live by
 //! chapter: integer, memory, branches and system; `simd_*` Advanced SIMD; `fp_*` floating point.
 
 pub mod decode;
+mod flags_ahead;
 pub mod lift;
 pub mod regs;
 
@@ -12,12 +13,17 @@ mod branch;
 mod crypto;
 mod fp;
 mod fp_simd;
+pub mod idregs;
 mod int;
+mod int_imm;
 mod mem;
 mod mem_atomic;
 mod mem_simd;
 mod simd_across;
+mod simd_common;
+mod simd_element;
 mod simd_imm;
+mod simd_long;
 mod simd_permute;
 mod simd_shift;
 mod simd_three;

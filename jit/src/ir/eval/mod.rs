@@ -3,6 +3,7 @@
 
 pub mod crypto;
 pub mod fp;
+pub mod int;
 pub mod softfp;
 pub mod vec;
 
@@ -21,6 +22,7 @@ pub struct Env {
 
 /// Evaluate one vector, FP or crypto operation (every op with a v128 operand or result except memory and `get`/`set`/`vselect`).
 /// Operands and result are 128-bit images; integers are zero-extended (`i32` operands must be given with their upper bits clear).
+/// Flags, as an operand (`fccmp`, `fccmpe`) and as a result (these and `fcmp`, `fcmpe`), are NZCV in bits 3..0.
 /// `src_ty_bits` is the width (32/64) of an integer operand 0, for `intstof`/`intutof`.
 pub fn eval(inst: &Inst, args: [u128; 3], src_ty_bits: u32, env: &mut Env) -> u128 {
     match inst.op {

@@ -1,0 +1,106 @@
+//! Turns the instruction tables `src/guest/arm64/a64_*.decode` into `OUT_DIR/a64.rs`: the rows, most fixed bits first, and
+//! an index on word bits 31..21 whose buckets list the rows that can match.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::{env, fs, path::Path};
+
+/// Word bits that the index is made of.
+const INDEX_BITS: u32 = 11;
+
+struct Row {
+    name: String,
+    pattern: String,
+    lift: String,
+    mask: u32,
+    value: u32,
+    place: String,
+}
+
+fn main() {
+    let dir = Path::new("src/guest/arm64");
+    println!("cargo:rerun-if-changed={}", dir.display());
+    println!("cargo:rerun-if-changed=build.rs");
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .expect("guest directory")
+        .map(|e| e.expect("directory entry").path())
+        .filter(|p| p.extension().is_some_and(|e| e == "decode"))
+        .collect();
+    files.sort();
+    let mut rows = Vec::new();
+    for file in &files {
+        println!("cargo:rerun-if-changed={}", file.display());
+        let text = fs::read_to_string(file).expect("decode table");
+        for (n, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or("").trim();
+            if !line.is_empty() {
+                rows.push(parse(line, format!("{}:{}", file.display(), n + 1)));
+            }
+        }
+    }
+    reject_twins(&rows);
+    rows.sort_by_key(|r| std::cmp::Reverse(r.mask.count_ones()));
+    let out = Path::new(&env::var_os("OUT_DIR").expect("OUT_DIR")).join("a64.rs");
+    fs::write(out, generate(&rows)).expect("write a64.rs");
+}
+
+fn parse(line: &str, place: String) -> Row {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert!(words.len() >= 3, "{place}: a row is NAME PATTERN path::to::lift_fn");
+    let pattern = words[1..words.len() - 1].concat();
+    assert_eq!(pattern.chars().count(), 32, "{place}: the pattern of {} must have 32 symbols", words[0]);
+    let (mut mask, mut value) = (0u32, 0u32);
+    for c in pattern.chars() {
+        assert!(c == '0' || c == '1' || c == '-' || c.is_ascii_alphabetic(), "{place}: symbol {c:?}");
+        mask = mask << 1 | (c == '0' || c == '1') as u32;
+        value = value << 1 | (c == '1') as u32;
+    }
+    Row { name: words[0].into(), pattern, lift: words[words.len() - 1].into(), mask, value, place }
+}
+
+fn reject_twins(rows: &[Row]) {
+    let mut seen: HashMap<(u32, u32), &Row> = HashMap::new();
+    let mut names: HashMap<&str, &Row> = HashMap::new();
+    for r in rows {
+        if let Some(o) = seen.insert((r.mask, r.value), r) {
+            panic!("{}: {} has the same fixed bits as {} ({})", r.place, r.name, o.name, o.place);
+        }
+        if let Some(o) = names.insert(&r.name, r) {
+            panic!("{}: the name {} is taken ({})", r.place, r.name, o.place);
+        }
+    }
+}
+
+fn generate(rows: &[Row]) -> String {
+    let mut s = String::from("/// Every row, most fixed bits first.\npub static ROWS: &[Row] = &[\n");
+    for r in rows {
+        let Row { name, pattern, lift, mask, value, .. } = r;
+        writeln!(
+            s,
+            "Row {{ name: {name:?}, mask: {mask:#010x}, value: {value:#010x}, pattern: {pattern:?}, lift: super::{lift} }},"
+        )
+        .unwrap();
+    }
+    s.push_str("];\n");
+    let shift = 32 - INDEX_BITS;
+    let high = u32::MAX << shift;
+    let mut list: Vec<u16> = Vec::new();
+    let mut known: HashMap<Vec<u16>, usize> = HashMap::new();
+    let mut buckets = Vec::new();
+    for b in 0..1u32 << INDEX_BITS {
+        let hits: Vec<u16> =
+            (0..rows.len()).filter(|&i| (b << shift ^ rows[i].value) & rows[i].mask & high == 0).map(|i| i as u16).collect();
+        let len = hits.len();
+        let start = *known.entry(hits.clone()).or_insert_with(|| {
+            list.extend(&hits);
+            list.len() - len
+        });
+        buckets.push((start, len));
+    }
+    assert!(list.len() <= u16::MAX as usize, "the index outgrew its type");
+    writeln!(s, "const INDEX_SHIFT: u32 = {shift};").unwrap();
+    writeln!(s, "/// Per value of the index bits: first candidate in `CANDIDATES` and their number.").unwrap();
+    writeln!(s, "static BUCKETS: [(u16, u16); {}] = {buckets:?};", buckets.len()).unwrap();
+    writeln!(s, "static CANDIDATES: [u16; {}] = {list:?};", list.len()).unwrap();
+    s
+}
