@@ -29,9 +29,7 @@ pub fn run(mut inv: Invocation) -> i32 {
                 let place = format!("not built yet (entry {:#x}, stack {:#x})", layout.start, stack.sp);
                 fail(&shown, &ExecError::new(libc::ENOSYS, place))
             }
-            Err(e) => {
-                fail(&shown, &ExecError { errno: e, detail: Some(format!("{} can't be mapped", p.image.path.to_string_lossy())) })
-            }
+            Err(e) => fail(&shown, &ExecError { errno: e, detail: Some("can't be mapped".into()) }),
         },
         Err(e) => fail(&shown, &e),
     }
