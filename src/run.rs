@@ -5,7 +5,7 @@ use crate::cli::{Invocation, Program};
 use crate::elf::{Arch, ExecError};
 use crate::errno::Errno;
 use crate::image::{self, Image, Request, Resolved, Text};
-use crate::loader::{self, GuestMmap, Label, Layout};
+use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
 use crate::thread::Task;
 use crate::{hwcap, sandbox, signals};
@@ -110,7 +110,21 @@ fn exec_native(path: &CStr, inv: &Invocation) -> Errno {
 struct Mapper<'a>(&'a Space);
 
 impl GuestMmap for Mapper<'_> {
-    fn map(&mut self, addr: u64, len: u64, prot: i32, flags: i32, file: Option<(RawFd, u64)>, _: Label) -> Result<u64, Errno> {
+    fn map(
+        &mut self,
+        addr: u64,
+        len: u64,
+        prot: i32,
+        flags: i32,
+        file: Option<(RawFd, u64)>,
+        label: Label,
+    ) -> Result<u64, Errno> {
+        if label == Label::Stack {
+            // Over a reservation with a guard below, of which the guest's map knows nothing.
+            let at = HostMmap.map(addr, len, prot, flags, file, label)?;
+            self.0.adopt(at, len, prot as u64);
+            return Ok(at);
+        }
         let (fd, off) = file.unwrap_or((-1, 0));
         self.0.map(addr, len, prot, flags, fd, off).map_err(|e| Errno(e.0))
     }

@@ -210,7 +210,10 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     let result = host_fork(args);
     if !matches!(result, Ok(0)) {
         space.parent();
-        runtime.engine.fork_parent();
+        match result {
+            Ok(_) => runtime.engine.fork_parent(),
+            Err(_) => runtime.engine.fork_failed(),
+        }
         let pid = result?;
         if args.flags & PARENT_SETTID != 0 {
             let _ = GuestAddr(args.parent_tid).write(pid as u32);
@@ -218,7 +221,7 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
         return Ok(pid);
     }
     space.child();
-    runtime.engine.fork_child();
+    runtime.engine.fork_child(vcpu.cpu_mut());
     if args.flags & CLONE_CLEAR_SIGHAND != 0 {
         actions.clear_handlers();
     }
