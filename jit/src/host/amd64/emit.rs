@@ -488,7 +488,7 @@ impl<'a> Emitter<'a> {
         let mut bits = [0u8; 3];
         for (k, a) in inst.args.iter().enumerate() {
             if a.is_some() {
-                bits[k] = self.b.ty(*a).bits() as u8;
+                bits[k] = if self.b.ty(*a) == Type::Flags { 32 } else { self.b.ty(*a).bits() as u8 };
             }
         }
         let rec = super::helpers::Record::new(inst, bits);
@@ -497,9 +497,15 @@ impl<'a> Emitter<'a> {
 
     /// Leave the current operation to its software definition.
     pub fn fallback(&mut self, inst: &Inst) {
+        for (k, a) in inst.args.iter().enumerate() {
+            if a.is_some() && self.b.ty(*a) == Type::Flags {
+                self.flags_in_eax(*a);
+                self.asm.store(3, state!(call_args).plus(16 * k as i32), r::AX);
+            }
+        }
         self.clobber_flags();
         for (k, a) in inst.args.iter().enumerate() {
-            if !a.is_some() {
+            if !a.is_some() || self.b.ty(*a) == Type::Flags {
                 continue;
             }
             let place = state!(call_args).plus(16 * k as i32);
