@@ -174,7 +174,12 @@ impl Emitter<'_> {
         }
         self.point();
         let known = self.known(inst.args[0]);
-        let clean = arr.width() != Width::Scalar || 1usize << known <= arr_bytes(arr);
+        let clean = match arr.width() {
+            Width::Scalar => 1usize << known <= arr_bytes(arr),
+            // Rounding down, 0 - 0 is -0.
+            Width::W64 => op != 0x5c,
+            Width::W128 => true,
+        };
         let e = form(arr, op);
         if self.asm.avx || !clean {
             let d = self.def();
