@@ -13,6 +13,8 @@ mod exec;
 mod faults;
 mod hwcap;
 mod image;
+#[cfg(test)]
+mod kernel_oracle;
 mod loader;
 mod machine;
 mod robust;

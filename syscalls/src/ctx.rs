@@ -1,6 +1,6 @@
 //! What a handler works on.
 
-use crate::topics::{mem, signal};
+use crate::topics::{mem, procfs, signal};
 use crate::{sys, Errno};
 use std::ffi::CString;
 use std::sync::{Arc, Mutex};
@@ -144,6 +144,10 @@ pub struct Process {
     pub auxv: Vec<(u64, u64)>,
     /// Where signal handlers return to unless they bring a restorer: `__kernel_rt_sigreturn` of the guest's vDSO.
     pub sigreturn: u64,
+    /// Where the guest's parts are, for /proc/self/stat, cmdline and environ.
+    pub areas: procfs::Areas,
+    /// The kernel knows them: see [`procfs::publish`].
+    pub published: bool,
     /// HWCAP names for /proc/cpuinfo's Features line.
     pub features: String,
 }

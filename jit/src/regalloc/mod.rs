@@ -215,6 +215,7 @@ impl Alloc {
                 let t = self.alloc(m, b, class, o);
                 m.copy(class, t, r);
                 self.vals[o as usize].reg = t;
+                self.locked[class] &= !(1 << t);
             } else {
                 self.evict(m, class, r);
             }

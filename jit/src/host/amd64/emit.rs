@@ -213,6 +213,14 @@ impl<'a> Emitter<'a> {
     pub fn reg(&mut self, v: Value) -> u8 {
         self.ra.reg(self.asm, self.b, v)
     }
+    /// `v` into a given register without the allocator's help.
+    pub fn load_to(&mut self, d: u8, v: Value) {
+        match (self.ra.peek(v), self.ra.constant(self.b, v)) {
+            (Some(s), _) => self.asm.mov_rr(true, d, s),
+            (None, Some(c)) => self.asm.mov_imm(d, c),
+            (None, None) => self.asm.mov(true, d, home_addr(self.ra.home(v))),
+        }
+    }
     /// `v` in a register or, when it is only there and ends here, in memory.
     pub fn rm(&mut self, v: Value) -> Rm {
         match self.ra.mem(v, self.i) {
@@ -327,7 +335,7 @@ impl<'a> Emitter<'a> {
     /// A flags value that lives in the slot moves away before the slot is written.
     fn vacate_slot(&mut self, new: u16) {
         let old = self.ef.slot_val;
-        if old != NO_FLAGS && old != new && self.ra.vals[old as usize].last as usize > self.i {
+        if old != NO_FLAGS && old != new && self.ra.vals[old as usize].last as usize >= self.i {
             let h = self.ra.spill();
             self.asm.mov(false, r::AX, state!(flags));
             self.asm.store(2, home_addr(h), r::AX);
@@ -480,7 +488,7 @@ impl<'a> Emitter<'a> {
         let mut bits = [0u8; 3];
         for (k, a) in inst.args.iter().enumerate() {
             if a.is_some() {
-                bits[k] = self.b.ty(*a).bits() as u8;
+                bits[k] = if self.b.ty(*a) == Type::Flags { 32 } else { self.b.ty(*a).bits() as u8 };
             }
         }
         let rec = super::helpers::Record::new(inst, bits);
@@ -489,9 +497,15 @@ impl<'a> Emitter<'a> {
 
     /// Leave the current operation to its software definition.
     pub fn fallback(&mut self, inst: &Inst) {
+        for (k, a) in inst.args.iter().enumerate() {
+            if a.is_some() && self.b.ty(*a) == Type::Flags {
+                self.flags_in_eax(*a);
+                self.asm.store(3, state!(call_args).plus(16 * k as i32), r::AX);
+            }
+        }
         self.clobber_flags();
         for (k, a) in inst.args.iter().enumerate() {
-            if !a.is_some() {
+            if !a.is_some() || self.b.ty(*a) == Type::Flags {
                 continue;
             }
             let place = state!(call_args).plus(16 * k as i32);

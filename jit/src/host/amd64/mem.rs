@@ -254,15 +254,6 @@ impl Emitter<'_> {
         self.asm.movzx(0, d, r::AX);
     }
 
-    /// `v` into a given register without the allocator's help.
-    fn load_to(&mut self, d: u8, v: Value) {
-        match (self.ra.peek(v), self.ra.constant(self.b, v)) {
-            (Some(s), _) => self.asm.mov_rr(true, d, s),
-            (None, Some(c)) => self.asm.mov_imm(d, c),
-            (None, None) => self.asm.mov(true, d, home_addr(self.ra.home(v))),
-        }
-    }
-
     /// Everything for cmpxchg16b but rdx:rax: the address in r11, rcx:rbx = `new`, rbx's guest register in its slot.
     fn pair_begin(&mut self, addr: Value) {
         self.clobber_flags();

@@ -1,7 +1,7 @@
 //! Calls that leave mappings where they are: advice, locking, writing back, and what is known about pages.
 
 use super::vma::{Attr, Vma, PAGE};
-use super::{host, page_down, page_up, LockMode, Space, Stale, TASK_SIZE};
+use super::{aligned, host, page_down, page_up, LockMode, Space, Stale, TASK_SIZE};
 use crate::ptr::GuestAddr;
 use crate::Errno;
 use std::ops::Range;
@@ -73,7 +73,7 @@ impl Space {
         // Whether the kernel knows the advice at all: with no length nothing else happens.
         let known = |at: u64| host(libc::SYS_madvise, [at, 0, advice, 0, 0, 0]);
         let end = match page_up(len).and_then(|n| start.checked_add(n)) {
-            Some(end) if start % PAGE == 0 && (len == 0 || end > start) => end,
+            Some(end) if aligned(start) && (len == 0 || end > start) => end,
             _ => return Err(Errno::EINVAL),
         };
         let advise = |r: Range<u64>| host(libc::SYS_madvise, [r.start, r.end - r.start, advice, 0, 0, 0]);
@@ -111,7 +111,7 @@ impl Space {
     /// mincore.
     pub fn mincore(&self, addr: u64, len: u64, vec: u64) -> Result<u64, Errno> {
         let (start, vec) = (GuestAddr(addr).host(), GuestAddr(vec).host());
-        if start % PAGE != 0 {
+        if !aligned(start) {
             return Err(Errno::EINVAL);
         }
         let end = match page_up(len).and_then(|n| start.checked_add(n)) {
@@ -209,7 +209,7 @@ impl Space {
         let mut inner = self.write();
         let addr = if flags & libc::SHM_RND as u64 != 0 { page_down(addr) } else { addr };
         let target = addr..addr.checked_add(len).ok_or(Errno::EINVAL)?;
-        let reserved = remap && addr != 0 && addr % PAGE == 0;
+        let reserved = remap && addr != 0 && aligned(addr);
         if reserved {
             inner.reserve(target.clone())?;
             stale.note(&inner.map, target.clone());
@@ -228,7 +228,6 @@ impl Space {
 
     /// shmdt.
     pub fn shmdt(&self, addr: u64, stale: &mut Stale) -> Result<u64, Errno> {
-        let addr = GuestAddr(addr).host();
         let mut inner = self.write();
         let known = inner.shm.iter().position(|&(at, _)| at == addr).ok_or(Errno::EINVAL)?;
         let (at, len) = inner.shm[known];

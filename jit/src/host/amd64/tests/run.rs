@@ -71,6 +71,9 @@ impl Machine {
         for l in &self.out.links {
             assert_eq!(l.at % 4, 0, "link displacement is aligned");
         }
+        // A new place each time: writing near code that has just run is slow.
+        let next = (self.block_at + self.out.code.len() + 4096) & !4095;
+        self.block_at = if next + self.out.code.len() > SIZE { (self.stub_code.len() + 4095) & !4095 } else { next };
         self.place(self.block_at);
         cpu.jump_cache = self.jump_cache.as_mut_ptr();
         // SAFETY: the stub has this signature; the code was emitted by the back end under test.
