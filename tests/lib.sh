@@ -37,13 +37,13 @@ same() {
 }
 
 # has NAME PATTERN TEXT: an extended regular expression occurs in the text.
-has() { if grep -qE -- "$2" <<<"$3"; then pass "$1"; else fail "$1" "no /$2/ in: $3"; fi; }
+has() { if grep -qE -- "$2" <<<"$3"; then pass "$1"; else fail "$1" "no /$2/ in: $(tail -n 15 <<<"$3")"; fi; }
 
 # succeeds NAME COMMAND…
 succeeds() {
     local name=$1 out rc; shift
     out=$("$@" 2>&1); rc=$?
-    if [ $rc = 0 ]; then pass "$name"; else fail "$name" "status $rc: $(tail -n 30 <<<"$out")"; fi
+    if [ $rc = 0 ]; then pass "$name"; else fail "$name" "status $rc: $(tail -n 12 <<<"$out")"; fi
     return $rc
 }
 
@@ -123,6 +123,19 @@ isolate() {
         exec "$@"' isolate bash "$SELF" "$@"
 }
 
+# The same for container engines, which want the machine's own user namespace: mounts, processes and network apart, what is registered not.
+isolate_engine() {
+    [ -z "${ISOLATED:-}" ] || return 0
+    need_root; need unshare ip
+    ISOLATED=engine unshare -m -p -n -f --kill-child --mount-proc --propagation private bash -c '
+        [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 1
+        mount -t tmpfs tmpfs /run; ip link set lo up
+        exec "$@"' isolate bash "$SELF" "$@" &
+    local p=$!
+    trap 'kill $p 2>/dev/null; wait $p' INT TERM HUP
+    wait $p; exit
+}
+
 # Let the kernel start arm64 programs by the program under test, and stop doing so.
 MAGIC_ARM64='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
 MASK_ARM64='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
@@ -144,3 +157,20 @@ unregister() {
 
 # The texts by which a program of ours would show that it crashed rather than failed.
 CRASH='panicked at|RUST_BACKTRACE|internal error|stack backtrace|fault inside|uncaught target signal'
+
+# base_root ARCH: a small unconfigured Debian with a shell, the core tools and a C compiler, made without running anything in it; prints its
+# folder. Unpacked packages are all that a base image for the builders' tests needs.
+base_root() {
+    local arch=$1 dir=$CACHE/base-$1
+    local include=base-files,dash,bash,coreutils,grep,sed,findutils,diffutils,libc-bin,gcc,libc6-dev,perl-base,python3-minimal
+    if [ "$(cat "$dir.made" 2>/dev/null)" != "$include" ]; then
+        need mmdebstrap
+        mkdir -p "$CACHE" && rm -rf --one-file-system "$dir" "$dir.made"
+        timeout -k 10 900 mmdebstrap --mode="${MMDEBSTRAP_MODE:-root}" --arch="$arch" --variant=extract --include="$include" --aptopt='Acquire::Check-Date "false"' \
+            --aptopt='Acquire::Languages "none"' "${SUITE_DEBIAN:-trixie}" "$dir" "deb ${MIRROR:-http://deb.debian.org/debian} ${SUITE_DEBIAN:-trixie} main" \
+            >"$CACHE/base-$arch.log" 2>&1 || { tail -n 20 "$CACHE/base-$arch.log" >&2; rm -rf --one-file-system "$dir"; return 1; }
+        [ -e "$dir/bin/sh" ] || ln -s dash "$dir/usr/bin/sh"
+        printf '%s' "$include" >"$dir.made"
+    fi
+    printf '%s\n' "$dir"
+}

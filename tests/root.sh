@@ -60,8 +60,8 @@ phase_build() {
     same "the same files in /etc" "$(etc_files amd64)" "$(etc_files arm64)"
 }
 chroot_list() { dpkg-query --admindir="$CACHE/root-$1/var/lib/dpkg" -W -f '${db:Status-Abbrev}${Package} ${Version}\n'; }
-# Compilers and a few libraries carry the architecture in their names.
-names() { awk '{print $2, $3}' | sed 's/x86-64-linux-gnu\|aarch64-linux-gnu/ARCH/' | grep -vE '^(lib[a-z]*(san|vx|quadmath|cet|itm)|libgcc|linux-libc)[^ ]*' ; }
+# Rebuilds (+b1) differ by architecture. Compilers and a few libraries carry the architecture in their names.
+names() { awk '{sub(/\+b[0-9]+$/, "", $3); print $2, $3}' | sed 's/x86-64-linux-gnu\|aarch64-linux-gnu/ARCH/' | sort | grep -vE '^(lib[a-z]*(san|vx|quadmath|cet|itm)|libgcc|linux-libc)[^ ]*' ; }
 etc_files() { ( cd "$CACHE/root-$1/etc" && find . -type f | sed 's/x86_64-linux-gnu\|aarch64-linux-gnu/ARCH/' | sort ); }
 
 # The folder of one run: a root file system with /proc, /dev and a /tmp of its own.
@@ -172,7 +172,7 @@ apt_natively() {
     copy_root amd64 "$TMP/apt-amd64" && mounts "$TMP/apt-amd64" || give_up "cannot prepare the amd64 root"
     apt_install chroot "$TMP/apt-amd64" >"$TMP/apt.log" 2>&1 || give_up "apt-get fails natively: $(tail -n 20 "$TMP/apt.log")"
     try_ten chroot "$TMP/apt-amd64" >"$TMP/apt.out"
-    dpkg_list "$TMP/apt-amd64" | awk '{print $1 $2, $3}' >"$TMP/apt.list"
+    dpkg_list "$TMP/apt-amd64" | awk '{sub(/\+b[0-9]+$/, "", $3); print $1, $2, $3}' >"$TMP/apt.list"
     unmounts "$TMP/apt-amd64"; rm -rf --one-file-system "$TMP/apt-amd64"
 }
 dpkg_list() { dpkg-query --admindir="$1/var/lib/dpkg" -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' $TEN; }
@@ -181,7 +181,7 @@ apt_check() { # LABEL KIND ROOT
     apt_install "$2" "$3" >"$TMP/apt-$2.log" 2>&1
     same "$1: apt-get update && apt-get install of ten packages" "status 0" "status $?$(grep -aE "$CRASH" "$TMP/apt-$2.log")"
     [ -z "${KEEP:-}" ] || tail -n 30 "$TMP/apt-$2.log" >&2
-    same "$1: dpkg -l" "$(cat "$TMP/apt.list")" "$(dpkg_list "$3" | awk '{print $1 $2, $3}')"
+    same "$1: dpkg -l" "$(cat "$TMP/apt.list")" "$(dpkg_list "$3" | awk '{sub(/\+b[0-9]+$/, "", $3); print $1, $2, $3}')"
     same "$1: all configured" "" "$(dpkg-query --admindir="$3/var/lib/dpkg" -W -f '${db:Status-Abbrev}${Package}\n' | grep -v ^ii)"
     same "$1: the new programs' output" "$(cat "$TMP/apt.out")" "$(try_ten "$2" "$3")"
     grep -aE '^(E|W|dpkg|Err)' "$TMP/apt-$2.log" | head -n 20 >&2
