@@ -163,12 +163,14 @@ CRASH='panicked at|RUST_BACKTRACE|internal error|stack backtrace|fault inside|un
 base_root() {
     local arch=$1 dir=$CACHE/base-$1
     local include=base-files,dash,bash,coreutils,grep,sed,findutils,diffutils,libc-bin,gcc,libc6-dev,perl-base,python3-minimal
-    if [ "$(cat "$dir.made" 2>/dev/null)" != "$include" ]; then
+    if [ "$(cat "$dir.made" 2>/dev/null)" != "$include" ] || [ ! -d "$dir/opt" ]; then
         need mmdebstrap
         mkdir -p "$CACHE" && rm -rf --one-file-system "$dir" "$dir.made"
         timeout -k 10 900 mmdebstrap --mode="${MMDEBSTRAP_MODE:-root}" --arch="$arch" --variant=extract --include="$include" --aptopt='Acquire::Check-Date "false"' \
             --aptopt='Acquire::Languages "none"' "${SUITE_DEBIAN:-trixie}" "$dir" "deb ${MIRROR:-http://deb.debian.org/debian} ${SUITE_DEBIAN:-trixie} main" \
             >"$CACHE/base-$arch.log" 2>&1 || { tail -n 20 "$CACHE/base-$arch.log" >&2; rm -rf --one-file-system "$dir"; return 1; }
+        # What the packages' scripts would have made.
+        mkdir -p "$dir"/opt "$dir"/srv "$dir"/mnt "$dir"/usr/local/bin
         [ -e "$dir/bin/sh" ] || ln -s dash "$dir/usr/bin/sh"
         printf '%s' "$include" >"$dir.made"
     fi

@@ -10,6 +10,7 @@ make_tmp
 PLATFORM=(--platform linux/arm64)
 export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-oci} REGISTRY_AUTH_FILE=$TMP/auth.json HOME=$TMP XDG_RUNTIME_DIR=/run/accept TMPDIR=$TMP
 mkdir -p /run/accept
+echo '{}' >"$REGISTRY_AUTH_FILE"
 # No registry is asked for the base: it is localhost/base.
 printf 'unqualified-search-registries = []\n[aliases]\n' >"$TMP/registries.conf"
 export CONTAINERS_REGISTRIES_CONF=$TMP/registries.conf
@@ -20,12 +21,12 @@ export CONTAINERS_CONF=$TMP/containers.conf
 storage() { printf '%s\n' --root "$TMP/storage" --runroot /run/accept/storage --storage-driver "$STORAGE"; }
 podman() { timeout -k 5 "${LIMIT:-300}" podman $(storage) "$@" </dev/null; }
 buildah() { timeout -k 5 "${LIMIT:-300}" buildah $(storage) "$@" </dev/null; }
-run() { podman run --rm --network none --cgroups disabled "${PLATFORM[@]}" "$@" 2>&1; }
+run() { podman run --rm --network none "${PLATFORM[@]}" "$@" 2>&1; }
 build() { # TOOL NAME [OPTION…]
     local tool=$1 name=$2; shift 2
     case $tool in
-    buildah) buildah bud --signature-policy "$TMP/policy.json" --network none --layers=false "${PLATFORM[@]}" -t "localhost/$name" -f "$TMP/ctx/$name.Dockerfile" "$@" "$TMP/ctx" 2>&1 ;;
-    podman) podman build --signature-policy "$TMP/policy.json" --network none --layers=false "${PLATFORM[@]}" -t "localhost/$name" -f "$TMP/ctx/$name.Dockerfile" "$@" "$TMP/ctx" 2>&1 ;;
+    buildah) buildah bud --format docker --signature-policy "$TMP/policy.json" --network none --layers=false "${PLATFORM[@]}" -t "localhost/$name" -f "$TMP/ctx/$name.Dockerfile" "$@" "$TMP/ctx" 2>&1 ;;
+    podman) podman build --format docker --signature-policy "$TMP/policy.json" --network none --layers=false "${PLATFORM[@]}" -t "localhost/$name" -f "$TMP/ctx/$name.Dockerfile" "$@" "$TMP/ctx" 2>&1 ;;
     esac
 }
 
@@ -37,7 +38,7 @@ base=$(base_root arm64) || give_up "no base root"
 mkdir "$TMP/ctx" && cp "$TESTS"/programs/docker/* "$TMP/ctx/" && sed -i 's|^FROM base|FROM localhost/base|' "$TMP"/ctx/*.Dockerfile
 mkdir "$TMP/base" && printf 'FROM scratch\nADD rootfs.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["/bin/sh"]\n' >"$TMP/base/Dockerfile"
 tar -C "$base" --exclude=./dev/* --one-file-system -cf "$TMP/base/rootfs.tar" . || give_up "cannot pack the base"
-out=$(buildah bud --signature-policy "$TMP/policy.json" "${PLATFORM[@]}" -t localhost/base "$TMP/base" 2>&1) || give_up "no base image: $out"
+out=$(buildah bud --format docker --signature-policy "$TMP/policy.json" "${PLATFORM[@]}" -t localhost/base "$TMP/base" 2>&1) || give_up "no base image: $out"
 rm -rf "$TMP/base"
 at_exit 'podman rm -fa >/dev/null 2>&1; podman rmi -fa >/dev/null 2>&1'
 

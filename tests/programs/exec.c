@@ -34,7 +34,7 @@ static void show(char **argv)
     for (char **a = argv; *a; a++)
         printf(" [%s]", *a);
     const char *fn = (const char *)getauxval(AT_EXECFN);
-    printf(" execfn %s exe %s comm %s", !fn ? "none" : getenv("HIDE") ? "hidden" : fn, exe, comm);
+    printf(" execfn %s exe %s comm %s", fn ? fn : "none", exe, comm);
     int fd = open("/proc/self/cmdline", O_RDONLY);
     n = fd < 0 ? 0 : read(fd, line, sizeof line);
     printf(" cmdline");
@@ -504,9 +504,6 @@ static void c_proc_self_exe(void)
         return;
     try("/proc/self/exe", "exe", "show", NULL);
     char path[60];
-    sprintf(path, "/proc/%d/exe", getpid());
-    setenv("HIDE", "the path has a number that differs", 1);
-    child("parent's exe", do_exec, &(struct call){path, (char *[]){"exe", "show", NULL}});
     copy("/tmp/gone", 0755, LONG_MAX);
     int fd = open("/tmp/gone", O_RDONLY | O_CLOEXEC);
     unlink("/tmp/gone");
