@@ -1,6 +1,6 @@
 #!/bin/bash
 # Bad programs: the kernel's answer to the same defect in a native program is what is expected, in three ways of starting it:
-#   guest     by an arm64 program's execve: the same errno, before the old program is gone
+#   guest     by an arm64 program's execve, with and without binfmt_misc: the same errno, before the old program is gone
 #   binfmt    by a native program's execve through binfmt_misc: where the kernel would refuse, status 126 or 127 and one line with its message
 #   command   by `run-foreign PROGRAM`: likewise
 # and never a crash or a panic of ours.
@@ -46,20 +46,27 @@ at amd64 /tryexec "${NAMES[@]/#//}" >"$TMP/native" 2>"$TMP/native.err" || give_u
 same "natively: a sound program" "/sound: exit 7" "$(head -n 1 "$TMP/native")"
 
 # Ask the whole list at once; a program that hangs is ended by its own alarm.
+if ours; then at arm64 /run-foreign /tryexec "${NAMES[@]/#//}" >"$TMP/guest" 2>"$TMP/guest.err"; fi
 register || give_up "cannot register"
-at arm64 /tryexec "${NAMES[@]/#//}" >"$TMP/guest" 2>"$TMP/guest.err"
+at arm64 /tryexec "${NAMES[@]/#//}" >"$TMP/registered" 2>"$TMP/registered.err"
 at arm64 /tryexec.native "${NAMES[@]/#//}" >"$TMP/binfmt" 2>"$TMP/binfmt.err"
 
 # The kernel looks at four bytes of e_ident only; the magic for binfmt_misc, and we, may look at the class and byte order, too.
-unsound_ident() { case $1 in /ident-[456]-*) [ "$2" = "126 Exec format error" ] ;; *) false ;; esac; }
+unsound_ident() { case $1 in /ident-[456]-* | /ident-15-*) [ "$2" = "126 Exec format error" ] ;; *) false ;; esac; }
 
 # 1. The guest's execve.
-while read -r name want; do
-    got=$(grep -F -- "$name " "$TMP/guest" | head -n 1); got=${got#* }
-    # What kills a native program on its way in (SIGKILL, SIGSEGV) may also be refused by us.
-    case $want in "signal "*) case $got in "signal "* | "126 "*) got=$want ;; esac ;; esac
-    if [ "$want" = "$got" ] || unsound_ident "${name%:}" "$got"; then pass "guest: ${name%:}"; else fail "guest: ${name%:}" "natively $want; ours $got"; fi
-done <"$TMP/native"
+guest() { # LABEL FILE
+    local name want got
+    while read -r name want; do
+        got=$(grep -F -- "$name " "$2" | head -n 1); got=${got#* }
+        # What kills a native program on its way in (SIGKILL, SIGSEGV) may also be refused by us.
+        case $want in "signal "*) case $got in "signal "* | "126 "* | "exit 126") got=$want ;; esac ;; esac
+        if [ "$want" = "$got" ] || unsound_ident "${name%:}" "$got"; then pass "$1: ${name%:}"; else fail "$1: ${name%:}" "natively $want; ours $got"; fi
+    done <"$TMP/native"
+    ! grep -qaE "$CRASH" "${2}.err" && pass "$1: no crash" || fail "$1: no crash" "$(grep -aE "$CRASH" "$2.err")"
+}
+if ours; then guest guest "$TMP/guest"; fi
+guest "guest, with binfmt_misc" "$TMP/registered"
 
 # one_line LABEL WANT STATUS STDERR: the kernel's answer WANT ("126 Permission denied", "exit 7", "signal 11") as a status and one line.
 one_line() {

@@ -117,7 +117,7 @@ compare() {
         out=$TMP/$kind.$name
         workload "$kind" "$root" "$name" "$out"
         if ! cmp -s "$TMP/native.$name" "$out"; then
-            fail "$label: $name" "$(diff "$TMP/native.$name" "$out" | head -n 25; sed 's/^/stderr: /' "$out.err" | tail -n 15)"
+            fail "$label: $name" "$(diff -a "$TMP/native.$name" "$out" | head -n 25; sed 's/^/stderr: /' "$out.err" | tail -n 15)"
         elif grep -aqE "$CRASH" "$out.err"; then
             fail "$label: $name: right output, but a crash on stderr" "$(tail -n 15 "$out.err")"
         else

@@ -93,6 +93,8 @@ def cases(arch):
             "align": (0, 1, 3, 0x800, 0x10000, 0x3000, 1 << 40, 2**64 - 1),
         }.items():
             for v in values:
+                if (label, field, v) == ("data", "flags", 1):
+                    continue  # Whether that can be read depends on the CPU.
                 yield made(f"{label}-{field}-{v:x}", lambda x: x.p[which].__setitem__(field, v))
     yield made("overlap", lambda x: x.p[2].__setitem__("vaddr", 0x400000))
     yield made("descending", lambda x: x.p.__setitem__(slice(1, 3), [x.p[2], x.p[1]]))

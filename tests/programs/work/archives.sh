@@ -7,7 +7,7 @@ find tree -exec touch -h -d '2024-01-01 00:00:00 UTC' {} +
 list() { (cd "$1" && find . -printf '%p %y %m %s %l %TY-%Tm-%Td\n' | grep -v ' d ' | sort; find . -type f -exec sha256sum {} + | sort -k2); }
 list tree | sha256sum; list tree | tail -n 3
 tar --sort=name --owner=0 --group=0 --numeric-owner --format=gnu -cf a.tar tree; sha256sum <a.tar
-tar --sort=name --owner=0 --group=0 --numeric-owner --format=posix --pax-option=delete=atime,delete=ctime -S -cf p.tar tree; sha256sum <p.tar
+tar --sort=name --owner=0 --group=0 --numeric-owner --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime -S -cf p.tar tree; sha256sum <p.tar
 for z in gzip:-6n bzip2:-9 xz:-6 xz:-T2 zstd:-3 zstd:-19 zstd:-T2; do
     p=${z%:*} o=${z#*:}
     $p $o -c a.tar >a.$p && $p -t a.$p 2>/dev/null && printf '%s %s ' $p $o && sha256sum <a.$p

@@ -18,7 +18,7 @@ for c in aes-128-gcm aes-256-gcm; do
     openssl cms -encrypt -binary -$c -in data -outform DER -out cms cert.pem && openssl cms -decrypt -inform DER -in cms -inkey key.pem | cmp - data && echo "$c round trip"
     printf '\377' | dd of=cms bs=1 seek=$(($(wc -c <cms) - 30)) conv=notrunc 2>/dev/null; openssl cms -decrypt -inform DER -in cms -inkey key.pem >/dev/null 2>&1 && echo "forgery accepted"
 done
-openssl pkeyutl -encrypt -pubin -inkey key.pem -in /dev/null 2>/dev/null; openssl rsa -in key.pem -pubout -out pub.pem 2>/dev/null
+openssl rsa -in key.pem -pubout -out pub.pem 2>/dev/null
 echo secret >s; openssl pkeyutl -encrypt -pubin -inkey pub.pem -pkeyopt rsa_padding_mode:oaep -in s -out e && openssl pkeyutl -decrypt -inkey key.pem -pkeyopt rsa_padding_mode:oaep -in e
 openssl dgst -sha256 -sign key.pem -out sig data && openssl dgst -sha256 -verify pub.pem -signature sig data
 for a in 'EC -pkeyopt ec_paramgen_curve:P-256' 'EC -pkeyopt ec_paramgen_curve:P-521' ED25519 ED448; do
