@@ -6,7 +6,7 @@
 
 use crate::ir::GuestReg;
 use std::mem::offset_of;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Number of 64-bit slots.
 pub const GPR_SLOTS: usize = 40;
@@ -88,6 +88,12 @@ pub struct Cpu {
     pub fpcr: u32,
     /// Spill slots.
     pub spill: [u128; SPILL_SLOTS],
+    /// Operands of an operation that translated code leaves to a helper.
+    pub call_args: [u128; 3],
+    /// Its result.
+    pub call_result: u128,
+    /// Engine: the epoch in which the thread entered translated code, 0 while it is outside.
+    pub epoch: AtomicU64,
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }

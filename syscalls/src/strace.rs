@@ -135,6 +135,7 @@ fn describe_result(out: &mut String, result: &SysResult) {
         Err(Stop::Errno(e)) => write!(out, "-1 {e:?} ({})", message(e)),
         Err(Stop::Restart) => write!(out, "? ERESTARTSYS (To be restarted)"),
         Err(Stop::Flow(Flow::Replaced)) => write!(out, "? (registers replaced)"),
+        Err(Stop::Flow(Flow::Repeat)) => write!(out, "? (to be repeated)"),
         Err(Stop::Flow(Flow::Exit(_) | Flow::ExitGroup(_))) => write!(out, "?"),
     };
 }

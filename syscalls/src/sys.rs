@@ -5,10 +5,13 @@
 //! when it means to restart the call, because our handlers are installed with SA_RESTART) the handler moves the pc to the
 //! `interrupted` label, and the call returns -ERESTARTSYS without having happened. After it, the result stands.
 
+use crate::Errno;
+
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     ".text",
     ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
+    ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault",
     "rf_sys_interruptible:", // (pending: *const u32, nr, args: *const [u64; 6]) -> result or -errno
     "mov rax, rsi",
     "mov r11, rdi",
@@ -38,11 +41,25 @@ core::arch::global_asm!(
     "rf_copy_fault:",
     "mov eax, 1",
     "ret",
+    "rf_cas:", // (word, old, new) -> what was there, or -1 if the page was not accessible
+    "mov eax, esi",
+    "rf_cas_start:",
+    "lock cmpxchg dword ptr [rdi], edx",
+    "rf_cas_end:",
+    "mov eax, eax",
+    "ret",
+    "rf_cas_fault:",
+    "mov rax, -1",
+    "ret",
 );
 
 extern "sysv64" {
     fn rf_sys_interruptible(pending: *const u32, nr: u64, args: *const [u64; 6]) -> i64;
     fn rf_copy(dst: *mut u8, src: *const u8, len: usize) -> u64;
+    fn rf_cas(word: *mut u32, old: u32, new: u32) -> i64;
+    static rf_cas_start: u8;
+    static rf_cas_end: u8;
+    static rf_cas_fault: u8;
     static rf_sys_start: u8;
     static rf_sys_insn: u8;
     static rf_sys_interrupted: u8;
@@ -64,14 +81,32 @@ pub unsafe fn interruptible(pending: *const u32, nr: i64, args: [u64; 6]) -> i64
     unsafe { rf_sys_interruptible(pending, nr as u64, &args) }
 }
 
-/// A host system call that does not block, without the pending check.
+/// A host system call without the pending check: for calls that don't block. Never interrupted before it happened: its instruction is not
+/// among the labels that the signal handler knows.
 ///
 /// # Safety
 /// As the system call itself.
+#[cfg(target_arch = "x86_64")]
 pub unsafe fn raw(nr: i64, args: [u64; 6]) -> i64 {
-    const NEVER: u32 = 0;
+    let result: i64;
+    // SAFETY: the kernel's calling convention; what the call does is the caller's promise.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") nr => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+            in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+/// [`raw`] with its error told apart.
+///
+/// # Safety
+/// As [`raw`].
+pub unsafe fn call(nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
     // SAFETY: forwarded to the caller.
-    unsafe { rf_sys_interruptible(&NEVER, nr as u64, &args) }
+    match unsafe { raw(nr, args) } {
+        r if (-4095..0).contains(&r) => Err(Errno(-r as i32)),
+        r => Ok(r as u64),
+    }
 }
 
 /// Copy between guest and runtime memory. `Err(())` when any byte was not accessible (a prefix may have been copied).
@@ -86,12 +121,23 @@ pub unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), ()> {
     }
 }
 
-/// For the handler of SIGSEGV and SIGBUS: where to go on when `pc` is in the guarded copy.
+/// Compare and exchange a word of guest memory: what was there. `None` when it was not accessible.
+///
+/// # Safety
+/// The word may be anything but memory of the runtime.
+pub unsafe fn compare_exchange(word: *mut u32, old: u32, new: u32) -> Option<u32> {
+    // SAFETY: a fault is caught by `fixup` in the signal handler.
+    u32::try_from(unsafe { rf_cas(word, old, new) }).ok()
+}
+
+/// For the handler of SIGSEGV and SIGBUS: where to go on when `pc` is in a guarded access.
 pub fn fixup(pc: u64) -> Option<u64> {
     let at = |s: &u8| s as *const u8 as u64;
     // SAFETY: only the labels' addresses are taken.
-    let (start, end, fault) = unsafe { (at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)) };
-    (start..end).contains(&pc).then_some(fault)
+    let guarded = unsafe {
+        [(at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)), (at(&rf_cas_start), at(&rf_cas_end), at(&rf_cas_fault))]
+    };
+    guarded.into_iter().find(|&(start, end, _)| (start..end).contains(&pc)).map(|(_, _, to)| to)
 }
 
 /// For the handler of asynchronous signals: where to go on when `pc` is in [`interruptible`] before its call happened.

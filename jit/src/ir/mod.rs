@@ -100,6 +100,9 @@ pub mod hint {
     pub const TAGGED: u8 = 2;
 }
 
+/// Bit of an exit's `aux` (side exits, `jump`, indirect exits): the target overwrites the flags before it reads them.
+pub const FLAGS_DEAD: u8 = 0x80;
+
 /// A translation unit. Reused between translations: [`Block::clear`] keeps its memory.
 #[derive(Clone, Debug, Default)]
 pub struct Block {

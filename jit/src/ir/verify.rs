@@ -138,6 +138,10 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
         Aux::Imm => i.aux == 0,
         Aux::Reg => i.aux == 0 && i.imm <= 128,
         Aux::Cc => i.aux < 16 && i.imm == 0,
+        // The FP compares carry their arrangement above the flags.
+        Aux::CcNzcv if matches!(i.op, Op::Fccmp | Op::Fccmpe) => {
+            i.aux < 16 && i.imm & 0xf0 == 0 && [Arr::S, Arr::D].iter().any(|a| a.0 as u64 == i.imm >> 8)
+        }
         Aux::CcNzcv => i.aux < 16 && i.imm < 16,
         Aux::Arr => arr_ok(i.arr()) && i.imm == 0,
         Aux::ArrImm => arr_ok(i.arr()) && lanes_ok(i),

@@ -1,1 +1,507 @@
-//! One allocator for every host.
+//! Register allocation, for any host: one backward pass finds last uses and destinies ([`analysis`]), then the back end asks for
+//! registers instruction by instruction while it emits, so that allocation and emission are a single forward pass.
+//!
+//! **Names.** Values that are the same bits in the same place share a *root*: a `get` of a register whose content is a known value,
+//! a `trunc`, a `zext` of something whose upper half is already zero. Everything here is kept per root.
+//!
+//! **Where a root can be**: in a register (`reg`), in memory (`home`), both, or neither (a constant, made when asked for).
+//! A register is either a *temporary* (owned by one root) or a *pin*, the host register of a guest register. A root in a pin is an alias:
+//! it moves out just before that guest register is set again, if it still has uses.
+//!
+//! **Invariants.** `owner[class][r]` is the only root whose `reg` is `r`. Locked registers (operands, results and scratch of
+//! the current instruction) are never evicted. A pin holds the guest register's architectural value at each point that can fault or
+//! leave: a result may be computed into its pin early only when no such point lies before its `set` (decided in the analysis).
+
+mod analysis;
+
+pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE};
+
+use crate::ir::{Block, GuestReg, Op, Type, Value};
+
+/// Register class: general.
+pub const INT: usize = 0;
+/// Register class: vector.
+pub const VEC: usize = 1;
+/// No register.
+pub const NONE: u8 = 0xff;
+/// Owner of a free register.
+const NOBODY: u16 = u16::MAX;
+/// Owner of a scratch register of the current instruction.
+const SCRATCH: u16 = u16::MAX - 1;
+
+/// Memory that holds a root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Home {
+    /// Nowhere.
+    None,
+    /// The slot of a guest register.
+    Slot(GuestReg),
+    /// A spill slot.
+    Spill(u8),
+    /// The block's constant pool.
+    Pool(u16),
+}
+
+/// What a host tells the allocator.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Temporaries of each class, as bit masks of host registers.
+    pub temps: [u32; 2],
+    /// Host register of each guest register, or [`NONE`].
+    pub pins: [u8; 129],
+}
+
+/// The code that the allocator needs. None of it may change host flags.
+pub trait Moves {
+    /// Register to register.
+    fn copy(&mut self, class: usize, d: u8, s: u8);
+    /// Memory to register, whole.
+    fn load(&mut self, class: usize, d: u8, s: Home);
+    /// Register to memory, whole.
+    fn store(&mut self, class: usize, d: Home, s: u8);
+    /// Constant to general register.
+    fn constant(&mut self, d: u8, c: u64);
+}
+
+/// The allocator's state for one block. Reused between blocks.
+#[derive(Debug)]
+pub struct Alloc {
+    /// Per value; see [`Val`].
+    pub vals: Vec<Val>,
+    target: Target,
+    owner: [[u16; 32]; 2],
+    free: [u32; 2],
+    locked: [u32; 2],
+    /// Per guest register: the root that it is known to hold.
+    cur: [u16; 128],
+    spills: u64,
+    /// The spill slots ran out: the code is wrong and the block must be cut.
+    pub overflow: bool,
+}
+
+impl Alloc {
+    /// For a host's registers.
+    pub fn new(target: Target) -> Alloc {
+        Alloc {
+            vals: Vec::new(),
+            free: target.temps,
+            target,
+            owner: [[NOBODY; 32]; 2],
+            locked: [0; 2],
+            cur: [NOBODY; 128],
+            spills: u64::MAX,
+            overflow: false,
+        }
+    }
+
+    /// Analyse `block` and make ready for its first instruction.
+    pub fn begin(&mut self, block: &mut Block) {
+        analysis::run(block, &mut self.vals);
+        self.owner = [[NOBODY; 32]; 2];
+        self.free = self.target.temps;
+        self.locked = [0; 2];
+        self.cur = [NOBODY; 128];
+        self.spills = u64::MAX;
+        self.overflow = false;
+    }
+
+    /// The root of a value.
+    #[inline]
+    pub fn root(&self, v: Value) -> usize {
+        self.vals[v.index()].root as usize
+    }
+    /// The analysis of a value's root.
+    #[inline]
+    pub fn val(&self, v: Value) -> &Val {
+        &self.vals[self.root(v)]
+    }
+    /// Whether `v` has no use after instruction `i`.
+    #[inline]
+    pub fn dies(&self, v: Value, i: usize) -> bool {
+        self.val(v).last as usize <= i
+    }
+    /// The constant that `v` is, cut to its type.
+    #[inline]
+    pub fn constant(&self, b: &Block, v: Value) -> Option<u64> {
+        let d = &b.insts[self.root(v)];
+        match d.op {
+            Op::Const if b.ty(v) == Type::I32 => Some(d.imm & 0xffff_ffff),
+            Op::Const => Some(d.imm),
+            _ => None,
+        }
+    }
+    /// The register that `v` is in now, if any (not locked by this).
+    pub fn peek(&self, v: Value) -> Option<u8> {
+        match self.val(v).reg {
+            NONE => None,
+            r => Some(r),
+        }
+    }
+    /// Where in memory `v` is.
+    pub fn home(&self, v: Value) -> Home {
+        self.val(v).home
+    }
+    /// The pin of a guest register.
+    pub fn pin(&self, g: GuestReg) -> u8 {
+        self.target.pins[g.0 as usize]
+    }
+
+    fn class(ty: Type) -> usize {
+        (ty == Type::V128) as usize
+    }
+
+    // --- operands ----------------------------------------------------------------------------------
+    /// `v` in a register, locked until the end of the instruction. It must not be written.
+    pub fn reg<M: Moves>(&mut self, m: &mut M, b: &Block, v: Value) -> u8 {
+        let root = self.root(v);
+        let class = Alloc::class(b.ty(v));
+        let val = self.vals[root];
+        let r = if val.reg != NONE {
+            val.reg
+        } else {
+            let t = self.alloc(m, b, class, root as u16);
+            match val.home {
+                Home::None => m.constant(t, b.insts[root].imm),
+                h => m.load(class, t, h),
+            }
+            self.vals[root].reg = t;
+            t
+        };
+        self.locked[class] |= 1 << r;
+        r
+    }
+
+    /// The memory operand that stands for `v` when it is only in memory and this is its last use.
+    pub fn mem(&self, v: Value, i: usize) -> Option<Home> {
+        let val = self.val(v);
+        (val.reg == NONE && val.home != Home::None && (self.dies(v, i) || matches!(val.home, Home::Pool(_)))).then_some(val.home)
+    }
+
+    /// A scratch register until the end of the instruction.
+    pub fn temp<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize) -> u8 {
+        self.alloc(m, b, class, SCRATCH)
+    }
+
+    /// A claimed register is not needed any more: it may become the result.
+    pub fn unclaim(&mut self, class: usize, r: u8) {
+        self.owner[class][r as usize] = NOBODY;
+        self.free[class] |= 1 << r;
+        self.locked[class] &= !(1 << r);
+    }
+
+    /// The guest register pinned to general register `r`.
+    pub fn guest_of(&self, r: u8) -> Option<GuestReg> {
+        (0..64).find(|&g| self.target.pins[g] == r).map(|g| GuestReg(g as u8))
+    }
+
+    /// The operands have been read: their registers may be given up for the result.
+    pub fn operands_done(&mut self) {
+        for class in [INT, VEC] {
+            for r in 0..32 {
+                if self.locked[class] >> r & 1 != 0 && self.owner[class][r] != SCRATCH {
+                    self.locked[class] &= !(1 << r);
+                }
+            }
+        }
+    }
+
+    /// Make the temporary `r` free and lock it as scratch: whatever is in it moves elsewhere.
+    /// Ask for it before the instruction's operands.
+    pub fn claim<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize, r: u8) {
+        if self.free[class] >> r & 1 == 0 {
+            let o = self.owner[class][r as usize];
+            self.locked[class] |= 1 << r;
+            if self.free[class] & !self.locked[class] != 0 {
+                let t = self.alloc(m, b, class, o);
+                m.copy(class, t, r);
+                self.vals[o as usize].reg = t;
+                self.locked[class] &= !(1 << t);
+            } else {
+                self.evict(m, class, r);
+            }
+        }
+        self.free[class] &= !(1 << r);
+        self.owner[class][r as usize] = SCRATCH;
+        self.locked[class] |= 1 << r;
+    }
+
+    // --- results -----------------------------------------------------------------------------------
+    /// A register for the result of instruction `i`: its destiny, or the register of an operand that ends here, or a free one.
+    /// Operands must have been asked for. It may be an operand's register.
+    pub fn def<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize) -> u8 {
+        self.define(m, b, i, true)
+    }
+
+    /// The same, but never the register of an operand or scratch that was asked for.
+    pub fn def_early<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize) -> u8 {
+        self.define(m, b, i, false)
+    }
+
+    fn define<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, share: bool) -> u8 {
+        let class = Alloc::class(b.insts[i].ty);
+        let root = i as u16;
+        let want = self.vals[i].want;
+        let p = if want == NONE { NONE } else { self.target.pins[want as usize] };
+        if p != NONE {
+            let o = self.owner[class][p as usize];
+            let busy = o != NOBODY && self.vals[o as usize].last as usize > i;
+            if !busy && (share || self.locked[class] >> p & 1 == 0) {
+                if o != NOBODY && self.vals[o as usize].reg == p && !share {
+                    self.vals[o as usize].reg = NONE;
+                }
+                return self.give(class, p, root);
+            }
+        }
+        if share {
+            for k in 0..3 {
+                let a = b.insts[i].args[k];
+                if !a.is_some() || Alloc::class(b.ty(a)) != class || b.ty(a) == Type::Flags || !self.dies(a, i) {
+                    continue;
+                }
+                let r = self.val(a).reg;
+                let own =
+                    r != NONE && self.target.temps[class] >> r & 1 != 0 && self.owner[class][r as usize] == self.root(a) as u16;
+                if own && (k == 0 || self.free[class] & !self.locked[class] == 0) {
+                    return self.give(class, r, root);
+                }
+            }
+        }
+        let r = self.alloc(m, b, class, root);
+        self.vals[i].reg = r;
+        r
+    }
+
+    /// `r` belongs to `root` now; a former owner keeps naming it until it is released at the end of the instruction.
+    fn give(&mut self, class: usize, r: u8, root: u16) -> u8 {
+        self.owner[class][r as usize] = root;
+        self.free[class] &= !(1 << r);
+        self.locked[class] |= 1 << r;
+        self.vals[root as usize].reg = r;
+        r
+    }
+
+    /// Say that value `i` lives in memory (a constant in the pool).
+    pub fn set_home(&mut self, i: usize, h: Home) {
+        self.vals[i].home = h;
+    }
+
+    fn alloc<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize, owner: u16) -> u8 {
+        let free = self.free[class] & !self.locked[class];
+        let r = if free != 0 {
+            free.trailing_zeros() as u8
+        } else {
+            let v = self.victim(b, class);
+            self.evict(m, class, v);
+            v
+        };
+        self.free[class] &= !(1 << r);
+        self.locked[class] |= 1 << r;
+        self.owner[class][r as usize] = owner;
+        r
+    }
+
+    /// The temporary to give up: the one that costs no store, then the one whose end is farthest.
+    fn victim(&self, b: &Block, class: usize) -> u8 {
+        let mut best = (0, 0);
+        let mut left = self.target.temps[class] & !self.locked[class];
+        debug_assert!(left != 0, "temporaries exhausted");
+        let mut r = self.target.temps[class].trailing_zeros() as u8;
+        while left != 0 {
+            let t = left.trailing_zeros() as u8;
+            left &= left - 1;
+            let o = self.owner[class][t as usize] as usize;
+            if o >= self.vals.len() {
+                continue;
+            }
+            let v = &self.vals[o];
+            let score = ((v.home != Home::None || b.insts[o].op == Op::Const) as u32 + 1, v.last as u32);
+            if score > best {
+                best = score;
+                r = t;
+            }
+        }
+        r
+    }
+
+    fn evict<M: Moves>(&mut self, m: &mut M, class: usize, r: u8) {
+        let o = self.owner[class][r as usize] as usize;
+        if o >= self.vals.len() {
+            return;
+        }
+        if self.vals[o].home == Home::None && !self.vals[o].is(analysis::CONST) {
+            let h = self.spill();
+            m.store(class, h, r);
+            self.vals[o].home = h;
+        }
+        self.vals[o].reg = NONE;
+        self.owner[class][r as usize] = NOBODY;
+        self.free[class] |= 1 << r;
+    }
+
+    /// A free spill slot.
+    pub fn spill(&mut self) -> Home {
+        let n = self.spills.trailing_zeros();
+        if n == 64 {
+            self.overflow = true;
+            return Home::Spill(63);
+        }
+        self.spills &= !(1 << n);
+        Home::Spill(n as u8)
+    }
+
+    /// Give a spill slot back.
+    pub fn unspill(&mut self, h: Home) {
+        if let Home::Spill(n) = h {
+            self.spills |= 1 << n;
+        }
+    }
+
+    // --- guest registers ---------------------------------------------------------------------------
+    /// `get` of an integer or vector register whose content is not a known value yet.
+    pub fn get(&mut self, i: usize, g: GuestReg, class: usize) {
+        let p = self.target.pins[g.0 as usize];
+        if p != NONE {
+            self.vals[i].reg = p;
+            self.owner[class][p as usize] = i as u16;
+        } else {
+            self.vals[i].home = Home::Slot(g);
+        }
+        self.cur[g.0 as usize] = i as u16;
+    }
+
+    /// `set` of an integer or vector register at instruction `i`. For a constant the host is asked to store it through `constant`
+    /// into `Home::Slot` by itself first: see [`Alloc::set_slot_done`].
+    pub fn set<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, g: GuestReg, v: Value) {
+        let class = Alloc::class(b.ty(v));
+        let root = self.root(v);
+        let p = self.target.pins[g.0 as usize];
+        self.release_old(m, b, i, g, root);
+        if p == NONE {
+            let r = self.reg(m, b, v);
+            m.store(class, Home::Slot(g), r);
+            self.slot_now(g, root);
+            return;
+        }
+        let val = self.vals[root];
+        if val.reg != p {
+            let o = self.owner[class][p as usize];
+            if (o as usize) < self.vals.len() && self.vals[o as usize].reg == p {
+                self.vals[o as usize].reg = NONE;
+            }
+            match (val.reg, val.home) {
+                (NONE, Home::None) => m.constant(p, b.insts[root].imm),
+                (NONE, h) => m.load(class, p, h),
+                (r, _) => m.copy(class, p, r),
+            }
+            if val.reg == NONE || self.target.temps[class] >> val.reg & 1 != 0 {
+                if val.reg != NONE {
+                    self.owner[class][val.reg as usize] = NOBODY;
+                    self.free[class] |= 1 << val.reg;
+                }
+                self.vals[root].reg = p;
+                self.owner[class][p as usize] = root as u16;
+            } else {
+                self.owner[class][p as usize] = NOBODY;
+            }
+        }
+        self.cur[g.0 as usize] = root as u16;
+    }
+
+    /// Before unpinned `g` is overwritten by root `root` with code of the host's own (a constant): save what lives there.
+    /// Followed by [`Alloc::set_slot_done`].
+    pub fn set_slot_begin<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, g: GuestReg, v: Value) {
+        let root = self.root(v);
+        self.release_old(m, b, i, g, root);
+    }
+
+    /// `g`'s slot holds `v` now.
+    pub fn set_slot_done(&mut self, g: GuestReg, v: Value) {
+        let root = self.root(v);
+        self.slot_now(g, root);
+    }
+
+    fn slot_now(&mut self, g: GuestReg, root: usize) {
+        if !matches!(self.vals[root].home, Home::Pool(_) | Home::Slot(_)) {
+            let h = self.vals[root].home;
+            self.unspill(h);
+            self.vals[root].home = Home::Slot(g);
+        }
+        self.cur[g.0 as usize] = root as u16;
+    }
+
+    /// The old value of `g` moves away if it has uses after instruction `i`.
+    fn release_old<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, g: GuestReg, root: usize) {
+        let p = self.target.pins[g.0 as usize];
+        let class = (g.0 >= 64) as usize;
+        let o = if p != NONE { self.owner[class][p as usize] } else { self.cur[g.0 as usize] };
+        if o as usize >= self.vals.len() || o as usize == root {
+            return;
+        }
+        let old = self.vals[o as usize];
+        let live = old.last as usize > i;
+        if p != NONE {
+            if old.reg != p {
+                return;
+            }
+            self.vals[o as usize].reg = NONE;
+            self.owner[class][p as usize] = NOBODY;
+            if live && old.home == Home::None && !old.is(analysis::CONST) {
+                let t = self.alloc(m, b, class, o);
+                m.copy(class, t, p);
+                self.vals[o as usize].reg = t;
+            }
+        } else if old.home == Home::Slot(g) {
+            self.vals[o as usize].home = Home::None;
+            if live && old.reg == NONE && !old.is(analysis::CONST) {
+                let t = self.alloc(m, b, class, o);
+                m.load(class, t, Home::Slot(g));
+                self.vals[o as usize].reg = t;
+            }
+        }
+    }
+
+    // --- end of an instruction ---------------------------------------------------------------------
+    /// Free what instruction `i` used last, its scratch registers and locks.
+    pub fn finish(&mut self, b: &Block, i: usize) {
+        for class in [INT, VEC] {
+            let mut l = self.locked[class];
+            self.locked[class] = 0;
+            while l != 0 {
+                let r = l.trailing_zeros() as usize;
+                l &= l - 1;
+                if self.owner[class][r] == SCRATCH {
+                    self.owner[class][r] = NOBODY;
+                    self.free[class] |= 1 << r & self.target.temps[class];
+                }
+            }
+        }
+        let inst = &b.insts[i];
+        for a in inst.args {
+            if a.is_some() && self.dies(a, i) {
+                self.release(self.root(a), b.ty(a));
+            }
+        }
+        if inst.ty != Type::None && self.vals[i].uses == 0 && self.vals[i].root as usize == i {
+            self.release(i, inst.ty);
+        }
+    }
+
+    fn release(&mut self, root: usize, ty: Type) {
+        if ty == Type::Flags {
+            let h = std::mem::replace(&mut self.vals[root].home, Home::None);
+            return self.unspill(h);
+        }
+        let class = Alloc::class(ty);
+        let v = self.vals[root];
+        if v.reg != NONE {
+            self.vals[root].reg = NONE;
+            let r = v.reg as usize;
+            if self.owner[class][r] == root as u16 {
+                self.owner[class][r] = NOBODY;
+                self.free[class] |= 1 << r & self.target.temps[class];
+            }
+        }
+        self.unspill(v.home);
+        self.vals[root].home = Home::None;
+    }
+}

@@ -6,6 +6,7 @@
 use jit::guest::arm64::{decode, regs, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
 use jit::ir::eval::{eval, Env};
+use jit::ir::verify::verify_lifted;
 use jit::ir::{Block, GuestReg, Mode, Op, Type};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -139,7 +140,7 @@ pub fn lift(insn: u32) -> Block {
     b
 }
 
-/// The state after a block of register moves, constants and evaluated operations; `None` when it traps.
+/// The state after a block of register moves, constants and evaluated operations; `None` when it traps. Flags are NZCV in bits 3..0.
 pub fn execute(b: &Block, before: &State) -> Option<State> {
     let mut s = before.clone();
     let mut env = Env { fpcr: s.fpcr, ..Env::default() };
@@ -151,14 +152,13 @@ pub fn execute(b: &Block, before: &State) -> Option<State> {
             Op::Trap => return None,
             Op::Const => values[n] = i.imm as u128,
             Op::Zext => values[n] = args[0],
-            Op::Get => values[n] = get(&s, i.reg()) & (u128::MAX >> (128 - i.ty.bits().max(1))),
+            Op::Get if i.ty == Type::Flags => values[n] = (s.nzcv >> 28) as u128,
+            Op::Get => values[n] = get(&s, i.reg()) & (u128::MAX >> (128 - i.ty.bits())),
             Op::Set => set(&mut s, i.reg(), args[0]),
+            Op::VSelect => values[n] = args[if i.cond().holds(args[0] as u8) { 1 } else { 2 }],
             _ => {
                 let bits = if i.args[0].is_some() { b.ty(i.args[0]).bits() } else { 0 };
                 values[n] = eval(i, args, bits, &mut env);
-                if i.ty == Type::Flags {
-                    values[n] <<= 28;
-                }
             }
         }
     }
@@ -178,7 +178,7 @@ fn set(s: &mut State, r: GuestReg, v: u128) {
     match r.0 {
         n @ 0..=30 => s.x[n as usize] = v as u64,
         n @ 64..=95 => s.v[n as usize - 64] = v,
-        _ if r == regs::NZCV => s.nzcv = v as u32,
+        _ if r == regs::NZCV => s.nzcv = (v as u32) << 28,
         _ => panic!("no test state for {}", (GUEST.reg_name)(r)),
     }
 }
@@ -245,6 +245,7 @@ impl Rng {
 pub fn compare(insn: u32, before: &State, qemu: &Result<State, u32>) -> Result<(), String> {
     const SIGILL: u32 = 4;
     let block = lift(insn);
+    verify_lifted(&block).map_err(|e| format!("{insn:08x}: invalid IR: {e}\n"))?;
     let what = match (execute(&block, before), qemu) {
         (Some(here), Ok(there)) if here == *there => return Ok(()),
         (None, Err(SIGILL)) => return Ok(()),

@@ -1,1 +1,96 @@
-//! The amd64 host.
+//! The amd64 host: x86-64-v2 and what CPUID offers beyond.
+//!
+//! | registers | use |
+//! |---|---|
+//! | rsp | the host's stack, 16-byte aligned, untouched by guest code |
+//! | rbp | [`Cpu`](crate::cpu::Cpu) + `Cpu::BIAS` |
+//! | rax | the emitter's scratch: flags, constants, cmpxchg, mul, div |
+//! | rcx, rdx, r11 | temporaries |
+//! | the other ten | guest registers ([`regs::PIN_GPRS`]) |
+//! | xmm0–xmm10 | guest vector registers |
+//! | xmm11–xmm14 | temporaries |
+//! | xmm15 | the emitter's scratch |
+//!
+//! Guest registers without a pin live in their `Cpu` slots and are used as memory operands.
+//! MXCSR runs with Invalid unmasked: what could give a NaN that x86 and Arm choose differently traps (SIGFPE) and is redone by the
+//! exact software path; see `vec_fp`.
+//!
+//! Code must be placed at a multiple of 16.
+
+pub mod asm;
+pub mod emit;
+mod exits;
+mod features;
+pub mod flags;
+pub mod helpers;
+mod int;
+mod mem;
+pub mod regs;
+pub mod stubs;
+#[cfg(test)]
+mod tests;
+mod vec;
+
+use crate::host::{Backend, Emitted, Features, Pins};
+use crate::ir::{Block, GuestReg, Inst, Op, Type, Value};
+use crate::regalloc::Alloc;
+
+/// The back end for one guest.
+#[derive(Debug)]
+pub struct Amd64 {
+    pins: Pins,
+    features: Features,
+    asm: asm::Asm,
+    ra: Alloc,
+    ool: Vec<emit::Ool>,
+}
+
+impl Amd64 {
+    /// For a guest's heat lists.
+    pub fn new(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg], features: Features) -> Amd64 {
+        let pins = regs::make_pins(hot_gprs, hot_vecs);
+        let ra = Alloc::new(regs::target(&pins));
+        Amd64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new() }
+    }
+
+    /// Emit the common stubs into `out`; returns their offsets by [`stubs::Stub`].
+    pub fn emit_stubs(&self, out: &mut Emitted) -> [u32; stubs::STUBS] {
+        stubs::emit_stubs(&self.pins, self.features.avx, out)
+    }
+
+    fn try_emit(&mut self, block: &mut Block, out: &mut Emitted) -> bool {
+        out.clear();
+        self.ra.begin(block);
+        self.ool.clear();
+        self.asm.begin(std::mem::take(&mut out.code), self.features.avx);
+        emit::Emitter::new(&mut self.asm, &mut self.ra, block, &self.features, out, &mut self.ool).run();
+        out.code = std::mem::take(&mut self.asm.code);
+        !self.ra.overflow
+    }
+}
+
+impl Backend for Amd64 {
+    fn emit(&mut self, block: &mut Block, out: &mut Emitted) {
+        // A block with too many live values is cut in half; a single instruction never has that many.
+        while !self.try_emit(block, out) {
+            if !cut(block) {
+                break;
+            }
+        }
+    }
+    fn pins(&self) -> &Pins {
+        &self.pins
+    }
+}
+
+/// End `block` before the guest instruction in its middle.
+fn cut(block: &mut Block) -> bool {
+    let want = block.guest_insns / 2;
+    let starts = block.insts.iter().enumerate().filter(|(_, i)| i.op == Op::InsnStart);
+    let Some((at, pc)) = starts.map(|(n, i)| (n, i.imm)).nth(want as usize).filter(|_| want > 0) else { return false };
+    block.insts.truncate(at);
+    block.guest_insns = want;
+    block.end = pc;
+    block.push(Inst { op: Op::Jump, ty: Type::None, aux: 0, args: [Value::NONE; 3], imm: pc });
+    true
+}

@@ -439,7 +439,7 @@ pub fn div(env: &mut Env, f: Format, a: u64, b: u64) -> u64 {
     // Leading bits aligned, so that the quotient has 64 bits or one more.
     let (n, d) = (a.num.normalized(), b.num.normalized());
     let (num, den) = (n.mant << 1, d.mant >> 63);
-    let q = num / den | (num % den != 0) as u128;
+    let q = (num / den) | (num % den != 0) as u128;
     round(env, f, Num { sign, mant: q, exp: n.exp - 1 - (d.exp + 63) }, Round::Current)
 }
 
@@ -593,7 +593,7 @@ impl Int {
             (false, false) => self.mask() as u128,
         }
     }
-    fn from_magnitude(self, negative: bool, mag: u128) -> u64 {
+    fn signed_bits(self, negative: bool, mag: u128) -> u64 {
         let v = mag as u64;
         (if negative { v.wrapping_neg() } else { v }) & self.mask()
     }
@@ -618,11 +618,11 @@ pub fn to_fixed(env: &mut Env, f: Format, a: u64, int: Int, mode: Round) -> u64 
             if inexact {
                 env.raise(exc::IXC);
             }
-            int.from_magnitude(sign, mag)
+            int.signed_bits(sign, mag)
         }
         _ => {
             env.raise(exc::IOC);
-            int.from_magnitude(sign, int.limit(sign))
+            int.signed_bits(sign, int.limit(sign))
         }
     }
 }
@@ -631,7 +631,7 @@ pub fn to_fixed(env: &mut Env, f: Format, a: u64, int: Int, mode: Round) -> u64 
 pub fn from_fixed(env: &mut Env, f: Format, v: u64, int: Int) -> u64 {
     let v = v & int.mask();
     let sign = int.signed && v >> (int.width - 1) != 0;
-    let mag = int.from_magnitude(sign, v as u128);
+    let mag = int.signed_bits(sign, v as u128);
     if mag == 0 {
         return f.zero(false);
     }

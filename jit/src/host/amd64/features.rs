@@ -1,0 +1,40 @@
+//! What this CPU can do.
+
+use crate::host::Features;
+use std::arch::is_x86_feature_detected as has;
+
+impl Features {
+    /// The x86-64-v2 baseline alone.
+    pub const BASELINE: Features = Features {
+        avx: false,
+        avx2: false,
+        fma: false,
+        f16c: false,
+        bmi: false,
+        lzcnt: false,
+        aes: false,
+        pclmul: false,
+        sha: false,
+        gfni: false,
+        avx512: false,
+    };
+
+    /// By CPUID, as far as the system has enabled the register state.
+    pub fn detect() -> Features {
+        let avx = has!("avx");
+        Features {
+            avx,
+            avx2: avx && has!("avx2"),
+            fma: avx && has!("fma"),
+            f16c: avx && has!("f16c"),
+            // These are VEX-encoded: keep them together with AVX.
+            bmi: avx && has!("bmi1") && has!("bmi2"),
+            lzcnt: has!("lzcnt"),
+            aes: has!("aes"),
+            pclmul: has!("pclmulqdq"),
+            sha: has!("sha"),
+            gfni: has!("gfni"),
+            avx512: has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq"),
+        }
+    }
+}

@@ -1,0 +1,837 @@
+//! Integer operations and conditions.
+
+use super::asm::{cc, enc, r, sh, Addr, Alu, Rm, NOREG};
+use super::emit::{Emitter, Opnd};
+use super::flags::{fcmp_shape, rest_from_nzcv, Shape};
+use super::regs::{home_addr, VS};
+use crate::ir::{Inst, Op, Type};
+use crate::regalloc::{DEAD, INT};
+
+impl Emitter<'_> {
+    /// Whether the flags of the current arithmetic are used.
+    fn flags_wanted(&self) -> bool {
+        self.b.insts.get(self.i + 1).is_some_and(|n| n.op == Op::FlagsOf) && !self.ra.vals[self.i + 1].is(DEAD)
+    }
+
+    /// Dispatch of the integer section of the table.
+    pub fn int_op(&mut self, inst: &Inst) {
+        match inst.op {
+            Op::Add | Op::Sub | Op::And => self.arith(inst),
+            Op::Adc | Op::Sbc => self.with_carry(inst),
+            Op::Or | Op::Xor => {
+                let op = if inst.op == Op::Or { Alu::Or } else { Alu::Xor };
+                self.binary(inst, op);
+            }
+            Op::Andn | Op::Orn | Op::Xorn => self.negated(inst),
+            Op::Not | Op::Neg => {
+                if inst.op == Op::Neg {
+                    self.clobber_flags();
+                }
+                let w = inst.ty == Type::I64;
+                let a = self.opnd(inst.args[0]);
+                let d = self.def();
+                self.copy_to(w, d, a);
+                self.asm.unary(2 + (inst.op == Op::Neg) as u8, w, d);
+            }
+            Op::Shl | Op::Shr | Op::Sar | Op::Ror => self.shift(inst),
+            Op::Extr | Op::Bfi | Op::Ubfx | Op::Sbfx => self.field(inst),
+            Op::Mul | Op::Umulh | Op::Smulh => self.multiply(inst),
+            Op::Udiv | Op::Sdiv => self.divide(inst),
+            Op::Zext => {
+                let a = self.rm(inst.args[0]);
+                let d = self.def();
+                self.asm.mov(false, d, a);
+            }
+            Op::Sext => {
+                let a = self.rm(inst.args[0]);
+                let d = self.def();
+                self.asm.movsx(2, true, d, a);
+            }
+            Op::Crc32 => self.crc32(inst),
+            _ => self.bits(inst),
+        }
+    }
+
+    /// `d = s` unless it is there already.
+    fn copy_to(&mut self, w: bool, d: u8, s: Opnd) {
+        if s != Opnd::R(d) {
+            self.mov_opnd(w, d, s);
+        }
+    }
+
+    /// `d = a op b` for any combination of places.
+    fn alu3(&mut self, op: Alu, w: bool, d: u8, a: Opnd, b: Opnd) {
+        let commutes = !matches!(op, Alu::Sub | Alu::Sbb);
+        if b == Opnd::R(d) && a != b {
+            if commutes {
+                return self.alu_opnd(op, w, d, a);
+            }
+            self.mov_opnd(w, r::AX, a);
+            self.alu_opnd(op, w, r::AX, b);
+            return self.asm.mov_rr(w, d, r::AX);
+        }
+        self.copy_to(w, d, a);
+        self.alu_opnd(op, w, d, b);
+    }
+
+    fn binary(&mut self, inst: &Inst, op: Alu) {
+        self.clobber_flags();
+        let (a, b) = (self.opnd(inst.args[0]), self.opnd(inst.args[1]));
+        let d = self.def();
+        self.alu3(op, inst.ty == Type::I64, d, a, b);
+    }
+
+    fn arith(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        let wanted = self.flags_wanted();
+        if wanted {
+            self.clobber_flags();
+        }
+        let (a, b) = (self.opnd(inst.args[0]), self.opnd(inst.args[1]));
+        if wanted && self.ra.vals[self.i].uses == 0 {
+            let shape = self.compare(inst.op, w, a, b);
+            return self.flags_are(self.i + 1, shape);
+        }
+        if !wanted && self.by_lea(inst.op, w, a, b) {
+            return;
+        }
+        if !wanted {
+            self.clobber_flags();
+        }
+        let d = self.def();
+        let (op, shape) = match inst.op {
+            Op::Sub => (Alu::Sub, Shape::Sub),
+            Op::And => (Alu::And, Shape::Add),
+            _ => (Alu::Add, Shape::Add),
+        };
+        if inst.op == Op::And && !wanted {
+            return self.and(w, d, a, b);
+        }
+        self.alu3(op, w, d, a, b);
+        if wanted {
+            self.flags_are(self.i + 1, shape);
+        }
+    }
+
+    fn and(&mut self, w: bool, d: u8, a: Opnd, b: Opnd) {
+        match (a, b) {
+            (a, Opnd::I(0xff)) if a != Opnd::R(d) => self.zero_extend(0, d, a),
+            (a, Opnd::I(0xffff)) => self.zero_extend(1, d, a),
+            // A mask below 2^31 clears the upper half: the 32-bit form does, too.
+            (a, Opnd::I(c)) if c >= 0 => self.alu3(Alu::And, false, d, a, Opnd::I(c)),
+            _ => self.alu3(Alu::And, w, d, a, b),
+        }
+    }
+
+    fn zero_extend(&mut self, log2: u8, d: u8, a: Opnd) {
+        match a {
+            Opnd::R(n) => self.asm.movzx(log2, d, n),
+            Opnd::M(m) => self.asm.movzx(log2, d, m),
+            Opnd::I(c) => self.asm.mov_imm(d, c as u64 & ((1 << (8 << log2)) - 1)),
+        }
+    }
+
+    /// add/sub without flags as `lea` where that saves a move or keeps EFLAGS.
+    fn by_lea(&mut self, op: Op, w: bool, a: Opnd, b: Opnd) -> bool {
+        let Opnd::R(a) = a else { return false };
+        let addr = match (op, b) {
+            (Op::Add, Opnd::I(c)) => Addr::base(a, c),
+            (Op::Sub, Opnd::I(c)) if c != i32::MIN => Addr::base(a, -c),
+            (Op::Add, Opnd::R(b)) if a & 7 == r::BP => Addr { base: b, index: a, scale: 0, disp: 0 },
+            (Op::Add, Opnd::R(b)) => Addr { base: a, index: b, scale: 0, disp: 0 },
+            _ => return false,
+        };
+        let busy = self.flags_busy();
+        let d = self.def();
+        let in_place = d == a || b == Opnd::R(d);
+        if !busy && in_place {
+            self.clobber_flags();
+            let other = if d == a { b } else { Opnd::R(a) };
+            self.alu_opnd(if op == Op::Sub { Alu::Sub } else { Alu::Add }, w, d, other);
+        } else if addr.index == NOREG && addr.disp == 0 {
+            self.asm.mov_rr(w, d, a);
+        } else {
+            self.asm.lea(w, d, addr);
+        }
+        true
+    }
+
+    /// Only the flags of add, sub or and.
+    fn compare(&mut self, op: Op, w: bool, a: Opnd, b: Opnd) -> Shape {
+        let (op, b) = match (op, b) {
+            // a + c and a - (-c) set the same flags but for the carry's polarity.
+            (Op::Add, Opnd::I(c)) if c != 0 && c != i32::MIN => (Op::Sub, Opnd::I(-c)),
+            p => p,
+        };
+        match op {
+            Op::Sub => {
+                match (a, b) {
+                    (Opnd::R(a), Opnd::I(0)) => self.asm.test(w, a, a),
+                    (Opnd::R(a), b) => self.alu_opnd(Alu::Cmp, w, a, b),
+                    (Opnd::M(a), Opnd::I(c)) => self.asm.alu_imm(Alu::Cmp, w, a, c),
+                    (Opnd::M(a), Opnd::R(b)) => self.asm.op(enc(0, 0, 0x39), w, b, a.into(), 0, false),
+                    (a, b) => {
+                        self.mov_opnd(w, r::AX, a);
+                        self.alu_opnd(Alu::Cmp, w, r::AX, b);
+                    }
+                }
+                Shape::Sub
+            }
+            Op::And => {
+                match (a, b) {
+                    (Opnd::R(a), Opnd::R(b)) => self.asm.test(w, a, b),
+                    (Opnd::R(a), Opnd::M(b)) | (Opnd::M(b), Opnd::R(a)) => self.asm.test(w, a, b),
+                    (Opnd::R(a), Opnd::I(c)) => self.test_imm(w, a.into(), c),
+                    (Opnd::M(a), Opnd::I(c)) => self.test_imm(w, a.into(), c),
+                    (a, b) => {
+                        self.mov_opnd(w, r::AX, a);
+                        self.alu_opnd(Alu::And, w, r::AX, b);
+                    }
+                }
+                Shape::Add
+            }
+            _ => {
+                self.mov_opnd(w, r::AX, a);
+                self.alu_opnd(Alu::Add, w, r::AX, b);
+                Shape::Add
+            }
+        }
+    }
+
+    fn test_imm(&mut self, w: bool, a: Rm, c: i32) {
+        // The byte form's sign flag is bit 7: the mask must not reach it.
+        if (0..0x80).contains(&c) {
+            self.asm.test_imm8(a, c as u8);
+        } else {
+            self.asm.test_imm(w && c < 0, a, c);
+        }
+    }
+
+    fn with_carry(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        let wanted = self.flags_wanted();
+        let (a, b) = (self.opnd(inst.args[0]), self.opnd(inst.args[1]));
+        let d = self.def();
+        self.need_flags(inst.args[2]);
+        let flag = self.ra.root(inst.args[2]);
+        self.clobber_flags();
+        let (op, shape) = if inst.op == Op::Adc { (Alu::Adc, Shape::Add) } else { (Alu::Sbb, Shape::Sub) };
+        match self.ef.shape {
+            s if s == shape => {}
+            Shape::Sub | Shape::Add => self.asm.u8(0xf5),
+            _ => {
+                self.flags_are(flag, self.ef.shape);
+                self.rest_in_eax();
+                self.eax_to_flags();
+                self.clobbered();
+                if shape == Shape::Add {
+                    self.asm.u8(0xf5);
+                }
+            }
+        }
+        self.alu3(op, w, d, a, b);
+        if wanted {
+            self.flags_are(self.i + 1, shape);
+        }
+    }
+
+    fn negated(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        let wanted = self.flags_wanted();
+        let op = match inst.op {
+            Op::Andn => Alu::And,
+            Op::Orn => Alu::Or,
+            _ => Alu::Xor,
+        };
+        self.clobber_flags();
+        let a = self.opnd(inst.args[0]);
+        let b = self.opnd(inst.args[1]);
+        if let Opnd::I(c) = b {
+            let d = self.def();
+            self.alu3(op, w, d, a, Opnd::I(!c));
+        } else if op == Alu::Or && a == Opnd::I(0) {
+            let d = self.def();
+            self.copy_to(w, d, b);
+            return self.asm.unary(2, w, d);
+        } else if op == Alu::And && self.feat.bmi && matches!((a, b), (Opnd::R(_) | Opnd::M(_), Opnd::R(_))) {
+            let d = self.def();
+            match (a, b) {
+                (Opnd::R(a), Opnd::R(b)) => self.asm.bmi(0, 0xf2, w, d, b, a),
+                (Opnd::M(a), Opnd::R(b)) => self.asm.bmi(0, 0xf2, w, d, b, a),
+                _ => {}
+            }
+        } else {
+            self.mov_opnd(w, r::AX, b);
+            self.asm.unary(2, w, r::AX);
+            let d = self.def();
+            self.alu3(op, w, d, a, Opnd::R(r::AX));
+        }
+        if wanted {
+            self.flags_are(self.i + 1, Shape::Add);
+        }
+    }
+
+    fn shift(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        let op = match inst.op {
+            Op::Shl => sh::SHL,
+            Op::Shr => sh::SHR,
+            Op::Sar => sh::SAR,
+            _ => sh::ROR,
+        };
+        if let Some(n) = self.ra.constant(self.b, inst.args[1]) {
+            return self.shift_const(inst, op, w, n as u8 & if w { 63 } else { 31 });
+        }
+        if self.feat.bmi && op != sh::ROR {
+            let a = self.rm(inst.args[0]);
+            let b = self.reg(inst.args[1]);
+            let d = self.def();
+            let pp = [1, 3, 0, 2][(op - sh::SHL) as usize];
+            return self.asm.bmi(pp, 0xf7, w, d, b, a);
+        }
+        self.clobber_flags();
+        self.ra.claim(self.asm, self.b, INT, r::CX);
+        self.load_to(r::CX, inst.args[1]);
+        self.load_to(r::AX, inst.args[0]);
+        self.asm.shift_cl(op, w, r::AX);
+        let d = self.def();
+        self.asm.mov_rr(w, d, r::AX);
+    }
+
+    fn shift_const(&mut self, inst: &Inst, op: u8, w: bool, n: u8) {
+        if n == 0 {
+            let a = self.opnd(inst.args[0]);
+            let d = self.def();
+            return self.mov_opnd(w, d, a);
+        }
+        let busy = self.flags_busy();
+        let a = self.opnd(inst.args[0]);
+        match a {
+            Opnd::R(s) if op == sh::SHL && n == 1 => {
+                let d = self.def();
+                if d == s && !busy {
+                    self.clobber_flags();
+                    self.asm.alu(Alu::Add, w, d, d);
+                } else {
+                    self.asm.lea(w, d, Addr { base: s, index: s, scale: 0, disp: 0 });
+                }
+            }
+            Opnd::R(s) if op == sh::SHL && n <= 3 && busy => {
+                let d = self.def();
+                self.asm.lea(w, d, Addr { base: NOREG, index: s, scale: n, disp: 0 });
+            }
+            Opnd::R(s) if self.feat.bmi && op == sh::ROR => {
+                let d = self.def();
+                let e = super::asm::Enc { pp: 3, map: 3, op: 0xf0, w };
+                self.asm.vex(e, d, 0, Rm::R(s), 1);
+                self.asm.u8(n);
+            }
+            _ => {
+                self.clobber_flags();
+                let d = self.def();
+                self.copy_to(w, d, a);
+                self.asm.shift_imm(op, w, d, n);
+            }
+        }
+    }
+
+    fn field(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        let bits = inst.ty.bits() as u8;
+        if inst.op == Op::Extr {
+            return self.extr(inst, w, inst.imm as u8 & (bits - 1));
+        }
+        let lsb = inst.imm as u8 & (bits - 1);
+        let width = (((inst.imm >> 8) as u8).clamp(1, bits)).min(bits - lsb);
+        match inst.op {
+            Op::Bfi => self.bfi(inst, w, bits, lsb, width),
+            Op::Ubfx => self.ubfx(inst, w, bits, lsb, width),
+            _ => self.sbfx(inst, w, bits, lsb, width),
+        }
+    }
+
+    fn extr(&mut self, inst: &Inst, w: bool, n: u8) {
+        let b = self.opnd(inst.args[1]);
+        if n == 0 {
+            let d = self.def();
+            return self.mov_opnd(w, d, b);
+        }
+        self.clobber_flags();
+        let a = self.reg(inst.args[0]);
+        let d = self.def();
+        let t = if d == a && b != Opnd::R(a) { r::AX } else { d };
+        self.copy_to(w, t, b);
+        if b == Opnd::R(a) {
+            return self.asm.shift_imm(sh::ROR, w, t, n);
+        }
+        self.asm.op(enc(0, 1, 0xac), w, a, Rm::R(t), 1, false);
+        self.asm.u8(n);
+        if t != d {
+            self.asm.mov_rr(w, d, t);
+        }
+    }
+
+    fn bfi(&mut self, inst: &Inst, w: bool, bits: u8, lsb: u8, width: u8) {
+        if width == bits {
+            let b = self.opnd(inst.args[1]);
+            let d = self.def();
+            return self.mov_opnd(w, d, b);
+        }
+        self.clobber_flags();
+        let b = self.reg(inst.args[1]);
+        let a = self.opnd(inst.args[0]);
+        let d = self.def();
+        // Rotate the field to the bottom, shift it out while b's low bits come in at the top, rotate back.
+        let t = if d == b { r::AX } else { d };
+        self.copy_to(w, t, a);
+        if lsb != 0 {
+            self.asm.shift_imm(sh::ROR, w, t, lsb);
+        }
+        self.asm.op(enc(0, 1, 0xac), w, b, Rm::R(t), 1, false);
+        self.asm.u8(width);
+        let back = bits - (width + lsb);
+        if back != 0 {
+            self.asm.shift_imm(sh::ROR, w, t, back);
+        }
+        if t != d {
+            self.asm.mov_rr(w, d, t);
+        }
+    }
+
+    fn ubfx(&mut self, inst: &Inst, w: bool, bits: u8, lsb: u8, width: u8) {
+        let plain = lsb == 0 && matches!(width, 8 | 16 | 32);
+        if !plain {
+            self.clobber_flags();
+        }
+        let a = self.opnd(inst.args[0]);
+        let d = self.def();
+        if plain && width < 32 {
+            return self.zero_extend(width / 16, d, a);
+        }
+        if plain {
+            return self.mov_opnd(false, d, a);
+        }
+        if lsb + width == bits {
+            self.copy_to(w, d, a);
+            return self.asm.shift_imm(sh::SHR, w, d, lsb);
+        }
+        if width < 32 {
+            // What is above bit 31 matters only when the field reaches there.
+            let w = w && lsb + width > 32;
+            self.copy_to(w, d, a);
+            if lsb != 0 {
+                self.asm.shift_imm(sh::SHR, w, d, lsb);
+            }
+            return match width {
+                8 | 16 => self.asm.movzx(width / 16, d, d),
+                _ => self.asm.alu_imm(Alu::And, false, d, ((1u32 << width) - 1) as i32),
+            };
+        }
+        self.copy_to(w, d, a);
+        self.asm.shift_imm(sh::SHL, w, d, bits - lsb - width);
+        self.asm.shift_imm(sh::SHR, w, d, bits - width);
+    }
+
+    fn sbfx(&mut self, inst: &Inst, w: bool, bits: u8, lsb: u8, width: u8) {
+        let a = self.opnd(inst.args[0]);
+        if lsb == 0 && matches!(width, 8 | 16 | 32) && !matches!(a, Opnd::I(_)) {
+            let d = self.def();
+            return match a {
+                Opnd::R(a) => self.asm.movsx(width.trailing_zeros() as u8 - 3, w, d, a),
+                Opnd::M(a) => self.asm.movsx(width.trailing_zeros() as u8 - 3, w, d, a),
+                Opnd::I(_) => {}
+            };
+        }
+        self.clobber_flags();
+        let d = self.def();
+        self.copy_to(w, d, a);
+        if lsb + width != bits {
+            self.asm.shift_imm(sh::SHL, w, d, bits - lsb - width);
+        }
+        self.asm.shift_imm(sh::SAR, w, d, bits - width);
+    }
+
+    fn multiply(&mut self, inst: &Inst) {
+        self.clobber_flags();
+        let w = inst.ty == Type::I64;
+        if inst.op == Op::Mul {
+            let a = self.opnd(inst.args[0]);
+            let b = self.opnd(inst.args[1]);
+            let (a, b) = if let Opnd::I(_) = a { (b, a) } else { (a, b) };
+            let d = self.def();
+            match (a, b) {
+                (Opnd::R(_) | Opnd::M(_), Opnd::I(c)) => {
+                    let a = if let Opnd::M(m) = a { Rm::M(m) } else { Rm::R(if let Opnd::R(n) = a { n } else { d }) };
+                    self.asm.op(enc(0, 0, 0x69), w, d, a, 4, false);
+                    self.asm.u32(c as u32);
+                }
+                (Opnd::I(x), Opnd::I(y)) => {
+                    let c = (x as i64).wrapping_mul(y as i64) as u64;
+                    self.asm.mov_imm(d, if w { c } else { c & 0xffff_ffff });
+                }
+                (a, b) => {
+                    let (a, b) = if b == Opnd::R(d) { (b, a) } else { (a, b) };
+                    self.copy_to(w, d, a);
+                    match b {
+                        Opnd::M(m) => self.asm.op0f(0xaf, w, d, m),
+                        Opnd::R(n) => self.asm.op0f(0xaf, w, d, n),
+                        Opnd::I(_) => {}
+                    }
+                }
+            }
+            return;
+        }
+        self.ra.claim(self.asm, self.b, INT, r::DX);
+        self.load_to(r::AX, inst.args[0]);
+        let b = self.rm(inst.args[1]);
+        self.asm.unary(if inst.op == Op::Umulh { 4 } else { 5 }, true, b);
+        let d = self.def();
+        self.asm.mov_rr(true, d, r::DX);
+    }
+
+    fn divide(&mut self, inst: &Inst) {
+        self.clobber_flags();
+        let w = inst.ty == Type::I64;
+        self.ra.claim(self.asm, self.b, INT, r::DX);
+        let b = self.reg(inst.args[1]);
+        // eax = 0 for a zero divisor.
+        self.asm.alu(Alu::Xor, false, r::AX, r::AX);
+        self.asm.test(w, b, b);
+        let zero = self.asm.jcc_short(cc::E);
+        self.load_to(r::AX, inst.args[0]);
+        if inst.op == Op::Udiv {
+            self.asm.alu(Alu::Xor, false, r::DX, r::DX);
+            self.asm.unary(6, w, b);
+        } else {
+            self.asm.alu_imm(Alu::Cmp, w, b, -1);
+            let ok = self.asm.jcc_short(cc::NE);
+            self.asm.unary(3, w, r::AX);
+            let done = self.asm.jmp_short();
+            self.asm.bind(ok);
+            if w {
+                self.asm.u8(0x48);
+            }
+            self.asm.u8(0x99);
+            self.asm.unary(7, w, b);
+            self.asm.bind(done);
+        }
+        self.asm.bind(zero);
+        let d = self.def();
+        self.asm.mov_rr(w, d, r::AX);
+    }
+
+    fn bits(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        match inst.op {
+            Op::Clz => {
+                self.clobber_flags();
+                let a = self.rm(inst.args[0]);
+                self.clz(w, a);
+            }
+            Op::Cls => {
+                // Where a bit differs from the one below, the run of sign bits ends; the lowest bit stops it at the latest.
+                self.clobber_flags();
+                let a = self.reg(inst.args[0]);
+                self.asm.lea(w, r::AX, Addr { base: a, index: a, scale: 0, disp: 0 });
+                self.asm.alu(Alu::Xor, w, r::AX, a);
+                self.asm.alu_imm(Alu::Or, w, r::AX, 1);
+                self.clz(w, Rm::R(r::AX));
+            }
+            Op::Rev => self.rev(inst, w),
+            _ => self.rbit(inst, w),
+        }
+    }
+
+    fn clz(&mut self, w: bool, a: Rm) {
+        if self.feat.lzcnt {
+            let d = self.def();
+            return self.asm.op(enc(2, 1, 0xbd), w, d, a, 0, false);
+        }
+        let top = if w { 63 } else { 31 };
+        self.asm.op0f(0xbd, w, r::AX, a);
+        let some = self.asm.jcc_short(cc::NE);
+        self.asm.mov_imm(r::AX, 2 * top + 1);
+        self.asm.bind(some);
+        self.asm.alu_imm(Alu::Xor, false, r::AX, top as i32);
+        let d = self.def();
+        self.asm.mov_rr(false, d, r::AX);
+    }
+
+    fn rev(&mut self, inst: &Inst, w: bool) {
+        let a = self.opnd(inst.args[0]);
+        if inst.imm == 8 || (inst.imm == 4 && !w) {
+            let d = self.def();
+            self.copy_to(w, d, a);
+            return self.asm.bswap(w, d);
+        }
+        self.clobber_flags();
+        if inst.imm == 2 && w {
+            self.mov_opnd(w, r::AX, a);
+            let d = self.def();
+            let m = self.temp();
+            self.asm.mov_imm(m, 0x00ff_00ff_00ff_00ff);
+            self.swap_step(8, d, m);
+            return self.asm.mov_rr(true, d, r::AX);
+        }
+        let d = self.def();
+        self.copy_to(w, d, a);
+        self.asm.bswap(w, d);
+        self.asm.shift_imm(sh::ROR, w, d, if w { 32 } else { 16 });
+    }
+
+    /// Swap neighbouring fields of `n` bits in rax; `m` holds the mask of the lower ones, `t` is scratch.
+    fn swap_step(&mut self, n: u8, t: u8, m: u8) {
+        self.asm.mov_rr(true, t, r::AX);
+        self.asm.shift_imm(sh::SHR, true, t, n);
+        self.asm.alu(Alu::And, true, t, m);
+        self.asm.alu(Alu::And, true, r::AX, m);
+        self.asm.shift_imm(sh::SHL, true, r::AX, n);
+        self.asm.alu(Alu::Or, true, r::AX, t);
+    }
+
+    fn rbit(&mut self, inst: &Inst, w: bool) {
+        self.clobber_flags();
+        let a = self.opnd(inst.args[0]);
+        self.mov_opnd(w, r::AX, a);
+        self.asm.bswap(w, r::AX);
+        if self.feat.gfni {
+            let matrix = self.asm.constant(0x8040_2010_0804_0201_8040_2010_0804_0201);
+            let to = super::asm::Enc { pp: 1, map: 1, op: 0x6e, w: true };
+            self.asm.v2(to, VS, Rm::R(r::AX));
+            self.asm.v3i(super::asm::Enc { pp: 1, map: 3, op: 0xce, w: self.asm.avx }, VS, VS, matrix, 0);
+            let from = super::asm::Enc { pp: 1, map: 1, op: 0x7e, w };
+            let d = self.def();
+            return self.asm.v2(from, VS, Rm::R(d));
+        }
+        let d = self.def();
+        let m = self.temp();
+        for (n, mask) in [(4, 0x0f0f_0f0f_0f0f_0f0f), (2, 0x3333_3333_3333_3333), (1, 0x5555_5555_5555_5555)] {
+            self.asm.mov_imm(m, mask);
+            self.swap_step(n, d, m);
+        }
+        self.asm.mov_rr(w, d, r::AX);
+    }
+
+    fn crc32(&mut self, inst: &Inst) {
+        if inst.imm == 0 {
+            return self.fallback(inst);
+        }
+        let a = self.opnd(inst.args[0]);
+        let b = self.reg(inst.args[1]);
+        self.mov_opnd(false, r::AX, a);
+        if inst.aux == 1 {
+            self.asm.u8(0x66);
+        }
+        let e = enc(3, 2, if inst.aux == 0 { 0xf0 } else { 0xf1 });
+        self.asm.op(e, inst.aux == 3, r::AX, Rm::R(b), 0, inst.aux == 0 && b >= 4);
+        let d = self.def();
+        self.asm.mov_rr(false, d, r::AX);
+    }
+
+    // --- conditions --------------------------------------------------------------------------------
+    /// Dispatch of the flags section of the table.
+    pub fn flag_op(&mut self, inst: &Inst) {
+        match inst.op {
+            Op::Ccmp | Op::Ccmn => self.ccmp(inst),
+            Op::Fcmp | Op::Fcmpe => self.fcmp(inst),
+            Op::Fccmp | Op::Fccmpe => self.fccmp(inst),
+            Op::SelFlags => self.sel_flags(inst),
+            Op::FlagsFrom => self.flags_from(inst),
+            Op::FlagsTo => self.flags_to(inst),
+            Op::Select => self.select(inst),
+            Op::SetCond => {
+                let c = self.condition(inst.args[0], inst.cond());
+                let d = self.def();
+                match c {
+                    Some(c) => {
+                        self.asm.setcc(c, r::AX);
+                        self.asm.movzx(0, d, r::AX);
+                    }
+                    None => self.asm.mov_imm(d, 1),
+                }
+            }
+            _ => self.vselect(inst),
+        }
+    }
+
+    fn select(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        let a = self.opnd(inst.args[1]);
+        let b = self.opnd(inst.args[2]);
+        let c = self.condition(inst.args[0], inst.cond());
+        let Some(c) = c else {
+            let d = self.def();
+            return self.mov_opnd(w, d, a);
+        };
+        let a = match a {
+            Opnd::I(_) => Rm::R(self.reg(inst.args[1])),
+            Opnd::R(n) => Rm::R(n),
+            Opnd::M(m) => Rm::M(m),
+        };
+        let d = self.def();
+        if a == Rm::R(d) {
+            match b {
+                Opnd::R(n) => self.asm.cmov(c ^ 1, w, d, n),
+                Opnd::M(m) => self.asm.cmov(c ^ 1, w, d, m),
+                Opnd::I(_) => {
+                    self.mov_opnd(w, r::AX, b);
+                    self.asm.cmov(c ^ 1, w, d, r::AX);
+                }
+            }
+        } else {
+            self.copy_to(w, d, b);
+            self.asm.cmov(c, w, d, a);
+        }
+    }
+
+    fn ccmp(&mut self, inst: &Inst) {
+        let w = self.b.ty(inst.args[1]) == Type::I64;
+        let a = self.opnd(inst.args[1]);
+        let b = self.opnd(inst.args[2]);
+        let op = if inst.op == Op::Ccmp { Op::Sub } else { Op::Add };
+        let cond = inst.cond();
+        self.need_flags(inst.args[0]);
+        self.clobber_flags();
+        let Some(c) = self.testable(cond) else {
+            let shape = self.compare(op, w, a, b);
+            return self.flags_are(self.i, shape);
+        };
+        let fails = self.asm.jcc_short(c ^ 1);
+        let shape = self.compare(op, w, a, b);
+        let done = self.asm.jmp_short();
+        self.asm.bind(fails);
+        let rest = rest_from_nzcv(inst.imm as u8) ^ ((shape == Shape::Add) as u32) << 8;
+        self.asm.mov_imm(r::AX, rest as u64);
+        self.eax_to_flags();
+        self.asm.bind(done);
+        self.flags_are(self.i, shape);
+    }
+
+    fn fcmp(&mut self, inst: &Inst) {
+        let log2 = inst.arr().log2();
+        if self.soft_fp() || !(2..=3).contains(&log2) {
+            return self.fallback(inst);
+        }
+        self.clobber_flags();
+        let shape = fcmp_shape(self.ra.vals[self.i].first_cc);
+        let (a, b) = if shape == Shape::Fcmp { (inst.args[0], inst.args[1]) } else { (inst.args[1], inst.args[0]) };
+        let x = self.reg(a);
+        let y = self.rm(b);
+        self.point();
+        let op = if inst.op == Op::Fcmpe { 0x2f } else { 0x2e };
+        self.asm.v2(enc(log2 - 2, 1, op), x, y);
+        self.flags_are(self.i, shape);
+    }
+
+    /// Both ways meet with the resting shape in eax: an NZCV constant need not have the shape of an FP comparison.
+    fn fccmp(&mut self, inst: &Inst) {
+        let log2 = (inst.imm >> 8) as u8 & 7;
+        if self.soft_fp() || !(2..=3).contains(&log2) {
+            return self.fallback(inst);
+        }
+        let x = self.reg(inst.args[1]);
+        let y = self.reg(inst.args[2]);
+        self.need_flags(inst.args[0]);
+        self.clobber_flags();
+        let fails = self.testable(inst.cond()).map(|c| self.asm.jcc_short(c ^ 1));
+        self.point();
+        let op = if inst.op == Op::Fccmpe { 0x2f } else { 0x2e };
+        self.asm.v2(enc(log2 - 2, 1, op), x, Rm::R(y));
+        self.flags_are(self.i, Shape::Fcmp);
+        if let Some(fails) = fails {
+            self.rest_in_eax();
+            let done = self.asm.jmp_short();
+            self.asm.bind(fails);
+            self.asm.mov_imm(r::AX, rest_from_nzcv(inst.imm as u8 & 15) as u64);
+            self.asm.bind(done);
+            self.eax_to_flags();
+            self.flags_are(self.i, Shape::Sub);
+        }
+    }
+
+    fn sel_flags(&mut self, inst: &Inst) {
+        let (yes, no) = (self.ra.spill(), self.ra.spill());
+        for (h, v) in [(yes, inst.args[1]), (no, inst.args[2])] {
+            self.flags_in_eax(v);
+            self.asm.store(2, home_addr(h), r::AX);
+        }
+        let c = self.condition(inst.args[0], inst.cond());
+        match c {
+            Some(c) => {
+                self.asm.mov(false, r::AX, home_addr(no));
+                self.asm.cmov(c, false, r::AX, home_addr(yes));
+            }
+            None => self.asm.mov(false, r::AX, home_addr(yes)),
+        }
+        self.asm.store(2, home_addr(no), r::AX);
+        self.ra.unspill(yes);
+        self.ra.set_home(self.i, no);
+    }
+
+    fn flags_from(&mut self, inst: &Inst) {
+        let h = self.ra.spill();
+        if let Some(c) = self.ra.constant(self.b, inst.args[0]) {
+            self.asm.store_imm(2, home_addr(h), rest_from_nzcv((c >> 28) as u8 & 15) as i32);
+        } else {
+            self.clobber_flags();
+            let a = self.reg(inst.args[0]);
+            let t = self.temp();
+            // N, Z: bits 31, 30 to 15, 14.
+            self.asm.mov_rr(false, t, a);
+            self.asm.shift_imm(sh::SHR, false, t, 16);
+            self.asm.alu_imm(Alu::And, false, t, 0xc000);
+            // !C: bit 29 to 8.
+            self.asm.mov_rr(false, r::AX, a);
+            self.asm.shift_imm(sh::SHR, false, r::AX, 21);
+            self.asm.unary(2, false, r::AX);
+            self.asm.alu_imm(Alu::And, false, r::AX, 0x100);
+            self.asm.alu(Alu::Or, false, t, r::AX);
+            // V: bit 28 to 0.
+            self.asm.mov_rr(false, r::AX, a);
+            self.asm.shift_imm(sh::SHR, false, r::AX, 28);
+            self.asm.alu_imm(Alu::And, false, r::AX, 1);
+            self.asm.alu(Alu::Or, false, r::AX, t);
+            self.asm.store(2, home_addr(h), r::AX);
+        }
+        self.ra.set_home(self.i, h);
+    }
+
+    fn flags_to(&mut self, inst: &Inst) {
+        let t = self.temp();
+        self.flags_in_eax(inst.args[0]);
+        self.asm.mov_rr(false, t, r::AX);
+        self.clobber_flags();
+        self.asm.mov_rr(false, r::AX, t);
+        self.asm.alu_imm(Alu::And, false, t, 0xc000);
+        self.asm.shift_imm(sh::SHL, false, t, 16);
+        let d = self.temp();
+        self.asm.mov_rr(false, d, r::AX);
+        self.asm.unary(2, false, d);
+        self.asm.alu_imm(Alu::And, false, d, 0x100);
+        self.asm.shift_imm(sh::SHL, false, d, 21);
+        self.asm.alu(Alu::Or, false, t, d);
+        self.asm.alu_imm(Alu::And, false, r::AX, 1);
+        self.asm.shift_imm(sh::SHL, false, r::AX, 28);
+        self.asm.alu(Alu::Or, false, r::AX, t);
+        let d = self.def();
+        self.asm.mov_rr(false, d, r::AX);
+    }
+
+    /// EFLAGS hold nothing of value any more.
+    fn clobbered(&mut self) {
+        self.ef.val = u16::MAX;
+    }
+
+    fn vselect(&mut self, inst: &Inst) {
+        let a = self.reg(inst.args[1]);
+        let b = self.reg(inst.args[2]);
+        let c = self.condition(inst.args[0], inst.cond());
+        let d = self.def();
+        let Some(c) = c else { return self.asm.vmov(d, a) };
+        let (first, second, skip) = if d == a { (a, b, c) } else { (b, a, c ^ 1) };
+        self.asm.vmov(d, first);
+        let over = self.asm.jcc_short(skip);
+        self.asm.vmov(d, second);
+        self.asm.bind(over);
+    }
+}

@@ -1,1 +1,0 @@
-//! Structures as an arm64 kernel lays them out, where they differ from the host.

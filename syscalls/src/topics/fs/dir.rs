@@ -1,0 +1,87 @@
+//! Reading directories: the runtime's descriptor is not in /proc/PID/fd.
+
+use super::host;
+use crate::ctx::{Ctx, SysResult};
+use crate::{Errno, GuestAddr};
+use std::io::Write;
+use std::mem::MaybeUninit;
+
+/// Offsets in `struct linux_dirent64`.
+const RECLEN: usize = 16;
+const NAME: usize = 19;
+/// f_type of procfs.
+const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+
+/// getdents64(fd, buf, size)
+pub fn getdents64(ctx: &mut Ctx<'_>, [fd, buf, size, ..]: [u64; 6]) -> SysResult {
+    let (buf, own) = (GuestAddr(buf), ctx.thread.process.self_fd);
+    loop {
+        let len = host(libc::SYS_getdents64, [fd, buf.host(), size, 0, 0, 0])?;
+        if own < 0 || len == 0 {
+            return Ok(len);
+        }
+        let Some((at, reclen)) = find(buf, len, own)? else { return Ok(len) };
+        if !on_procfs(fd) {
+            return Ok(len);
+        }
+        remove(buf, len, at, reclen)?;
+        // A listing that becomes empty would look like its end.
+        if len != reclen {
+            return Ok(len - reclen);
+        }
+    }
+}
+
+/// The entry that is named like the runtime's descriptor, if all before it look like /proc/PID/fd: numbers, `.` and `..`. In any other
+/// directory the search ends at the first or second entry.
+fn find(buf: GuestAddr, len: u64, own: i32) -> Result<Option<(u64, u64)>, Errno> {
+    let mut name = [0u8; 12];
+    let room = name.len();
+    let mut rest = &mut name[..];
+    // An i32 has at most 11 characters.
+    let digits = match write!(rest, "{own}") {
+        Ok(()) => room - rest.len(),
+        Err(_) => return Ok(None),
+    };
+    let mut at = 0;
+    while at + (NAME as u64) < len {
+        let entry = buf.add(at);
+        let reclen = entry.add(RECLEN as u64).read::<u16>()? as u64;
+        if reclen <= NAME as u64 {
+            break;
+        }
+        let mut text = [0u8; 12];
+        let n = (reclen as usize - NAME).min(text.len());
+        entry.add(NAME as u64).read_bytes(&mut text[..n])?;
+        let text = text.split(|&b| b == 0).next().unwrap_or(&[]);
+        if text == &name[..digits] {
+            return Ok(Some((at, reclen)));
+        }
+        if text != b"." && text != b".." && !text.iter().all(u8::is_ascii_digit) {
+            break;
+        }
+        at += reclen;
+    }
+    Ok(None)
+}
+
+fn on_procfs(fd: u64) -> bool {
+    let mut st = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the kernel fills the structure when it succeeds.
+    host(libc::SYS_fstatfs, [fd, st.as_mut_ptr() as u64, 0, 0, 0, 0]).is_ok()
+        && unsafe { st.assume_init() }.f_type == PROC_SUPER_MAGIC
+}
+
+/// Close the gap that an entry leaves, entry by entry, through the guarded copy.
+fn remove(buf: GuestAddr, len: u64, at: u64, reclen: u64) -> Result<(), Errno> {
+    let mut from = at + reclen;
+    let mut piece = [0u8; 256];
+    while from < len {
+        let n = (len - from).min(piece.len() as u64);
+        let piece = &mut piece[..n as usize];
+        buf.add(from).read_bytes(piece)?;
+        buf.add(from - reclen).write_bytes(piece)?;
+        from += n;
+    }
+    Ok(())
+}

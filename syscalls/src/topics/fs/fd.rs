@@ -1,0 +1,56 @@
+//! Calls on one descriptor. The runtime's own descriptor does not exist for the guest: EBADF.
+
+use super::host;
+use crate::arm64::abi::fs::Stat;
+use crate::ctx::{Ctx, SysResult};
+use crate::{Errno, GuestAddr};
+use std::mem::MaybeUninit;
+
+/// Whether a descriptor is the runtime's own. (When there is none it is -1, and "hidden" is as right for -1 as the kernel's answer.)
+pub(in crate::topics) fn hidden(ctx: &Ctx<'_>, fd: u64) -> bool {
+    fd as i32 == ctx.thread.process.self_fd
+}
+
+/// close(fd). Not repeated after a signal: the descriptor is gone either way.
+pub fn close(ctx: &mut Ctx<'_>, [fd, ..]: [u64; 6]) -> SysResult {
+    if hidden(ctx, fd) {
+        return Err(Errno::EBADF.into());
+    }
+    host(libc::SYS_close, [fd, 0, 0, 0, 0, 0])
+}
+
+/// close_range(first, last, flags): around the hidden descriptor.
+pub fn close_range(ctx: &mut Ctx<'_>, [first, last, flags, ..]: [u64; 6]) -> SysResult {
+    let call = |first: u32, last: u32, flags: u64| host(libc::SYS_close_range, [first as u64, last as u64, flags, 0, 0, 0]);
+    let (first, last, own) = (first as u32, last as u32, ctx.thread.process.self_fd);
+    if own < 0 || !(first..=last).contains(&(own as u32)) {
+        return call(first, last, flags);
+    }
+    let own = own as u32;
+    if first < own {
+        call(first, own - 1, flags)?;
+    }
+    match () {
+        () if last > own => call(own + 1, last, flags),
+        () if first < own => Ok(0),
+        // Nothing is left, but the flags still count (their check, CLOSE_RANGE_UNSHARE): no descriptor is that high.
+        () => call(u32::MAX, u32::MAX, flags),
+    }
+}
+
+/// fstat(fd, buf)
+pub fn fstat(ctx: &mut Ctx<'_>, [fd, buf, ..]: [u64; 6]) -> SysResult {
+    if hidden(ctx, fd) {
+        return Err(Errno::EBADF.into());
+    }
+    write_stat(GuestAddr(buf), |st| host(libc::SYS_fstat, [fd, st, 0, 0, 0, 0]))
+}
+
+/// Run a call that fills the host's `struct stat` at the address that it is given, and hand the result to the guest in its own form.
+pub(super) fn write_stat(buf: GuestAddr, call: impl FnOnce(u64) -> SysResult) -> SysResult {
+    let mut st = MaybeUninit::<libc::stat>::uninit();
+    let r = call(st.as_mut_ptr() as u64)?;
+    // SAFETY: the kernel filled it, for the call succeeded.
+    buf.write(Stat::from(unsafe { &st.assume_init() }))?;
+    Ok(r)
+}
