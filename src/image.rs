@@ -37,8 +37,6 @@ pub struct Image {
 pub struct Interpreter {
     /// The file.
     pub file: File,
-    /// Its path as PT_INTERP has it.
-    pub path: CString,
     /// Its headers.
     pub elf: Elf,
 }
@@ -107,7 +105,7 @@ fn image(
                 detail: Some(format!("{}: {}", path.to_string_lossy(), e.detail.unwrap_or_default())),
                 errno: e.errno,
             })?;
-            Some(Interpreter { file, path, elf })
+            Some(Interpreter { file, elf })
         }
     };
     Ok(Resolved::Foreign(Box::new(Image { file, path, elf, interp, argv })))

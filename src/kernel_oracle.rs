@@ -327,12 +327,12 @@ fn random_segments_are_mapped_as_by_the_kernel() {
     }
     let dir = TempDir::new("random");
     let mut loaded = 0;
-    for seed in 0..1500u64 {
+    for seed in 0..400u64 {
         let mut r = Random(seed);
         let path = dir.file("p", &random_elf(&mut r));
         loaded += usize::from(compare(&path, &format!("seed {seed}")));
     }
-    assert!(loaded > 200, "only {loaded} files were loadable: the generator is too wild to show anything");
+    assert!(loaded > 60, "only {loaded} files were loadable: the generator is too wild to show anything");
 }
 
 fn random_elf(r: &mut Random) -> Vec<u8> {
@@ -398,7 +398,7 @@ fn script_lines_are_read_as_by_the_kernel() {
             line.extend_from_slice(piece);
         }
         if r.next() % 8 == 0 {
-            let fill = r.pick(&[b' ', b'a', b'\t']);
+            let fill = r.pick(b" a\t");
             line.resize(r.pick(&[253, 254, 255, 256, 257, 300]), fill);
         }
         if r.next() % 2 == 0 {

@@ -47,7 +47,11 @@ arm64_root() {
     [ -e "/usr/share/keyrings/debian-archive-$suite-stable.gpg" ] && options+=("--keyring=/usr/share/keyrings")
     rm -rf "$dir"
     mkdir -p "${dir%/*}"
-    mmdebstrap --quiet --arch=arm64 --variant=extract "${options[@]}" --include='?essential' --skip=output/dev "$suite" "$dir" "$mirror"
+    # By way of an archive: without root, mmdebstrap works in a namespace, and the folder would belong to ids that the user is not.
+    mmdebstrap --quiet --arch=arm64 --variant=extract "${options[@]}" --include='?essential' "$suite" "$dir.tar" "$mirror"
+    mkdir "$dir"
+    tar -xpf "$dir.tar" -C "$dir" --exclude='./dev/*'
+    rm "$dir.tar"
     # What the maintainer scripts would have done, as far as these few commands need it.
     mkdir -p "$dir"/{proc,sys,dev,tmp,root}
     cp "$dir/usr/share/base-passwd/passwd.master" "$dir/etc/passwd"

@@ -102,3 +102,49 @@ const fn equal(a: &[u8], b: &[u8]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{call, guest};
+    use crate::{Errno, Stop};
+
+    const TAG: u64 = 0xa5 << 56;
+    const GETPID: u64 = 172;
+    const READ: u64 = 63;
+    const CLOCK_GETTIME: u64 = 113;
+
+    #[test]
+    fn unknown_calls_are_not_there() {
+        let thread = &mut guest(Default::default());
+        for nr in [244, 426, 500, 511, 512, 1 << 40, u64::MAX] {
+            assert_eq!(call(thread, 0, nr, [0; 6]), Err(Stop::Errno(Errno::ENOSYS)), "{nr}");
+        }
+    }
+
+    /// getpid can't fail, whatever waits; a read that waits must not begin.
+    #[test]
+    fn a_signal_comes_before_calls_that_wait_only() {
+        let thread = &mut guest(Default::default());
+        assert_eq!(call(thread, 1, GETPID, []), Ok(u64::from(std::process::id())));
+        let mut byte = 0u8;
+        assert_eq!(call(thread, 1, READ, [0, (&raw mut byte) as u64, 1]), Err(Stop::Restart));
+    }
+
+    #[test]
+    fn pointers_lose_their_tags() {
+        let thread = &mut guest(Default::default());
+        let mut time = [0u64; 2];
+        assert_eq!(call(thread, 0, CLOCK_GETTIME, [0, (&raw mut time) as u64 | TAG]), Ok(0));
+        assert_ne!(time[0], 0);
+    }
+
+    #[test]
+    fn every_row_says_what_it_is() {
+        let rows = crate::arm64::TABLE.iter().flatten();
+        let names: std::collections::HashSet<_> = rows.clone().map(|r| r.name).collect();
+        assert_eq!(names.len(), rows.count());
+        for name in super::WAITING {
+            assert!(names.contains(name), "{name} is not in the table");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Rows of the arm64 table: task.
 
 use crate::table::{Row, Run, Support};
-use crate::topics::task;
+use crate::topics::{proc, task};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -14,7 +14,7 @@ pub(super) const ROWS: &[Row] = &[
     Row { nr: 99, name: "set_robust_list", args: "pu", run: Run::Pass(273), support: Support::Full },
     Row { nr: 100, name: "get_robust_list", args: "dpp", run: Run::Pass(274), support: Support::Full },
     Row { nr: 117, name: "ptrace", args: "ddpp", run: Run::Fail(libc::EPERM), support: Support::Refused("a tracer would see the runtime's registers, not the guest's") },
-    Row { nr: 167, name: "prctl", args: "dxxxx", run: Run::Pass(157), support: Support::Partial("every option reaches the host's kernel") },
+    Row { nr: 167, name: "prctl", args: "dxxxx", run: Run::Call(proc::prctl), support: Support::Partial("no seccomp filters, no PR_SET_MM, no features of other CPUs") },
     Row { nr: 220, name: "clone", args: "xpppp", run: Run::Call(task::clone), support: Support::Full },
     Row { nr: 221, name: "execve", args: "spp", run: Run::Call(task::execve), support: Support::Full },
     Row { nr: 260, name: "wait4", args: "dpxp", run: Run::Pass(61), support: Support::Full },

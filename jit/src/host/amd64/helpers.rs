@@ -57,7 +57,6 @@ extern "sysv64" fn run_op(cpu: *mut Cpu, rec: *const Record) {
     }
     cpu.call_result = match inst.op {
         Op::Counter => counter() as u128,
-        Op::GetFpcr => cpu.fpcr as u128,
         Op::GetFpsr => fpsr(cpu) as u128,
         Op::SetFpsr => {
             set_fpsr(cpu, args[0] as u32);

@@ -113,6 +113,10 @@ pub(crate) const fn page_down(a: u64) -> u64 {
     a & !(PAGE - 1)
 }
 
+pub(crate) const fn aligned(a: u64) -> bool {
+    a & (PAGE - 1) == 0
+}
+
 /// Rounded up; `None` when that leaves 64 bits.
 pub(crate) fn page_up(a: u64) -> Option<u64> {
     a.checked_add(PAGE - 1).map(page_down)

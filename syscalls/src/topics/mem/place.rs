@@ -1,7 +1,7 @@
 //! Making room: fixed mappings that can't hit what is not the guest's.
 
 use super::vma::{Attr, Prot, PAGE};
-use super::{host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale, DEFAULT_TOP};
+use super::{aligned, host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale, DEFAULT_TOP};
 use crate::Errno;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -146,7 +146,7 @@ impl Inner {
     fn map_fixed(&mut self, req: &Request, stale: &mut Stale) -> Result<u64, Errno> {
         let end = req.rounded().and_then(|len| req.addr.checked_add(len));
         let range = match end {
-            Some(end) if req.addr % PAGE == 0 && end > req.addr => req.addr..end,
+            Some(end) if aligned(req.addr) && end > req.addr => req.addr..end,
             // The kernel refuses it, and knows in which order to look for a reason.
             _ => return req.host(req.flags).and(Err(Errno::EINVAL)),
         };

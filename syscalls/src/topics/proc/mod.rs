@@ -2,6 +2,8 @@
 
 mod limits;
 mod prctl;
+#[cfg(test)]
+mod tests;
 
 pub use limits::{getrlimit, prlimit64, setrlimit};
 pub use prctl::prctl;

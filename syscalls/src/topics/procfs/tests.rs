@@ -1,38 +1,14 @@
 //! The kernel's own listings are the oracle: a space that owns everything must show what the kernel shows.
 
 use super::*;
+use crate::testing::{guest, NoMachine};
 use crate::topics::mem::Space;
-use crate::{CloneArgs, Context, ExecRequest, Machine};
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::sync::Arc;
-
-struct NoMachine;
-
-#[rustfmt::skip]
-impl Machine for NoMachine {
-    fn context(&self) -> Context { unreachable!() }
-    fn set_context(&mut self, _: &Context) { unreachable!() }
-    fn invalidate(&self, _: u64, _: u64) {}
-    fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> Result<u64, Errno> { unreachable!() }
-    fn exec(&mut self, _: &mut Thread, _: &ExecRequest) -> Errno { unreachable!() }
-    fn pending(&self) -> *const u32 { unreachable!() }
-}
-
-fn guest(process: Process) -> Thread {
-    Thread {
-        process: Arc::new(process),
-        mem: Arc::default(),
-        actions: Arc::default(),
-        signals: Default::default(),
-        clear_child_tid: 0,
-        tid: 0,
-    }
-}
 
 /// Open as the guest: the contents, or `None` if the path is not replaced.
 fn show(thread: &mut Thread, dirfd: i32, path: &str) -> Option<Result<String, Errno>> {
-    let mut machine = NoMachine;
+    let mut machine = NoMachine { pending: 0 };
     let opened = open(&mut Ctx { thread, machine: &mut machine }, dirfd, path.as_bytes(), libc::O_RDONLY | libc::O_CLOEXEC)?;
     Some(match opened {
         Ok(fd) => {
@@ -168,7 +144,7 @@ fn cpu_and_program() {
         assert_eq!(show(thread, libc::AT_FDCWD, "/proc/sys/kernel/arch"), Some(Ok("aarch64\n".into())));
     }
     assert_eq!(show(thread, libc::AT_FDCWD, "/proc/self/cmdline"), Some(Ok("a\0\0".into())));
-    let mut machine = NoMachine;
+    let mut machine = NoMachine { pending: 0 };
     let mut link = |path: &[u8]| readlink(&mut Ctx { thread, machine: &mut machine }, libc::AT_FDCWD, path);
     assert_eq!(link(b"/proc/self/exe").as_deref(), Some(&b"/etc/passwd"[..]));
     assert_eq!(link(b"/proc/self/maps"), None);
