@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Reported instead of a signal when translated code does not come back.
 pub const HANG: u64 = 99;
 
+/// Reported instead of a signal when the translator panics.
+pub const PANIC: u64 = 98;
+
 /// What the signal handler needs to know: this is set while cases run, by one thread at a time.
 static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(null_mut());
 static CPU: AtomicPtr<Cpu> = AtomicPtr::new(null_mut());
@@ -149,7 +152,7 @@ impl Native {
         // SAFETY: the buffer lives as long as the engines whose code needs it.
         unsafe { libc::sigaltstack(&alt, null_mut()) };
         let sets = feature_sets();
-        let engines = sets.iter().map(|s| engine(s.1, false)).collect();
+        let engines = sets.iter().map(|s| new_engine(s.1, false)).collect();
         Native { sets, engines, _stack: stack, _alone: alone }
     }
 
@@ -161,7 +164,11 @@ impl Native {
     /// Run a case on engine `set`.
     pub fn run(&mut self, set: usize, case: &Case, edges: &Edges) -> Outcome {
         let (engine, cpu) = &mut self.engines[set];
-        run(engine, cpu, case, edges)
+        attempt(engine, cpu, case, edges).unwrap_or_else(|| {
+            // Its lock is held for ever: leave it behind.
+            std::mem::forget(std::mem::replace(&mut self.engines[set], new_engine(self.sets[set].1, false)));
+            Outcome { signal: PANIC, state: case.state.clone(), edges: *edges }
+        })
     }
 
     /// Forget the translation of a case that will change.
@@ -171,9 +178,11 @@ impl Native {
 
     /// Run a case on a fresh engine that shows IR and code of what it translates.
     pub fn show(&mut self, set: usize, case: &Case, edges: &Edges) {
-        let (engine, mut cpu) = engine(self.sets[set].1, true);
-        run(&engine, &mut cpu, case, edges);
-        engine.drop_cpu(cpu);
+        let (engine, mut cpu) = new_engine(self.sets[set].1, true);
+        match attempt(&engine, &mut cpu, case, edges) {
+            Some(_) => engine.drop_cpu(cpu),
+            None => std::mem::forget((engine, cpu)),
+        }
     }
 }
 
@@ -188,7 +197,7 @@ impl Drop for Native {
     }
 }
 
-fn engine(features: Features, dump: bool) -> (Engine, Box<Cpu>) {
+fn new_engine(features: Features, dump: bool) -> (Engine, Box<Cpu>) {
     let options = Options { dump_ir: dump, dump_asm: dump, cache_bytes: 32 << 20, features: Some(features) };
     let engine = Engine::new(&GUEST, options).expect("code memory");
     let cpu = engine.new_cpu(None);
@@ -211,6 +220,11 @@ fn read_edges() -> Edges {
         ptr::copy_nonoverlapping((WINDOW + PAGE - EDGE as u64) as *const u8, edges[EDGE..].as_mut_ptr(), EDGE);
     }
     edges
+}
+
+/// `None` when the translator panics.
+fn attempt(engine: &Engine, cpu: &mut Cpu, case: &Case, edges: &Edges) -> Option<Outcome> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(engine, cpu, case, edges))).ok()
 }
 
 fn run(engine: &Engine, cpu: &mut Cpu, case: &Case, edges: &Edges) -> Outcome {
