@@ -218,6 +218,11 @@ impl Engine {
         if entry.pc == pc {
             return Ok(entry.host);
         }
+        let canonical = (self.guest.branch_target)(pc);
+        if canonical != pc {
+            cpu.pc = canonical;
+            return self.host_for(cpu, mem);
+        }
         let mode = self.mode(cpu);
         let host = self.inner.with(|i| match i.cache.find(pc, mode) {
             Some(h) => Ok(h),

@@ -199,7 +199,7 @@ impl Stepper {
         }
         let before = registers(&self.cpu, self.interp.nzcv, pc);
         match self.interp.run(&self.block, &mut self.cpu, ram) {
-            Exit::Jump(to) | Exit::Indirect(to) | Exit::Call(to) | Exit::Return(to) => Ok(to),
+            Exit::Jump(to) | Exit::Indirect(to) | Exit::Call(to) | Exit::Return(to) => Ok((GUEST.branch_target)(to)),
             Exit::Fault(at, _) => Err((SIGSEGV, at, before != registers(&self.cpu, self.interp.nzcv, pc))),
             Exit::Trap(kind, operand, _) => match kind {
                 Trap::Breakpoint => Err((SIGTRAP, pc, false)),

@@ -45,6 +45,11 @@ fn fp_mode(fpcr: u32) -> Mode {
     }
 }
 
+/// A branch ignores the top byte as loads and stores do (AArch64.BranchAddr with TBI).
+fn branch_target(pc: u64) -> u64 {
+    ((pc << 8) as i64 >> 8) as u64
+}
+
 fn reg_name(r: GuestReg) -> String {
     match r.0 {
         31 => "sp".into(),
@@ -152,6 +157,7 @@ pub static GUEST: Guest = Guest {
     parse_reg,
     fp_mode,
     fp_round: |fpcr| Round::from_bits((fpcr >> 22 & 3) as u64),
+    branch_target,
     fpcr_mask: fpcr::WRITABLE,
     flags_dead: super::flags_ahead::flags_dead,
     disasm,
