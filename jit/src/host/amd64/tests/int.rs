@@ -531,7 +531,7 @@ fn one(m: &mut Machine, seed: u64, steps: usize) {
 fn sweep(features: Features, seed: u64) {
     let mut m = Machine::new(features);
     for steps in [1, 2, 3, 5, 8, 13, 40] {
-        for n in 0..400 {
+        for n in 0..150 {
             one(&mut m, seed + n * 7919 + steps as u64, steps);
         }
     }
