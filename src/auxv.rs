@@ -194,6 +194,8 @@ fn map_stack(mm: &mut dyn GuestMmap, size: u64, executable: bool) -> Result<(u64
         return Err(Errno::last());
     }
     let low = base as u64 + GUARD;
+    // SAFETY: the upper part of the mapping just made; no other thread runs yet that could take its place.
+    unsafe { libc::munmap(low as *mut libc::c_void, size as usize) };
     let prot = PROT_READ | PROT_WRITE | if executable { PROT_EXEC } else { 0 };
     mm.map(low, size, prot, kind | MAP_FIXED, None, Label::Stack)?;
     debug_assert!(page_start(low) == low && low + size <= elf::TASK_SIZE + PAGE);

@@ -464,3 +464,66 @@ fn text(s: &OsString) -> Text {
 fn remove_var(env: &mut Vec<Text>, name: &[u8]) {
     env.retain(|e| e.to_bytes().strip_prefix(name).is_none_or(|rest| rest.first() != Some(&b'=')));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(argv: &[&'static CStr]) -> Start {
+        Start { argv: argv.to_vec(), env: vec![], execfd: None, execfn: None, argv0_preserved: false, secure: false }
+    }
+
+    fn running(start: Start) -> Invocation {
+        match dispatch(start) {
+            Action::Run(inv) => *inv,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn texts(v: &[Text]) -> Vec<&str> {
+        v.iter().map(|t| t.to_str().unwrap()).collect()
+    }
+
+    /// What one process says in its arguments, the next understands.
+    #[test]
+    fn a_restart_hands_everything_on() {
+        let cpu = vec![(false, "aes".to_string()), (true, "lse".to_string())];
+        for (strace, dump_ir, dump_asm) in [(false, false, false), (true, true, false), (true, false, true), (false, true, true)]
+        {
+            let options = Options { strace, dump_ir, dump_asm, cpu: if strace { cpu.clone() } else { vec![] } };
+            let self_exe = strace.then_some(1000);
+            let argv = Invocation::reexec_argv(7, self_exe, &options, c"/bin/sh", c"./script");
+            let leak = |s: CString| -> &'static CStr { Box::leak(s.into_boxed_c_str()) };
+            let mut argv: Vec<&'static CStr> = argv.into_iter().map(leak).collect();
+            argv.extend([c"install", c"--help", c""]);
+            let inv = running(start(&argv));
+            assert_eq!(inv.program, Program::Opened { fd: 7, path: Cow::Borrowed(c"/bin/sh") });
+            assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
+            assert_eq!(texts(&inv.argv), ["install", "--help", ""]);
+        }
+    }
+
+    #[test]
+    fn the_kernel_may_keep_argv0_or_not() {
+        let argv = [c"/usr/bin/qemu-aarch64", c"./install", c"name", c"--root"];
+        let with = |argv0_preserved| Start { execfd: Some(3), argv0_preserved, execfn: Some(c"./script"), ..start(&argv) };
+        let kept = running(with(true));
+        assert_eq!(texts(&kept.argv), ["name", "--root"]);
+        assert_eq!((kept.by_binfmt, kept.execfn.as_deref(), &kept.root), (true, Some(c"./script"), &None));
+        assert_eq!(texts(&running(with(false)).argv), ["./install", "name", "--root"]);
+        // Flag P without O: no descriptor, the path has to do.
+        let named = running(Start { argv0_preserved: true, ..start(&argv) });
+        assert_eq!(named.program, Program::Named { name: Cow::Borrowed(c"./install"), here_too: false });
+    }
+
+    /// The invoking user's environment says nothing to a program with more rights than that user.
+    #[test]
+    fn privileged_programs_take_no_settings_from_the_environment() {
+        for secure in [false, true] {
+            let env = vec![c"RUN_FOREIGN_STRACE=1", c"RUN_FOREIGN_DUMP=ir", c"RUN_FOREIGN_CPU=-aes", c"A=b"];
+            let inv = running(Start { execfd: Some(3), env, secure, ..start(&[c"x", c"/bin/su"]) });
+            assert_eq!(inv.options == Options::default(), secure);
+            assert_eq!((inv.secure, inv.env.len()), (secure, 4), "the program itself sees its environment");
+        }
+    }
+}

@@ -37,8 +37,6 @@ pub struct Image {
 pub struct Interpreter {
     /// The file.
     pub file: File,
-    /// Its path as PT_INTERP has it.
-    pub path: CString,
     /// Its headers.
     pub elf: Elf,
 }
@@ -85,7 +83,7 @@ pub fn resolve(req: Request, guest: Arch, open: &mut dyn FnMut(&CStr) -> Result<
         let front = [Some(line.interpreter), line.argument].into_iter().flatten().map(Cow::Owned).chain([script]);
         let replaced = usize::from(!argv.is_empty());
         argv.splice(..replaced, front);
-        file = open(&path).map_err(|e| missing_interpreter(e, &path))?;
+        file = open_interpreter(&path, open)?;
     }
     Err(ExecError::new(libc::ELOOP, "a script's interpreter is a script, too many times"))
 }
@@ -102,23 +100,24 @@ fn image(
     let interp = match elf::interpreter_path(&file, &elf)? {
         None => None,
         Some(path) => {
-            let file = open(&path).map_err(|e| missing_interpreter(e, &path))?;
+            let file = open_interpreter(&path, open)?;
             let elf = elf::parse_interpreter(&file, guest).map_err(|e| ExecError {
                 detail: Some(format!("{}: {}", path.to_string_lossy(), e.detail.unwrap_or_default())),
                 errno: e.errno,
             })?;
-            Some(Interpreter { file, path, elf })
+            Some(Interpreter { file, elf })
         }
     };
     Ok(Resolved::Foreign(Box::new(Image { file, path, elf, interp, argv })))
 }
 
-fn missing_interpreter(errno: Errno, path: &CStr) -> ExecError {
-    let path = path.to_string_lossy();
-    match errno.0 {
-        libc::ENOENT => ExecError::new(libc::ENOENT, format!("required file not found: {path}")),
-        e => ExecError::new(e, format!("its interpreter {path}")),
-    }
+fn open_interpreter(path: &CStr, open: &mut dyn FnMut(&CStr) -> Result<File, Errno>) -> Result<File, ExecError> {
+    // The kernel takes an empty name for the working directory, and a directory can't be executed.
+    let file = if path.is_empty() { Err(Errno(libc::EACCES)) } else { open(path) };
+    file.map_err(|e| match e.0 {
+        libc::ENOENT => ExecError::new(e.0, format!("required file not found: {}", path.to_string_lossy())),
+        e => ExecError::new(e, format!("its interpreter {}", path.to_string_lossy())),
+    })
 }
 
 /// A `#!` line.

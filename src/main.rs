@@ -9,10 +9,20 @@ mod cli;
 mod doctor;
 mod elf;
 mod errno;
+mod exec;
+mod faults;
+mod hwcap;
 mod image;
+#[cfg(test)]
+mod kernel_oracle;
 mod loader;
+mod machine;
+mod robust;
 mod run;
 mod sandbox;
+mod signals;
+mod task;
+mod thread;
 
 use cli::{Action, Start};
 use std::panic;

@@ -1,16 +1,27 @@
-//! Running one program: from the invocation to the mapped image.
+//! Running one program: from the invocation to the first guest instruction.
 
-use crate::auxv::{self, Stack, StackParams};
-use crate::cli::{self, Invocation, Program};
+use crate::auxv::{self, StackParams};
+use crate::cli::{Invocation, Program};
 use crate::elf::{Arch, ExecError};
 use crate::errno::Errno;
 use crate::image::{self, Image, Request, Resolved, Text};
-use crate::loader::{self, HostMmap, Layout};
-use crate::sandbox;
+use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
+use crate::machine::{Runtime, Vcpu};
+use crate::thread::Task;
+use crate::{hwcap, sandbox, signals};
+use jit::code::{self, Engine};
+use jit::guest::arm64;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use syscalls::topics::mem::Space;
+use syscalls::topics::procfs::{self, Areas};
+use syscalls::topics::signal::{self, Actions, ThreadSignals, UNMASKABLE};
+use syscalls::{GuestAddr, Machine, Process, Thread};
 
 /// A program found and checked, in the environment that it is to run in.
 pub struct Prepared {
@@ -23,41 +34,15 @@ pub struct Prepared {
 /// Run a program; returns only with the status to exit with.
 pub fn run(mut inv: Invocation) -> i32 {
     let shown = shown_name(&inv);
-    match prepare(&mut inv) {
-        Ok(p) => match map(&p, &inv) {
-            Ok((layout, stack)) => {
-                let place = format!("not built yet (entry {:#x}, stack {:#x})", layout.start, stack.sp);
-                fail(&shown, &ExecError::new(libc::ENOSYS, place))
-            }
-            Err(e) => fail(&shown, &ExecError { errno: e, detail: Some("can't be mapped".into()) }),
-        },
+    match prepare(&mut inv).and_then(|p| start(inv, p)) {
+        Ok(mut task) => task.live(),
         Err(e) => fail(&shown, &e),
     }
 }
 
-/// Map the program and build its stack.
-fn map(p: &Prepared, inv: &Invocation) -> Result<(Layout, Stack), Errno> {
-    let layout = loader::load(&mut HostMmap, &p.image, &mut loader::placement_random)?;
-    let params = StackParams {
-        argv: &p.image.argv,
-        env: &inv.env,
-        execfn: &p.execfn,
-        secure: inv.secure,
-        hwcap: 0,
-        hwcap2: 0,
-        vdso: None,
-        minsigstksz: auxv::ARM64_MINSIGSTKSZ,
-        executable: p.image.elf.executable_stack(),
-        random: loader::random_bytes(),
-        jitter: loader::placement_random(),
-    };
-    let stack = auxv::build(&mut HostMmap, &layout, &params)?;
-    Ok((layout, stack))
-}
-
 /// One line on stderr; the status that a shell would exit with.
 fn fail(name: &str, e: &ExecError) -> i32 {
-    cli::complain(&format!("run-foreign: {name}: {e}"));
+    eprintln!("run-foreign: {name}: {e}");
     e.exit_status()
 }
 
@@ -120,4 +105,177 @@ fn exec_native(path: &CStr, inv: &Invocation) -> Errno {
     // SAFETY: both arrays end with null and their strings live as long as `inv`.
     unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
     Errno::last()
+}
+
+/// Guest memory as the loader maps it.
+struct Mapper<'a>(&'a Space);
+
+impl GuestMmap for Mapper<'_> {
+    fn map(
+        &mut self,
+        addr: u64,
+        len: u64,
+        prot: i32,
+        flags: i32,
+        file: Option<(RawFd, u64)>,
+        label: Label,
+    ) -> Result<u64, Errno> {
+        if label == Label::Stack {
+            // Over a reservation with a guard below, of which the guest's map knows nothing.
+            let at = HostMmap.map(addr, len, prot, flags, file, label)?;
+            self.0.adopt(at, len, prot as u64);
+            return Ok(at);
+        }
+        let (fd, off) = file.unwrap_or((-1, 0));
+        self.0.map(addr, len, prot, flags, fd, off).map_err(|e| Errno(e.0))
+    }
+
+    fn unmap(&mut self, addr: u64, len: u64) -> Result<(), Errno> {
+        self.0.munmap(addr, len, &mut Default::default()).map(drop).map_err(|e| Errno(e.0))
+    }
+}
+
+/// A program in memory.
+struct Loaded {
+    space: Space,
+    layout: Layout,
+    stack: auxv::Stack,
+    sigreturn: u64,
+}
+
+/// Map the program and make the stack.
+fn load(inv: &Invocation, p: &Prepared, features: &hwcap::Features) -> Result<Loaded, Errno> {
+    let space = Space::default();
+    let mut map = Mapper(&space);
+    let random = loader::random_bytes();
+    let placed = loader::placement_random();
+    let layout = loader::load(&mut map, &p.image, &mut loader::placement_random)?;
+    space.set_brk_start(layout.brk);
+    let params = StackParams {
+        argv: &p.image.argv,
+        env: &inv.env,
+        execfn: &p.execfn,
+        secure: inv.secure,
+        hwcap: features.hwcap,
+        hwcap2: 0,
+        vdso: None,
+        minsigstksz: auxv::ARM64_MINSIGSTKSZ,
+        executable: p.image.elf.executable_stack(),
+        random,
+        jitter: placed,
+    };
+    let stack = auxv::build(&mut map, &layout, &params)?;
+    space.set_stack(stack.sp);
+    let sigreturn = map_sigreturn(&space).map_err(|e| Errno(e.0))?;
+    Ok(Loaded { space, layout, stack, sigreturn })
+}
+
+/// `__kernel_rt_sigreturn`, the one part of the kernel's vDSO that no program can do without. Unwinders know it by its instructions.
+fn map_sigreturn(space: &Space) -> Result<u64, syscalls::Errno> {
+    const PAGE: u64 = 4096;
+    /// nop (where unwinders look for the call); mov x8, #139; svc #0
+    const CODE: [u32; 3] = [0xd503_201f, 0xd280_1168, 0xd400_0001];
+    let at = space.map(0, PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
+    for (i, insn) in CODE.into_iter().enumerate() {
+        GuestAddr(at + i as u64 * 4).write(insn)?;
+    }
+    space.mprotect(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64, &mut Default::default())?;
+    space.set_vdso(at..at + PAGE);
+    Ok(at + 4)
+}
+
+/// Where the kernel would say that things are.
+fn areas(loaded: &Loaded) -> Areas {
+    let (l, s) = (&loaded.layout, &loaded.stack);
+    Areas {
+        code: l.start_code..l.end_code,
+        data: l.start_data..l.end_data,
+        stack: s.sp,
+        args: s.arg_start..s.arg_end,
+        env: s.env_start..s.env_end,
+    }
+}
+
+/// Everything up to the first instruction.
+fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
+    let features = hwcap::Features::of(&inv.options);
+    let loaded = load(&inv, &p, &features)?;
+    let self_exe = match inv.self_exe {
+        None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
+        known => known,
+    };
+    let options = code::Options { dump_ir: inv.options.dump_ir, dump_asm: inv.options.dump_asm, ..code::Options::default() };
+    let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    let mut process = Process {
+        options: syscalls::Options { strace: inv.options.strace },
+        exe: absolute_path(&p.image),
+        self_fd: self_exe.unwrap_or(-1),
+        argv: p.image.argv.iter().map(|a| a.to_bytes().to_vec()).collect(),
+        auxv: loaded.stack.auxv.clone(),
+        sigreturn: loaded.sigreturn,
+        features: features.names(),
+        areas: areas(&loaded),
+        ..Process::default()
+    };
+    process.published = procfs::publish(&process);
+    let runtime = Box::leak(Box::new(Runtime {
+        engine,
+        options: inv.options,
+        by_binfmt: inv.by_binfmt,
+        self_exe,
+        code_epoch: AtomicU64::new(0),
+    }));
+    Ok(first_task(runtime, process, loaded))
+}
+
+/// The main thread, with the signal state that this process inherited.
+fn first_task(runtime: &'static Runtime, process: Process, loaded: Loaded) -> Task {
+    let signals = ThreadSignals::default();
+    let mut inherited = 0u64;
+    // SAFETY: reads the mask into `inherited`; then asks for the thread's id.
+    let tid = unsafe {
+        syscalls::sys::raw(libc::SYS_rt_sigprocmask, [libc::SIG_BLOCK as u64, 0, &raw mut inherited as u64, 8, 0, 0]);
+        syscalls::sys::raw(libc::SYS_gettid, [0; 6]) as i32
+    };
+    signals.inbox.set_mask(inherited & !UNMASKABLE);
+    let thread = Thread {
+        process: Arc::new(process),
+        mem: Arc::new(loaded.space),
+        actions: Arc::new(Mutex::new(Actions::default())),
+        signals,
+        clear_child_tid: 0,
+        tid,
+    };
+    let mut vcpu = Vcpu::new(runtime, None);
+    let mut context = vcpu.context();
+    (context.pc, context.sp) = (loaded.layout.start, loaded.stack.sp);
+    vcpu.set_context(&context);
+    Task::new(thread, vcpu)
+}
+
+impl Task {
+    /// The main thread's life. The process lives on without it until its last thread ends.
+    fn live(&mut self) -> ! {
+        self.enter();
+        // From here on signals find their way: first the entries, then the mask.
+        *self.thread.actions.lock().unwrap_or_else(|e| e.into_inner()) = Actions::inherit(signals::host_entry());
+        signal::restore_mask(&self.thread);
+        let status = self.run();
+        crate::task::exit_thread(&mut self.thread, status)
+    }
+}
+
+/// The program's path for /proc/self/exe.
+fn absolute_path(image: &Image) -> Vec<u8> {
+    if let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{}", image.file.as_raw_fd())) {
+        return path.into_os_string().into_vec();
+    }
+    let path = image.path.to_bytes();
+    if path.starts_with(b"/") {
+        return path.to_vec();
+    }
+    let mut absolute = std::env::current_dir().map(|d| d.into_os_string().into_vec()).unwrap_or_default();
+    absolute.push(b'/');
+    absolute.extend_from_slice(path.strip_prefix(b"./").unwrap_or(path));
+    absolute
 }

@@ -11,6 +11,7 @@ use std::ffi::{CStr, CString};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -184,7 +185,7 @@ fn enter_with_many_ids(uid: u32, gid: u32) -> Option<()> {
     let find =
         |tool: &str| ["/usr/bin/", "/bin/", "/usr/sbin/"].iter().map(|d| format!("{d}{tool}")).find(|p| Path::new(p).exists());
     let (uid_tool, gid_tool) = (find("newuidmap")?, find("newgidmap")?);
-    let (mut ready, mut go) = std::io::pipe().ok()?;
+    let (mut ready, mut go) = UnixStream::pair().ok()?;
     let us = std::process::id().to_string();
     // SAFETY: the process has one thread: the child may do all that this one may.
     let child = unsafe { libc::fork() };

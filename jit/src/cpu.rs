@@ -6,7 +6,7 @@
 
 use crate::ir::GuestReg;
 use std::mem::offset_of;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Number of 64-bit slots.
 pub const GPR_SLOTS: usize = 40;
@@ -92,6 +92,8 @@ pub struct Cpu {
     pub call_args: [u128; 3],
     /// Its result.
     pub call_result: u128,
+    /// Engine: the epoch in which the thread entered translated code, 0 while it is outside.
+    pub epoch: AtomicU64,
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }

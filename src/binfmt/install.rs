@@ -26,6 +26,9 @@ pub fn install(args: &InstallArgs) -> Result<(), String> {
     for arch in archs {
         let name = args.name.clone().unwrap_or_else(|| default_name(arch));
         let line = register_line(&name, arch, &interpreter, flags())?;
+        if args.persist && conf_path(&name).exists() && !own_confs().iter().any(|(own, _)| *own == name) {
+            return Err(format!("{}: not written by run-foreign; choose another --name", conf_path(&name).display()));
+        }
         make_room(&name, arch, args.replace)?;
         write_to("register", line.as_bytes()).map_err(|e| explain(e, &format!("registering {name}")))?;
         if args.persist {

@@ -1,7 +1,8 @@
 //! What a handler works on.
 
-use crate::topics::{mem, signal};
+use crate::topics::{mem, procfs, signal};
 use crate::{sys, Errno};
+use std::ffi::CString;
 use std::sync::{Arc, Mutex};
 
 /// Why a handler has no value to return.
@@ -30,6 +31,8 @@ pub enum Flow {
     ExitGroup(i32),
     /// The registers have been replaced as a whole (rt_sigreturn): write no result.
     Replaced,
+    /// Nothing has happened: deliver the signals that wait, then make the same call again, whatever their SA_RESTART says.
+    Repeat,
 }
 
 /// A handler's result: the value for the guest's result register.
@@ -90,12 +93,14 @@ pub struct ExecRequest {
     /// AT_FDCWD or a directory (or, with AT_EMPTY_PATH, the file).
     pub dirfd: i32,
     /// Path as given.
-    pub path: Vec<u8>,
+    pub path: CString,
+    /// What to execute if the path is a link of /proc that must lead to the guest's own program.
+    pub target: Option<CString>,
     /// Arguments.
-    pub argv: Vec<Vec<u8>>,
+    pub argv: Vec<CString>,
     /// Environment.
-    pub envp: Vec<Vec<u8>>,
-    /// AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
+    pub envp: Vec<CString>,
+    /// AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_EXECVE_CHECK.
     pub flags: u64,
 }
 
@@ -107,10 +112,11 @@ pub trait Machine {
     fn set_context(&mut self, c: &Context);
     /// Translations of code in `start..start+len` are void (mapping changed, code rewritten).
     fn invalidate(&self, start: u64, len: u64);
-    /// Create a thread or process. Returns the child's id to the parent; the child starts elsewhere with result 0.
-    fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> Result<u64, Errno>;
-    /// Replace the program. Returns only on failure.
-    fn exec(&mut self, thread: &mut Thread, req: &ExecRequest) -> Errno;
+    /// Create a thread or process. Returns the child's id to the parent; the child starts elsewhere, or returns here, with result 0. Every signal that
+    /// can be blocked is, and stays so.
+    fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult;
+    /// Replace the program. Returns only on failure, or if the request was only to check.
+    fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult;
     /// Address of the word that is non-zero when a signal waits (for [`sys::interruptible`]).
     fn pending(&self) -> *const u32;
 }
@@ -136,6 +142,12 @@ pub struct Process {
     pub argv: Vec<Vec<u8>>,
     /// The auxiliary vector as (type, value) pairs, for /proc/self/auxv.
     pub auxv: Vec<(u64, u64)>,
+    /// Where signal handlers return to unless they bring a restorer: `__kernel_rt_sigreturn` of the guest's vDSO.
+    pub sigreturn: u64,
+    /// Where the guest's parts are, for /proc/self/stat, cmdline and environ.
+    pub areas: procfs::Areas,
+    /// The kernel knows them: see [`procfs::publish`].
+    pub published: bool,
     /// HWCAP names for /proc/cpuinfo's Features line.
     pub features: String,
 }

@@ -9,6 +9,8 @@ pub mod ptr;
 pub mod strace;
 pub mod sys;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod topics;
 
 pub use ctx::{CloneArgs, Context, Ctx, ExecRequest, Flow, Machine, Options, Process, Stop, SysResult, Thread};

@@ -11,6 +11,7 @@ use crate::Errno;
 core::arch::global_asm!(
     ".text",
     ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
+    ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault",
     "rf_sys_interruptible:", // (pending: *const u32, nr, args: *const [u64; 6]) -> result or -errno
     "mov rax, rsi",
     "mov r11, rdi",
@@ -40,11 +41,25 @@ core::arch::global_asm!(
     "rf_copy_fault:",
     "mov eax, 1",
     "ret",
+    "rf_cas:", // (word, old, new) -> what was there, or -1 if the page was not accessible
+    "mov eax, esi",
+    "rf_cas_start:",
+    "lock cmpxchg dword ptr [rdi], edx",
+    "rf_cas_end:",
+    "mov eax, eax",
+    "ret",
+    "rf_cas_fault:",
+    "mov rax, -1",
+    "ret",
 );
 
 extern "sysv64" {
     fn rf_sys_interruptible(pending: *const u32, nr: u64, args: *const [u64; 6]) -> i64;
     fn rf_copy(dst: *mut u8, src: *const u8, len: usize) -> u64;
+    fn rf_cas(word: *mut u32, old: u32, new: u32) -> i64;
+    static rf_cas_start: u8;
+    static rf_cas_end: u8;
+    static rf_cas_fault: u8;
     static rf_sys_start: u8;
     static rf_sys_insn: u8;
     static rf_sys_interrupted: u8;
@@ -106,12 +121,23 @@ pub unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), ()> {
     }
 }
 
-/// For the handler of SIGSEGV and SIGBUS: where to go on when `pc` is in the guarded copy.
+/// Compare and exchange a word of guest memory: what was there. `None` when it was not accessible.
+///
+/// # Safety
+/// The word may be anything but memory of the runtime.
+pub unsafe fn compare_exchange(word: *mut u32, old: u32, new: u32) -> Option<u32> {
+    // SAFETY: a fault is caught by `fixup` in the signal handler.
+    u32::try_from(unsafe { rf_cas(word, old, new) }).ok()
+}
+
+/// For the handler of SIGSEGV and SIGBUS: where to go on when `pc` is in a guarded access.
 pub fn fixup(pc: u64) -> Option<u64> {
     let at = |s: &u8| s as *const u8 as u64;
     // SAFETY: only the labels' addresses are taken.
-    let (start, end, fault) = unsafe { (at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)) };
-    (start..end).contains(&pc).then_some(fault)
+    let guarded = unsafe {
+        [(at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)), (at(&rf_cas_start), at(&rf_cas_end), at(&rf_cas_fault))]
+    };
+    guarded.into_iter().find(|&(start, end, _)| (start..end).contains(&pc)).map(|(_, _, to)| to)
 }
 
 /// For the handler of asynchronous signals: where to go on when `pc` is in [`interruptible`] before its call happened.

@@ -1,8 +1,20 @@
 //! Code memory and the engine that runs it: block lookup, links, invalidation, and the way from host pc back to guest state.
 
-use crate::cpu::Cpu;
-use crate::guest::{Fetch, Guest};
-use crate::host::Features;
+mod area;
+mod cache;
+mod dump;
+mod lock;
+
+use crate::cpu::{Cpu, ExitKind, JumpEntry, JUMP_CACHE_ENTRIES};
+use crate::guest::{Fetch, Guest, Hints, Limits};
+use crate::host::{self, Backend, Emitted, Features};
+use crate::ir::{self, hint, Mode, Trap};
+use crate::opt::Passes;
+use area::Area;
+use cache::Cache;
+use lock::Lock;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Why [`Engine::run`] came back. The guest's registers are all in the [`Cpu`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,49 +76,476 @@ pub struct Options {
     pub features: Option<Features>,
 }
 
+/// Size of the code area when the options don't say.
+const DEFAULT_CACHE: usize = 128 << 20;
+
+/// How far one translation runs.
+const LIMITS: Limits = Limits { insns: 64, side_exits: 3 };
+
+/// What the lock protects.
+struct Inner {
+    backend: host::Native,
+    block: ir::Block,
+    passes: Passes,
+    emitted: Emitted,
+    stubs: (Emitted, Vec<u32>),
+    cache: Cache,
+    /// Earlier caches in which threads may still run: (epoch in which it was current, cache).
+    retired: Vec<(u64, Cache)>,
+    /// What was learned about guest instructions from faults.
+    hints: HashMap<u64, u8>,
+    /// Every CPU of the process.
+    cpus: Vec<*mut Cpu>,
+}
+
+// SAFETY: the raw pointers are CPUs that their threads unregister before they free them; what is touched through them is atomic or
+// racy by design (see `forget`).
+unsafe impl Send for Inner {}
+
+impl Hints for HashMap<u64, u8> {
+    fn hint(&self, pc: u64) -> u8 {
+        if self.is_empty() {
+            0
+        } else {
+            self.get(&pc).copied().unwrap_or(0)
+        }
+    }
+}
+
 /// The translator of one process, shared by its threads.
+///
+/// **Epochs.** When the area is full a new cache takes its place and the old one is retired. A thread notes the epoch in its CPU before it
+/// looks up code and clears it when it leaves for the runtime; a retired cache is unmapped when no thread's
+/// epoch is as old. Retiring asks every thread to leave (its `pending` word).
 pub struct Engine {
     guest: &'static Guest,
+    options: Options,
+    inner: Lock<Inner>,
+    epoch: AtomicU64,
+    retired: AtomicU32,
+    /// `enter` of the current cache.
+    enter: AtomicU64,
+}
+
+fn index(pc: u64) -> usize {
+    (pc >> 2) as usize & (JUMP_CACHE_ENTRIES - 1)
+}
+
+/// A pc that never maps to entry `i`, so that an empty entry never matches.
+fn empty_pc(i: usize) -> u64 {
+    if i == 0 {
+        4
+    } else {
+        0
+    }
 }
 
 impl Engine {
     /// Make the engine: reserves code memory. Fails with the errno of the mapping.
-    pub fn new(guest: &'static Guest, _options: Options) -> Result<Engine, i32> {
-        Ok(Engine { guest })
+    pub fn new(guest: &'static Guest, options: Options) -> Result<Engine, i32> {
+        let features = options.features.unwrap_or_else(host::detect);
+        let backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
+        let mut emitted = Emitted::default();
+        let offsets = backend.emit_stubs(&mut emitted).to_vec();
+        let stubs = (emitted, offsets);
+        let cache = new_cache(&options, &stubs)?;
+        let enter = AtomicU64::new(cache.stub(host::STUB_ENTER));
+        Ok(Engine {
+            guest,
+            options,
+            inner: Lock::new(Inner {
+                backend,
+                block: ir::Block::default(),
+                passes: Passes::default(),
+                emitted: Emitted::default(),
+                stubs,
+                cache,
+                retired: Vec::new(),
+                hints: HashMap::new(),
+                cpus: Vec::new(),
+            }),
+            epoch: AtomicU64::new(1),
+            retired: AtomicU32::new(0),
+            enter,
+        })
     }
+
+    fn mode(&self, cpu: &Cpu) -> Mode {
+        (self.guest.fp_mode)(cpu.fpcr)
+    }
+
     /// Run from `cpu.pc` until something needs the runtime.
-    pub fn run(&self, _cpu: &mut Cpu, _mem: &dyn Fetch) -> Exit {
-        let _ = self.guest;
-        Exit::FetchFault
+    pub fn run(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Exit {
+        cpu.epoch.store(self.epoch.load(Relaxed), SeqCst);
+        if self.retired.load(Relaxed) != 0 {
+            self.inner.with(|i| self.reap(i));
+        }
+        let exit = self.run_inside(cpu, mem);
+        cpu.epoch.store(0, Release);
+        exit
     }
+
+    fn run_inside(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Exit {
+        let mut host = match self.host_for(cpu, mem) {
+            Ok(h) => h,
+            Err(e) => return e,
+        };
+        loop {
+            // SAFETY: `host` is the entry of a translation in a cache that this thread's epoch keeps alive.
+            unsafe { host::enter(self.enter.load(Acquire), cpu, host) };
+            let next = match cpu.exit_kind {
+                k if k == ExitKind::Link as u32 => self.follow_link(cpu, mem),
+                k if k == ExitKind::Lookup as u32 => self.host_for(cpu, mem),
+                k if k == ExitKind::Pending as u32 => return Exit::Pending,
+                k if k == ExitKind::Trap as u32 => match self.trap(cpu) {
+                    Some(exit) => return exit,
+                    None => self.host_for(cpu, mem),
+                },
+                _ => return Exit::Fault,
+            };
+            host = match next {
+                Ok(h) => h,
+                Err(e) => return e,
+            };
+        }
+    }
+
+    /// Entry of the translation for `cpu.pc`, from the jump cache, the lookup table or a new translation.
+    fn host_for(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
+        let pc = cpu.pc;
+        // SAFETY: the index is within the table, which the CPU owns.
+        let entry = unsafe { &mut *cpu.jump_cache.add(index(pc)) };
+        if entry.pc == pc {
+            return Ok(entry.host);
+        }
+        let mode = self.mode(cpu);
+        let host = self.inner.with(|i| match i.cache.find(pc, mode) {
+            Some(h) => Ok(h),
+            None => self.translate(i, pc, mode, mem),
+        })?;
+        *entry = JumpEntry { pc, host };
+        Ok(host)
+    }
+
+    fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
+        let site = cpu.exit_arg;
+        let mode = self.mode(cpu);
+        self.inner.with(|i| {
+            if !i.cache.area.range().contains(&site) {
+                let old = i.retired.iter().find(|(_, c)| c.area.range().contains(&site));
+                cpu.pc = old.expect("the site of an exit lies in some cache").1.link_at(site).1;
+                return self.find_or_translate(i, cpu.pc, mode, mem);
+            }
+            let (link, target) = i.cache.link_at(site);
+            cpu.pc = target;
+            let epoch = self.epoch.load(Relaxed);
+            let host = self.find_or_translate(i, target, mode, mem)?;
+            // A flush in between makes the link's number void.
+            if epoch == self.epoch.load(Relaxed) && i.cache.area.own().is_ok() {
+                i.cache.link(link);
+            }
+            Ok(host)
+        })
+    }
+
+    fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+        match i.cache.find(pc, mode) {
+            Some(h) => Ok(h),
+            None => self.translate(i, pc, mode, mem),
+        }
+    }
+
+    fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+        // Not kept: what is not there now may be mapped later.
+        if pc & 3 != 0 {
+            return Err(Exit::PcAlign);
+        }
+        if mem.fetch32(pc).is_none() {
+            return Err(Exit::FetchFault);
+        }
+        i.block.clear(pc, mode);
+        (self.guest.lift)(&mut i.block, mem, &i.hints, LIMITS);
+        i.passes.run(&mut i.block);
+        if self.options.dump_ir {
+            dump::ir(self.guest, &i.block);
+        }
+        i.backend.emit(&mut i.block, &mut i.emitted);
+        if i.cache.area.own().is_err() {
+            // No memory for a copy of our own after a fork: start afresh in an area of our own.
+            self.flush(i);
+        }
+        let host = match i.cache.publish(&i.block, &i.emitted, &host::helper) {
+            Some(h) => h,
+            None => {
+                self.flush(i);
+                i.cache.publish(&i.block, &i.emitted, &host::helper).expect("a block fits in an empty cache")
+            }
+        };
+        if self.options.dump_asm {
+            dump::asm(self.guest, &i.block, &i.emitted, host, mem);
+        }
+        Ok(host)
+    }
+
+    /// Replace the cache by an empty one.
+    fn flush(&self, i: &mut Inner) {
+        let cache = match new_cache(&self.options, &i.stubs) {
+            Ok(c) => c,
+            Err(e) => {
+                eprintln!("run-foreign: no memory for code: {}", std::io::Error::from_raw_os_error(e));
+                std::process::abort();
+            }
+        };
+        let old = std::mem::replace(&mut i.cache, cache);
+        self.enter.store(i.cache.stub(host::STUB_ENTER), Release);
+        i.retired.push((self.epoch.load(Relaxed), old));
+        self.epoch.fetch_add(1, SeqCst);
+        self.retired.store(i.retired.len() as u32, Relaxed);
+        for &cpu in &i.cpus {
+            forget(cpu, None);
+            // SAFETY: registered CPUs are alive; the field is atomic.
+            unsafe { (*cpu).pending.store(1, Relaxed) };
+        }
+    }
+
+    /// Unmap retired caches that no thread can be in.
+    fn reap(&self, i: &mut Inner) {
+        // SAFETY: registered CPUs are alive; the field is atomic.
+        let inside = i.cpus.iter().map(|&c| unsafe { (*c).epoch.load(SeqCst) }).filter(|&e| e != 0).min().unwrap_or(u64::MAX);
+        i.retired.retain(|(epoch, _)| *epoch >= inside);
+        self.retired.store(i.retired.len() as u32, Relaxed);
+    }
+
+    /// An `Op::Trap`: `None` when the engine has dealt with it.
+    fn trap(&self, cpu: &mut Cpu) -> Option<Exit> {
+        match Trap::from_bits(cpu.exit_trap as u8) {
+            Trap::Syscall => Some(Exit::Syscall),
+            Trap::Undefined => Some(Exit::Undefined(cpu.exit_imm as u32)),
+            Trap::Breakpoint => Some(Exit::Breakpoint(cpu.exit_imm as u32)),
+            Trap::InvalidateCode => {
+                self.invalidate(cpu.exit_arg & 0x00ff_ffff_ffff_ffff & !63, 64);
+                None
+            }
+            Trap::SetFpcr => {
+                self.set_fpcr(cpu, cpu.exit_arg as u32);
+                None
+            }
+            Trap::FetchFault => Some(Exit::FetchFault),
+            Trap::PcAlign => Some(Exit::PcAlign),
+        }
+    }
+
     /// Translations of code in `start..start+len` are void. Callable from any thread.
-    pub fn invalidate(&self, _start: u64, _len: u64) {}
-    /// A synchronous host signal (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP) at `host`. Async-signal-safe while the thread runs translated code.
-    pub fn fault(&self, _cpu: &mut Cpu, _host: &HostContext, _signal: i32, _addr: u64) -> FaultAction {
-        FaultAction::NotTranslated
+    pub fn invalidate(&self, start: u64, len: u64) {
+        let Some(end) = start.checked_add(len).filter(|&e| e > start) else { return };
+        self.inner.with(|i| {
+            if !i.hints.is_empty() {
+                i.hints.retain(|pc, _| !(start..end).contains(pc));
+            }
+            self.invalidate_locked(i, start, end);
+        });
     }
-    /// Before fork: take the locks, so that the child finds everything whole. Then call exactly one of the two.
-    pub fn fork_prepare(&self) {}
-    /// After fork, in the parent (and after a fork that failed).
-    pub fn fork_parent(&self) {}
-    /// After fork, in the child: makes the code memory its own.
-    pub fn fork_child(&self) {}
+
+    fn invalidate_locked(&self, i: &mut Inner, start: u64, end: u64) {
+        let Inner { cache, retired, cpus, .. } = i;
+        for c in std::iter::once(cache).chain(retired.iter_mut().map(|r| &mut r.1)) {
+            if !c.overlaps(start, end) {
+                continue;
+            }
+            if c.area.own().is_err() {
+                eprintln!("run-foreign: no memory for code");
+                std::process::abort();
+            }
+            c.invalidate(start, end, &mut |pc| cpus.iter().for_each(|&cpu| forget(cpu, Some(pc))));
+        }
+    }
+
+    /// A synchronous host signal (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP) at `host`. Async-signal-safe while the thread runs translated code,
+    /// because such a thread holds no lock.
+    pub fn fault(&self, cpu: &mut Cpu, host: &HostContext, signal: i32, _addr: u64) -> FaultAction {
+        if cpu.epoch.load(Relaxed) == 0 {
+            return FaultAction::NotTranslated;
+        }
+        self.inner.with(|i| {
+            let Inner { cache, retired, .. } = &*i;
+            let Some(c) = std::iter::once(cache).chain(retired.iter().map(|r| &r.1)).find(|c| c.area.range().contains(&host.pc))
+            else {
+                return FaultAction::NotTranslated;
+            };
+            let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
+            let resume = c.stub(host::STUB_FAULT);
+            let pc = at.pc;
+            let learned = match signal {
+                libc::SIGFPE => hint::SOFT_FP,
+                // A non-canonical address: #GP, which the kernel reports without an address.
+                libc::SIGSEGV if _addr == 0 => hint::TAGGED,
+                _ => 0,
+            };
+            host::save_context(&i.backend, cpu, host, &at);
+            cpu.pc = pc;
+            let known = i.hints.entry(pc).or_insert(0);
+            if learned & !*known != 0 {
+                *known |= learned;
+                self.invalidate_locked(i, pc, pc + 4);
+                cpu.exit_kind = ExitKind::Lookup as u32;
+                return FaultAction::Resume(resume);
+            }
+            if *known == 0 {
+                i.hints.remove(&pc);
+            }
+            cpu.exit_kind = ExitKind::Fault as u32;
+            FaultAction::Guest(resume)
+        })
+    }
+
+    /// Before fork: take the lock, so that the child finds everything whole. Then call exactly one of the other three.
+    pub fn fork_prepare(&self) {
+        self.inner.acquire();
+        // SAFETY: just acquired.
+        let i = unsafe { self.inner.get() };
+        for c in std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)) {
+            c.area.share();
+        }
+    }
+    /// After fork, in the parent.
+    pub fn fork_parent(&self) {
+        // SAFETY: taken by `fork_prepare`.
+        unsafe { self.inner.release() };
+    }
+    /// After a fork that failed.
+    pub fn fork_failed(&self) {
+        // SAFETY: taken by `fork_prepare`.
+        unsafe {
+            let i = self.inner.get();
+            for c in std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)) {
+                c.area.unshare_failed();
+            }
+            self.inner.release();
+        }
+    }
+    /// After fork, in the child, whose only thread runs `cpu`.
+    pub fn fork_child(&self, cpu: &mut Cpu) {
+        // SAFETY: taken by `fork_prepare` in the parent; this process's copy of the lock is held by its only thread.
+        unsafe {
+            let i = self.inner.get();
+            i.cpus.clear();
+            i.cpus.push(cpu);
+            self.inner.release();
+        }
+    }
+    /// This process is about to execute another program or to end: let a process that shares the code memory have it.
+    /// (If it does not come to it after all, the worst is one needless copy.)
+    pub fn abandon(&self) {
+        self.inner.with(|i| {
+            if i.cache.area.own_needed() {
+                i.cache.area.abandon();
+            }
+        });
+    }
+
     /// The guest's condition flags as NZCV in bits 3..0, and their write.
-    pub fn nzcv(&self, _cpu: &Cpu) -> u8 {
-        0
+    pub fn nzcv(&self, cpu: &Cpu) -> u8 {
+        host::nzcv_from_rest(cpu.flags)
     }
     /// See [`Engine::nzcv`].
-    pub fn set_nzcv(&self, _cpu: &mut Cpu, _nzcv: u8) {}
-    /// FPSR incl. accumulated bits; its write; FPCR's write (changes the host's rounding and the mode of translation).
-    pub fn fpsr(&self, _cpu: &Cpu) -> u32 {
-        0
+    pub fn set_nzcv(&self, cpu: &mut Cpu, nzcv: u8) {
+        cpu.flags = host::rest_from_nzcv(nzcv);
     }
-    /// See [`Engine::fpsr`].
-    pub fn set_fpsr(&self, _cpu: &mut Cpu, _fpsr: u32) {}
-    /// See [`Engine::fpsr`].
-    pub fn set_fpcr(&self, _cpu: &mut Cpu, _fpcr: u32) {}
-    /// A CPU for a new thread: fresh, or a copy of the creator's guest registers. Owns its jump cache.
-    pub fn new_cpu(&self, _from: Option<&Cpu>) -> Box<Cpu> {
-        Cpu::new()
+    /// FPSR incl. accumulated exceptions and QC (bit 27).
+    pub fn fpsr(&self, cpu: &Cpu) -> u32 {
+        host::fpsr(cpu)
     }
+    /// Write FPSR.
+    pub fn set_fpsr(&self, cpu: &mut Cpu, fpsr: u32) {
+        host::set_fpsr(cpu, fpsr);
+    }
+    /// Write FPCR: the host's rounding and the mode of translation follow.
+    pub fn set_fpcr(&self, cpu: &mut Cpu, fpcr: u32) {
+        let fpcr = fpcr & self.guest.fpcr_mask;
+        let before = self.mode(cpu);
+        cpu.fpsr |= host::fpsr(cpu) & 0x9f;
+        cpu.fpcr = fpcr;
+        cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(fpcr));
+        if self.mode(cpu) != before {
+            clear(cpu);
+        }
+    }
+
+    /// A CPU for a new thread: fresh, or a copy of the creator's guest registers. Give it back by [`Engine::drop_cpu`].
+    pub fn new_cpu(&self, from: Option<&Cpu>) -> Box<Cpu> {
+        let mut cpu = Cpu::new();
+        if let Some(f) = from {
+            cpu.gpr = f.gpr;
+            cpu.vec = f.vec;
+            cpu.flags = f.flags;
+            cpu.pc = f.pc;
+            cpu.qc = f.qc;
+            cpu.fpsr = f.fpsr;
+            cpu.fpcr = f.fpcr;
+            cpu.guest_fpctl = f.guest_fpctl;
+        } else {
+            cpu.flags = host::rest_from_nzcv(0);
+            cpu.guest_fpctl = host::fpctl(ir::Round::Nearest);
+        }
+        cpu.host_fpctl = host::fpctl_default();
+        // Zero pages, touched as they are used.
+        let size = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
+        // SAFETY: the layout is not empty; zero is a valid entry.
+        cpu.jump_cache = unsafe { std::alloc::alloc_zeroed(jump_cache_layout(size)) }.cast();
+        assert!(!cpu.jump_cache.is_null(), "out of memory");
+        // SAFETY: entry 0 is in the table.
+        unsafe { (*cpu.jump_cache).pc = empty_pc(0) };
+        let ptr: *mut Cpu = &mut *cpu;
+        self.inner.with(|i| i.cpus.push(ptr));
+        cpu
+    }
+
+    /// Give back a CPU whose thread has left translated code for good.
+    pub fn drop_cpu(&self, mut cpu: Box<Cpu>) {
+        let ptr: *mut Cpu = &mut *cpu;
+        self.inner.with(|i| i.cpus.retain(|&c| c != ptr));
+        let size = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
+        // SAFETY: allocated by `new_cpu` with this layout; nobody else knows the table any more.
+        unsafe { std::alloc::dealloc(cpu.jump_cache.cast(), jump_cache_layout(size)) };
+    }
+
+    /// Number of translations made so far.
+    pub fn translations(&self) -> usize {
+        self.inner.with(|i| i.cache.len())
+    }
+}
+
+fn jump_cache_layout(size: usize) -> std::alloc::Layout {
+    std::alloc::Layout::from_size_align(size, 64).expect("a constant layout")
+}
+
+fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i32> {
+    let size = match options.cache_bytes {
+        0 => DEFAULT_CACHE,
+        // At least what the stubs and the largest block need.
+        n => (n.max(1 << 20) + 4095) & !4095,
+    };
+    Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)
+}
+
+/// Drop `pc` (or everything) from a CPU's jump cache. Its thread may be reading: an entry's pc is one aligned word, and the
+/// code that an entry found before leads to stays mapped.
+fn forget(cpu: *mut Cpu, pc: Option<u64>) {
+    // SAFETY: registered CPUs and their tables are alive; single-word stores, racy by design as said above.
+    unsafe {
+        let table = (*cpu).jump_cache;
+        match pc {
+            Some(pc) => {
+                let e = table.add(index(pc));
+                if (&raw const (*e).pc).read_volatile() == pc {
+                    (&raw mut (*e).pc).write_volatile(empty_pc(index(pc)));
+                }
+            }
+            None => (0..JUMP_CACHE_ENTRIES).for_each(|n| (&raw mut (*table.add(n)).pc).write_volatile(empty_pc(n))),
+        }
+    }
+}
+
+fn clear(cpu: &mut Cpu) {
+    forget(cpu, None);
 }

@@ -2,7 +2,7 @@
 
 pub mod arm64;
 
-use crate::ir::{Block, GuestReg, Mode};
+use crate::ir::{Block, GuestReg, Mode, Round};
 
 /// Where a lifter reads instructions.
 pub trait Fetch {
@@ -41,4 +41,12 @@ pub struct Guest {
     pub parse_reg: fn(&str) -> Option<GuestReg>,
     /// The software FP control derived from the guest's FPCR, for [`Mode`] and the host's control word.
     pub fp_mode: fn(fpcr: u32) -> Mode,
+    /// The rounding mode in the guest's FP control.
+    pub fp_round: fn(fpcr: u32) -> Round,
+    /// The writable bits of the guest's FP control.
+    pub fpcr_mask: u32,
+    /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt).
+    pub flags_dead: fn(pc: u64, mem: &dyn Fetch) -> bool,
+    /// Disassemble one instruction at `pc`.
+    pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

@@ -108,3 +108,72 @@ pub trait Backend {
     /// The pair's pins.
     fn pins(&self) -> &Pins;
 }
+
+/// The back end for the machine that this program is built for, under the names that `code` uses.
+#[cfg(target_arch = "x86_64")]
+mod native {
+    use super::{amd64, Point};
+    use crate::code::HostContext;
+    use crate::cpu::Cpu;
+    use crate::ir::Round;
+    use capstone::prelude::*;
+
+    pub use amd64::flags::{nzcv_from_rest, rest_from_nzcv};
+    pub use amd64::helpers::{fpsr, set_fpsr};
+    pub use amd64::Amd64 as Native;
+
+    /// Number of the stub that [`enter`] calls.
+    pub const STUB_ENTER: usize = amd64::stubs::Stub::Enter as usize;
+    /// Number of the stub where a fault handler resumes to leave translated code.
+    pub const STUB_FAULT: usize = amd64::stubs::Stub::FaultExit as usize;
+
+    /// What the CPU has.
+    pub fn detect() -> super::Features {
+        super::Features::detect()
+    }
+
+    /// Run translated code at `host` through the enter stub at `stub`.
+    ///
+    /// # Safety
+    /// Both addresses are code that the back end emitted and that stays mapped until the call returns.
+    pub unsafe fn enter(stub: u64, cpu: &mut Cpu, host: u64) {
+        // SAFETY: the stub has this signature.
+        unsafe { std::mem::transmute::<u64, extern "sysv64" fn(*mut Cpu, u64)>(stub)(cpu, host) }
+    }
+
+    /// Address of a helper (`Reloc::Helper`).
+    pub fn helper(n: u16) -> u64 {
+        amd64::helpers::helpers()[n as usize] as u64
+    }
+
+    /// The host's FP control word for guest code with this rounding.
+    pub fn fpctl(round: Round) -> u32 {
+        amd64::helpers::fpctl(round as u32)
+    }
+    /// The host's FP control word for the runtime itself.
+    pub fn fpctl_default() -> u32 {
+        0x1f80
+    }
+
+    /// For the fault handler: make `cpu` whole from the registers of an interrupted block.
+    pub fn save_context(backend: &Native, cpu: &mut Cpu, host: &HostContext, at: &Point) {
+        amd64::regs::spill_from_context(super::Backend::pins(backend), cpu, &host.gpr, &host.vec, at.bits);
+        if at.flags != 0 {
+            cpu.flags = amd64::flags::flags_at_rest(host.flags, at.flags);
+        }
+    }
+
+    /// Host code as text, an instruction a line.
+    pub fn disasm(code: &[u8], addr: u64) -> String {
+        let cs = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).syntax(arch::x86::ArchSyntax::Intel).build();
+        let mut out = String::new();
+        if let Ok(insns) = cs.as_ref().map_err(|_| ()).and_then(|cs| cs.disasm_all(code, addr).map_err(|_| ())) {
+            for i in insns.iter() {
+                out += &format!("      {:#x}: {} {}\n", i.address(), i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
+            }
+        }
+        out
+    }
+}
+#[cfg(target_arch = "x86_64")]
+pub use native::*;

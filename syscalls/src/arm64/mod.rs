@@ -49,15 +49,15 @@ const TABLE_BY_NR: [Option<&'static Row>; NR_MAX] = index();
 /// The table, by number.
 pub static TABLE: [Option<&'static Row>; NR_MAX] = TABLE_BY_NR;
 
-/// For each number the arguments that are pointers and may carry a tag, as bits.
-pub static TAGGED: [u8; NR_MAX] = {
-    let mut masks = [0; NR_MAX];
+/// For each number what [`crate::dispatch()`] has to know to pass the call on.
+pub(crate) static PASS: [u8; NR_MAX] = {
+    let mut bytes = [0; NR_MAX];
     let mut nr = 0;
     while nr < NR_MAX {
         if let Some(row) = TABLE_BY_NR[nr] {
-            masks[nr] = crate::dispatch::tagged(row.args);
+            bytes[nr] = crate::dispatch::pass(row);
         }
         nr += 1;
     }
-    masks
+    bytes
 };

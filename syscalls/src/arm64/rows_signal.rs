@@ -1,21 +1,22 @@
 //! Rows of the arm64 table: signal.
 
 use crate::table::{Row, Run, Support};
+use crate::topics::signal;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    Row { nr: 128, name: "restart_syscall", args: "xxxxxx", run: Run::Pass(219), support: Support::Partial("not reviewed") },
-    Row { nr: 129, name: "kill", args: "xxxxxx", run: Run::Pass(62), support: Support::Partial("not reviewed") },
-    Row { nr: 130, name: "tkill", args: "xxxxxx", run: Run::Pass(200), support: Support::Partial("not reviewed") },
-    Row { nr: 131, name: "tgkill", args: "xxxxxx", run: Run::Pass(234), support: Support::Partial("not reviewed") },
-    Row { nr: 132, name: "sigaltstack", args: "xxxxxx", run: Run::Pass(131), support: Support::Partial("not reviewed") },
-    Row { nr: 133, name: "rt_sigsuspend", args: "xxxxxx", run: Run::Pass(130), support: Support::Partial("not reviewed") },
-    Row { nr: 134, name: "rt_sigaction", args: "xxxxxx", run: Run::Pass(13), support: Support::Partial("not reviewed") },
-    Row { nr: 135, name: "rt_sigprocmask", args: "xxxxxx", run: Run::Pass(14), support: Support::Partial("not reviewed") },
-    Row { nr: 136, name: "rt_sigpending", args: "xxxxxx", run: Run::Pass(127), support: Support::Partial("not reviewed") },
-    Row { nr: 137, name: "rt_sigtimedwait", args: "xxxxxx", run: Run::Pass(128), support: Support::Partial("not reviewed") },
-    Row { nr: 138, name: "rt_sigqueueinfo", args: "xxxxxx", run: Run::Pass(129), support: Support::Partial("not reviewed") },
-    Row { nr: 139, name: "rt_sigreturn", args: "xxxxxx", run: Run::Pass(15), support: Support::Partial("not reviewed") },
-    Row { nr: 240, name: "rt_tgsigqueueinfo", args: "xxxxxx", run: Run::Pass(297), support: Support::Partial("not reviewed") },
-    Row { nr: 424, name: "pidfd_send_signal", args: "xxxxxx", run: Run::Pass(424), support: Support::Partial("not reviewed") },
+    Row { nr: 128, name: "restart_syscall", args: "", run: Run::Fail(libc::EINTR), support: Support::Partial("there is never anything to restart: calls restart by themselves") },
+    Row { nr: 129, name: "kill", args: "dd", run: Run::Pass(62), support: Support::Full },
+    Row { nr: 130, name: "tkill", args: "dd", run: Run::Pass(200), support: Support::Full },
+    Row { nr: 131, name: "tgkill", args: "ddd", run: Run::Pass(234), support: Support::Full },
+    Row { nr: 132, name: "sigaltstack", args: "pp", run: Run::Call(signal::sigaltstack), support: Support::Full },
+    Row { nr: 133, name: "rt_sigsuspend", args: "pu", run: Run::Call(signal::rt_sigsuspend), support: Support::Full },
+    Row { nr: 134, name: "rt_sigaction", args: "dppu", run: Run::Call(signal::rt_sigaction), support: Support::Full },
+    Row { nr: 135, name: "rt_sigprocmask", args: "dppu", run: Run::Call(signal::rt_sigprocmask), support: Support::Full },
+    Row { nr: 136, name: "rt_sigpending", args: "pu", run: Run::Call(signal::rt_sigpending), support: Support::Full },
+    Row { nr: 137, name: "rt_sigtimedwait", args: "pppu", run: Run::Call(signal::rt_sigtimedwait), support: Support::Full },
+    Row { nr: 138, name: "rt_sigqueueinfo", args: "ddp", run: Run::Pass(129), support: Support::Full },
+    Row { nr: 139, name: "rt_sigreturn", args: "", run: Run::Call(signal::rt_sigreturn), support: Support::Full },
+    Row { nr: 240, name: "rt_tgsigqueueinfo", args: "dddp", run: Run::Pass(297), support: Support::Full },
+    Row { nr: 424, name: "pidfd_send_signal", args: "fdpx", run: Run::Pass(424), support: Support::Full },
 ];

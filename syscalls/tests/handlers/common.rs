@@ -1,12 +1,13 @@
 //! A thread without a machine, to call handlers on this process's own memory: what the host's kernel says by other ways is the oracle.
 
 use std::ffi::CString;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Once};
 use syscalls::arm64::TABLE;
 use syscalls::table::Run;
 use syscalls::{sys, CloneArgs, Context, Ctx, Errno, ExecRequest, Machine, Process, Stop, SysResult, Thread};
 
-static NEVER: u32 = 0;
+static PENDING: AtomicU32 = AtomicU32::new(0);
 
 struct NoMachine;
 
@@ -15,9 +16,9 @@ impl Machine for NoMachine {
     fn context(&self) -> Context { unreachable!() }
     fn set_context(&mut self, _: &Context) { unreachable!() }
     fn invalidate(&self, _: u64, _: u64) {}
-    fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> Result<u64, Errno> { unreachable!() }
-    fn exec(&mut self, _: &mut Thread, _: &ExecRequest) -> Errno { unreachable!() }
-    fn pending(&self) -> *const u32 { &NEVER }
+    fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> SysResult { unreachable!() }
+    fn exec(&mut self, _: &mut Thread, _: ExecRequest) -> SysResult { unreachable!() }
+    fn pending(&self) -> *const u32 { PENDING.as_ptr() }
 }
 
 extern "C" fn on_fault(sig: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {

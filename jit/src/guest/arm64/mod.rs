@@ -5,6 +5,7 @@
 //! chapter: integer, memory, branches and system; `simd_*` Advanced SIMD; `fp_*` floating point.
 
 pub mod decode;
+mod flags_ahead;
 pub mod lift;
 pub mod regs;
 

@@ -1,7 +1,8 @@
 //! What the slots of the neutral register file mean for arm64.
 
 use super::super::Guest;
-use crate::ir::{GuestReg, Mode};
+use crate::ir::{GuestReg, Mode, Round};
+use capstone::prelude::*;
 
 /// X0..X30.
 pub const fn x(n: u8) -> GuestReg {
@@ -58,6 +59,16 @@ fn reg_name(r: GuestReg) -> String {
 
 fn parse_reg(s: &str) -> Option<GuestReg> {
     (0..=128u8).map(GuestReg).find(|&r| reg_name(r) == s)
+}
+
+fn disasm(bytes: &[u8], pc: u64) -> String {
+    let text = || {
+        let cs = Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build().ok()?;
+        let i = cs.disasm_count(bytes, pc, 1).ok()?;
+        let i = i.iter().next()?;
+        Some(format!("{} {}", i.mnemonic()?, i.op_str()?))
+    };
+    text().unwrap_or_else(|| "?".into())
 }
 
 /// Registers by heat, as counted over translated code of shells, Python and gcc.
@@ -140,4 +151,8 @@ pub static GUEST: Guest = Guest {
     reg_name,
     parse_reg,
     fp_mode,
+    fp_round: |fpcr| Round::from_bits((fpcr >> 22 & 3) as u64),
+    fpcr_mask: fpcr::WRITABLE,
+    flags_dead: super::flags_ahead::flags_dead,
+    disasm,
 };

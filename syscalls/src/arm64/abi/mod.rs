@@ -3,3 +3,4 @@
 pub mod fs;
 pub mod io;
 pub mod ipc;
+pub mod signal;

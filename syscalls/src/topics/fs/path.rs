@@ -8,8 +8,7 @@ use std::ffi::CString;
 
 /// Files of /proc and /proc/PID with contents that the runtime must replace: what a path that does not spell out "proc" (relative to the
 /// current directory or a descriptor) has to end in to be looked at.
-const NAMES: [&[u8]; 11] =
-    [b"exe", b"maps", b"smaps", b"smaps_rollup", b"cmdline", b"auxv", b"environ", b"comm", b"cpuinfo", b"stat", b"status"];
+const NAMES: [&[u8]; 10] = [b"exe", b"maps", b"smaps", b"cmdline", b"auxv", b"environ", b"cpuinfo", b"stat", b"status", b"arch"];
 
 /// How much of a path is looked at on the stack; a longer one is read as a whole if it can be in /proc.
 const PEEK: usize = 128;
@@ -46,7 +45,7 @@ mod tests {
     #[test]
     fn suspects() {
         for p in
-            ["/proc/self/exe", "/proc//cpuinfo", "//proc/1/maps", "self/exe", "maps", "proc/cpuinfo", "task/12/comm", "../proc/x"]
+            ["/proc/self/exe", "/proc//cpuinfo", "//proc/1/maps", "self/exe", "maps", "proc/cpuinfo", "task/12/stat", "../proc/x"]
         {
             assert!(may_be_proc(p.as_bytes()), "{p}");
         }

@@ -37,7 +37,7 @@ fn wait(ctx: &mut Ctx<'_>, nr: i64, [epfd, events, max, timeout, mask, size]: [u
     // An arm64 kernel refuses numbers whose bytes an int can't count; its events are larger.
     let max = if max as i32 > i32::MAX / GUEST_EPOLL_EVENT as i32 { 0 } else { max };
     let mask = Mask::new(mask, size);
-    let n = ctx.sys(nr, [epfd, events.host(), max, timeout, mask.arg(), size])?;
+    let n = mask.wait(ctx, nr, [epfd, events.host(), max, timeout, mask.arg(), size])?;
     spread(events, n as usize)?;
     Ok(n)
 }

@@ -1,7 +1,7 @@
 //! Calls that leave mappings where they are: advice, locking, writing back, and what is known about pages.
 
 use super::vma::{Attr, Vma, PAGE};
-use super::{host, page_down, page_up, LockMode, Space, Stale, TASK_SIZE};
+use super::{aligned, host, page_down, page_up, LockMode, Space, Stale, TASK_SIZE};
 use crate::ptr::GuestAddr;
 use crate::Errno;
 use std::ops::Range;
@@ -73,7 +73,7 @@ impl Space {
         // Whether the kernel knows the advice at all: with no length nothing else happens.
         let known = |at: u64| host(libc::SYS_madvise, [at, 0, advice, 0, 0, 0]);
         let end = match page_up(len).and_then(|n| start.checked_add(n)) {
-            Some(end) if start % PAGE == 0 && (len == 0 || end > start) => end,
+            Some(end) if aligned(start) && (len == 0 || end > start) => end,
             _ => return Err(Errno::EINVAL),
         };
         let advise = |r: Range<u64>| host(libc::SYS_madvise, [r.start, r.end - r.start, advice, 0, 0, 0]);
@@ -111,7 +111,7 @@ impl Space {
     /// mincore.
     pub fn mincore(&self, addr: u64, len: u64, vec: u64) -> Result<u64, Errno> {
         let (start, vec) = (GuestAddr(addr).host(), GuestAddr(vec).host());
-        if start % PAGE != 0 {
+        if !aligned(start) {
             return Err(Errno::EINVAL);
         }
         let end = match page_up(len).and_then(|n| start.checked_add(n)) {
@@ -158,19 +158,20 @@ impl Space {
         let mut inner = self.write();
         let mode = if onfault { LockMode::OnFault } else { LockMode::Now };
         if current {
-            let lock = |v: &Vma, flags: u64| host(libc::SYS_mlock2, [v.start, v.end - v.start, flags, 0, 0, 0]);
+            let ranges: Vec<Range<u64>> = inner.map.iter().map(used).collect();
+            let lock = |r: &Range<u64>, flags: u64| host(libc::SYS_mlock2, [r.start, r.end - r.start, flags, 0, 0, 0]);
             // First the limit, which is the only reason for this to fail; then the pages, which need not all be there.
-            if let Some((n, e)) =
-                inner.map.iter().enumerate().find_map(|(n, v)| Some((n, lock(&v, libc::MLOCK_ONFAULT as u64).err()?)))
-            {
-                for v in inner.map.iter().take(n) {
-                    let _ = host(libc::SYS_munlock, [v.start, v.end - v.start, 0, 0, 0, 0]);
+            for (n, range) in ranges.iter().enumerate() {
+                if let Err(e) = lock(range, libc::MLOCK_ONFAULT as u64) {
+                    for r in &ranges[..n] {
+                        let _ = host(libc::SYS_munlock, [r.start, r.end - r.start, 0, 0, 0, 0]);
+                    }
+                    return Err(e);
                 }
-                return Err(e);
             }
             if mode == LockMode::Now {
-                for v in inner.map.iter() {
-                    let _ = lock(&v, 0);
+                for r in &ranges {
+                    let _ = lock(r, 0);
                 }
             }
         }
@@ -209,7 +210,7 @@ impl Space {
         let mut inner = self.write();
         let addr = if flags & libc::SHM_RND as u64 != 0 { page_down(addr) } else { addr };
         let target = addr..addr.checked_add(len).ok_or(Errno::EINVAL)?;
-        let reserved = remap && addr != 0 && addr % PAGE == 0;
+        let reserved = remap && addr != 0 && aligned(addr);
         if reserved {
             inner.reserve(target.clone())?;
             stale.note(&inner.map, target.clone());
@@ -228,7 +229,6 @@ impl Space {
 
     /// shmdt.
     pub fn shmdt(&self, addr: u64, stale: &mut Stale) -> Result<u64, Errno> {
-        let addr = GuestAddr(addr).host();
         let mut inner = self.write();
         let known = inner.shm.iter().position(|&(at, _)| at == addr).ok_or(Errno::EINVAL)?;
         let (at, len) = inner.shm[known];
@@ -243,6 +243,18 @@ impl Space {
         }
         Ok(0)
     }
+}
+
+/// A mapping; of the initial stack, which is as large as it may become from the start, the part in use.
+fn used(v: Vma) -> Range<u64> {
+    let mut start = v.start;
+    if v.attr.flags & Attr::STACK != 0 {
+        let mut resident = vec![0u8; ((v.end - v.start) / PAGE) as usize];
+        if host(libc::SYS_mincore, [v.start, v.end - v.start, resident.as_mut_ptr() as u64, 0, 0, 0]).is_ok() {
+            start += PAGE * resident.iter().position(|&page| page & 1 != 0).unwrap_or(0) as u64;
+        }
+    }
+    start..v.end
 }
 
 /// Length of a System V segment as mapped.

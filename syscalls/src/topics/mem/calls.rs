@@ -1,6 +1,6 @@
 //! The handlers: from arguments to [`super::Space`], and what changed to the machine.
 
-use super::{Space, Stale};
+use super::{host, Space, Stale};
 use crate::ctx::{Ctx, SysResult};
 use crate::ptr::GuestAddr;
 use crate::Errno;
@@ -119,7 +119,7 @@ pub fn pkey_alloc(_: &mut Ctx<'_>, [flags, rights, ..]: [u64; 6]) -> SysResult {
 }
 
 /// process_vm_readv, process_vm_writev: the local vector's pointers may be tagged.
-fn process_vm(ctx: &mut Ctx<'_>, nr: i64, args: [u64; 6]) -> SysResult {
+fn process_vm(nr: i64, args: [u64; 6]) -> SysResult {
     let [pid, local, n, remote, m, flags] = args;
     if flags != 0 {
         return Err(Errno::EINVAL.into());
@@ -131,17 +131,17 @@ fn process_vm(ctx: &mut Ctx<'_>, nr: i64, args: [u64; 6]) -> SysResult {
             let [base, len] = GuestAddr(local).add(16 * i as u64).read::<[u64; 2]>()?;
             *v = [GuestAddr(base).host(), len];
         }
-        return ctx.sys(nr, [pid, vector.as_ptr() as u64, n, remote, m, flags]);
+        return Ok(host(nr, [pid, vector.as_ptr() as u64, n, remote, m, flags])?);
     }
-    ctx.sys(nr, [pid, local, n, remote, m, flags])
+    Ok(host(nr, [pid, local, n, remote, m, flags])?)
 }
 
 /// process_vm_readv.
-pub fn process_vm_readv(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
-    process_vm(ctx, libc::SYS_process_vm_readv, args)
+pub fn process_vm_readv(_: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
+    process_vm(libc::SYS_process_vm_readv, args)
 }
 
 /// process_vm_writev.
-pub fn process_vm_writev(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
-    process_vm(ctx, libc::SYS_process_vm_writev, args)
+pub fn process_vm_writev(_: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
+    process_vm(libc::SYS_process_vm_writev, args)
 }

@@ -12,6 +12,7 @@
 
 mod advice;
 mod calls;
+mod limits;
 mod place;
 mod resize;
 #[cfg(test)]
@@ -19,11 +20,12 @@ mod tests;
 pub mod vma;
 
 pub use calls::*;
+pub use limits::Limit;
 
 use crate::sys;
 use crate::Errno;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use vma::{Attr, Map, Prot, Vma, PAGE};
 
@@ -40,6 +42,10 @@ pub struct Space {
     grows: AtomicBool,
     /// personality(READ_IMPLIES_EXEC): readable mappings are executable.
     read_implies_exec: AtomicBool,
+    /// prctl(PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE). Tags are understood anyway.
+    tagged_addresses: AtomicBool,
+    /// prctl(PR_SET_MDWE).
+    mdwe: AtomicU8,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +62,8 @@ pub(crate) struct Inner {
     lock_future: Option<LockMode>,
     /// Attached System V segments: address and length.
     shm: Vec<(u64, u64)>,
+    /// RLIMIT_AS, RLIMIT_DATA and RLIMIT_STACK as the guest set them.
+    limits: [Option<Limit>; 3],
 }
 
 /// How pages are to be locked.
@@ -103,6 +111,10 @@ impl ForkGuard<'_> {
 
 pub(crate) const fn page_down(a: u64) -> u64 {
     a & !(PAGE - 1)
+}
+
+pub(crate) const fn aligned(a: u64) -> bool {
+    a & (PAGE - 1) == 0
 }
 
 /// Rounded up; `None` when that leaves 64 bits.

@@ -1,7 +1,7 @@
 //! Making room: fixed mappings that can't hit what is not the guest's.
 
 use super::vma::{Attr, Prot, PAGE};
-use super::{host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale, DEFAULT_TOP};
+use super::{aligned, host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale, DEFAULT_TOP};
 use crate::Errno;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -69,6 +69,11 @@ impl Space {
             Some(LockMode::OnFault) | None => {}
         }
         let fixed = req.flags & (FIXED | NOREPLACE) != 0;
+        let replaced = if fixed { inner.mapped_bytes(&req) } else { 0 };
+        inner.check_size(req.rounded().unwrap_or(0).saturating_sub(replaced))?;
+        if self.denied(req.prot, req.prot) {
+            return Err(Errno::EACCES);
+        }
         if !fixed && req.addr >= DEFAULT_TOP {
             req.addr = 0;
         }
@@ -90,9 +95,22 @@ impl Space {
         Ok(at)
     }
 
-    /// mmap for the program loader.
+    /// mmap for the program loader, which may map over what it has reserved itself.
     pub fn map(&self, addr: u64, len: u64, prot: i32, flags: i32, fd: i32, off: u64) -> Result<u64, Errno> {
-        self.mmap(addr, len, prot as u64, flags as u32 as u64, fd as u64, off, &mut Stale::default())
+        let (prot, flags, fd) = (prot as u64, u64::from(flags as u32), fd as u64);
+        if flags & (FIXED | NOREPLACE) != FIXED {
+            return self.mmap(addr, len, prot, flags, fd, off, &mut Stale::default());
+        }
+        let req = Request { addr, len, prot: self.prot(prot), flags, fd, off };
+        let mut inner = self.write();
+        let at = req.host(flags)?;
+        inner.map.insert(at..at + req.rounded().unwrap_or(len), Attr { prot: req.prot, flags: 0 });
+        Ok(at)
+    }
+
+    /// Know how far all downward-growing mappings have grown.
+    pub fn catch_up_all(&self) {
+        self.catch_up(0..u64::MAX);
     }
 
     /// Before a range is looked at: know how far downward-growing mappings have grown.
@@ -116,10 +134,19 @@ pub(super) fn lock_on_fault(range: Range<u64>) {
 }
 
 impl Inner {
+    /// How much of a fixed mapping's range is mapped.
+    fn mapped_bytes(&self, req: &Request) -> u64 {
+        let end = req.addr.saturating_add(req.rounded().unwrap_or(0));
+        match self.limits[0] {
+            Some(_) => self.map.within(req.addr..end).map(|v| v.end - v.start).sum(),
+            None => 0,
+        }
+    }
+
     fn map_fixed(&mut self, req: &Request, stale: &mut Stale) -> Result<u64, Errno> {
         let end = req.rounded().and_then(|len| req.addr.checked_add(len));
         let range = match end {
-            Some(end) if req.addr % PAGE == 0 && end > req.addr => req.addr..end,
+            Some(end) if aligned(req.addr) && end > req.addr => req.addr..end,
             // The kernel refuses it, and knows in which order to look for a reason.
             _ => return req.host(req.flags).and(Err(Errno::EINVAL)),
         };

@@ -1,7 +1,7 @@
 //! Removing, moving and changing mappings.
 
 use super::vma::{Attr, Prot, Vma, PAGE};
-use super::{host, host_munmap, page_up, Inner, LockMode, Space, Stale, TASK_SIZE};
+use super::{aligned, host, host_munmap, page_up, Inner, LockMode, Space, Stale, TASK_SIZE};
 use crate::ptr::GuestAddr;
 use crate::Errno;
 use std::ops::Range;
@@ -18,7 +18,7 @@ impl Space {
     /// munmap.
     pub fn munmap(&self, addr: u64, len: u64, stale: &mut Stale) -> Result<u64, Errno> {
         let start = GuestAddr(addr).host();
-        if start % PAGE != 0 || start > TASK_SIZE || len > TASK_SIZE - start {
+        if !aligned(start) || start > TASK_SIZE || len > TASK_SIZE - start {
             return Err(Errno::EINVAL);
         }
         let end = start + page_up(len).ok_or(Errno::EINVAL)?;
@@ -34,7 +34,7 @@ impl Space {
     pub fn mprotect(&self, addr: u64, len: u64, prot: u64, stale: &mut Stale) -> Result<u64, Errno> {
         let start = GuestAddr(addr).host();
         let (down, up) = (prot & PROT_GROWSDOWN != 0, prot & PROT_GROWSUP != 0);
-        if down && up || start % PAGE != 0 {
+        if down && up || !aligned(start) {
             return Err(Errno::EINVAL);
         }
         if len == 0 {
@@ -57,7 +57,11 @@ impl Space {
             _ => return Err(Errno::ENOMEM),
         };
         let complete = run.end == end;
-        inner.protect(run, self.prot(prot), stale)?;
+        let prot = self.prot(prot);
+        if inner.map.within(run.clone()).any(|v| self.denied(v.attr.prot, prot)) {
+            return Err(Errno::EACCES);
+        }
+        inner.protect(run, prot, stale)?;
         if complete {
             Ok(0)
         } else {
@@ -77,6 +81,9 @@ impl Space {
             return current;
         }
         if new > old {
+            if inner.check_size(new - old).is_err() {
+                return current;
+            }
             let prot = self.prot(u64::from(Prot::READ | Prot::WRITE));
             let mut flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
             if inner.lock_future == Some(LockMode::Now) {
@@ -113,7 +120,7 @@ impl Space {
         if flags & !(MAYMOVE | FIXED | DONTUNMAP) != 0
             || flags & FIXED != 0 && !moves
             || flags & DONTUNMAP != 0 && !moves
-            || old % PAGE != 0
+            || !aligned(old)
         {
             return Err(Errno::EINVAL);
         }
@@ -139,11 +146,11 @@ impl Space {
             return Err(Errno::EFAULT);
         };
         // To the host a mapping may be one that to the guest changes in executability.
-        if (new_len > old_len || flags & (DONTUNMAP | FIXED) == DONTUNMAP)
-            && inner.map.find(old).is_some_and(|first| first.end < from.end)
-        {
+        let resized = new_len != old_len || flags & (DONTUNMAP | FIXED) == DONTUNMAP;
+        if resized && inner.map.find(old).is_some_and(|first| first.end < from.end.min(old + new_len)) {
             return Err(Errno::EFAULT);
         }
+        inner.check_size(new_len.saturating_sub(old_len))?;
         if let Some(target) = &target {
             inner.reserve(target.clone())?;
             stale.note(&inner.map, target.clone());
@@ -192,7 +199,7 @@ impl Space {
 
 /// Where mremap(MREMAP_FIXED) is to put it, once checked as the kernel does.
 fn fixed_target(from: &Range<u64>, new_addr: u64, new_len: u64) -> Result<Range<u64>, Errno> {
-    if new_addr % PAGE != 0 || new_len > TASK_SIZE || new_addr > TASK_SIZE - new_len {
+    if !aligned(new_addr) || new_len > TASK_SIZE || new_addr > TASK_SIZE - new_len {
         return Err(Errno::EINVAL);
     }
     let target = new_addr..new_addr + new_len;

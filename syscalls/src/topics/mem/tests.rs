@@ -127,9 +127,13 @@ impl Call {
     }
 
     /// Moving a range with holes: since Linux 6.17 it works, before it was EFAULT, and so it is to the guest.
+    /// Shrinking and moving several mappings is EFAULT, after which the kernel leaves a mess.
     fn moves_holes(self, space: &Space, base: u64) -> bool {
-        let Call::Mremap { at, old, flags, .. } = self else { return false };
-        flags & 2 != 0 && !space.read().map.covers(page_down(base + at)..base + at + page_up(old).unwrap())
+        let Call::Mremap { at, old, new, flags, .. } = self else { return false };
+        let (start, old, new) = (page_down(base + at), page_up(old).unwrap(), page_up(new).unwrap());
+        let inner = space.read();
+        let several = inner.map.find(start).is_some_and(|first| first.end < start + new);
+        flags & 2 != 0 && (!inner.map.covers(start..start + old) || new < old && several)
     }
 
     fn size(self) -> u64 {

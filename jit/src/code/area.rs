@@ -1,0 +1,153 @@
+//! Code memory: one piece of shared anonymous memory mapped twice, once to execute and once to write, so that no mapping is ever both.
+//!
+//! **Fork.** Both processes then map the same pages, so whoever wants to write first makes a copy of its own at the same
+//! addresses ([`Area::own`]). A count of users in the area's first word tells the last one that it may keep the original, so
+//! a fork costs at most one copy, and none if one side executes another program first.
+
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+
+/// Bytes before the first code: the users' count.
+pub const HEADER: usize = 64;
+
+/// See the module.
+pub struct Area {
+    rx: *mut u8,
+    rw: *mut u8,
+    size: usize,
+    used: usize,
+    /// Another process may map the same pages.
+    shared: bool,
+}
+
+// SAFETY: plain memory; who may write is decided by the engine's lock.
+unsafe impl Send for Area {}
+
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)
+}
+
+/// A pair of mappings of the same fresh shared memory: (to write, to execute).
+fn map_pair(size: usize) -> Result<(*mut u8, *mut u8), i32> {
+    // SAFETY: fresh mappings at addresses of the kernel's choice.
+    unsafe {
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let rw = libc::mmap(ptr::null_mut(), size, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        if rw == libc::MAP_FAILED {
+            return Err(errno());
+        }
+        // An old size of zero makes a second mapping of the same shared pages (mremap(2)): no descriptor, no /proc.
+        let rx = libc::mremap(rw, 0, size, libc::MREMAP_MAYMOVE);
+        if rx == libc::MAP_FAILED || libc::mprotect(rx, size, libc::PROT_READ | libc::PROT_EXEC) != 0 {
+            let e = errno();
+            libc::munmap(rw, size);
+            return Err(e);
+        }
+        Ok((rw.cast(), rx.cast()))
+    }
+}
+
+impl Area {
+    /// Map an area of `size` bytes (a multiple of the page size).
+    pub fn new(size: usize) -> Result<Area, i32> {
+        let (rw, rx) = map_pair(size)?;
+        let a = Area { rx, rw, size, used: HEADER, shared: false };
+        a.users().store(1, Relaxed);
+        Ok(a)
+    }
+
+    fn users(&self) -> &AtomicU32 {
+        // SAFETY: the header of the mapping, aligned, alive as long as `self`.
+        unsafe { &*self.rw.cast::<AtomicU32>() }
+    }
+
+    /// Where code executes: address range.
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.rx as u64..self.rx as u64 + self.size as u64
+    }
+    /// Host address of offset `off`.
+    pub fn addr(&self, off: u32) -> u64 {
+        self.rx as u64 + off as u64
+    }
+    /// Offset of host address `a`.
+    pub fn offset(&self, a: u64) -> u32 {
+        (a - self.rx as u64) as u32
+    }
+    /// Reserve `len` bytes at a multiple of 16; `None` when full. The caller has called [`Area::own`].
+    pub fn alloc(&mut self, len: usize) -> Option<u32> {
+        let at = (self.used + 15) & !15;
+        if at + len > self.size {
+            return None;
+        }
+        self.used = at + len;
+        Some(at as u32)
+    }
+
+    /// The bytes at `off`, to write. Nobody executes them yet.
+    pub fn bytes(&mut self, off: u32, len: usize) -> &mut [u8] {
+        assert!(off as usize + len <= self.used);
+        // SAFETY: inside of the mapping; the writer's view is unique under the engine's lock.
+        unsafe { std::slice::from_raw_parts_mut(self.rw.add(off as usize), len) }
+    }
+
+    /// Replace the aligned 32-bit word at `off` while others may execute it.
+    pub fn patch(&mut self, off: u32, word: u32) {
+        assert!(off & 3 == 0 && off as usize + 4 <= self.used);
+        // SAFETY: inside of the mapping and aligned; the store is atomic for instruction fetch, too (aligned, within a cache line).
+        unsafe { (*self.rw.add(off as usize).cast::<AtomicU32>()).store(word, Release) }
+    }
+
+    /// Another process is about to share the pages (call in the parent before fork).
+    pub fn share(&mut self) {
+        self.users().fetch_add(1, AcqRel);
+        self.shared = true;
+    }
+    /// The fork did not happen.
+    pub fn unshare_failed(&mut self) {
+        self.users().fetch_sub(1, AcqRel);
+    }
+    /// This process will not use the area any more (it executes another program or ends).
+    pub fn abandon(&self) {
+        self.users().fetch_sub(1, AcqRel);
+    }
+
+    /// Whether [`Area::own`] would have something to do.
+    pub fn own_needed(&self) -> bool {
+        self.shared
+    }
+
+    /// Make sure that writes are seen by this process alone. Addresses stay.
+    pub fn own(&mut self) -> Result<(), i32> {
+        if !self.shared {
+            return Ok(());
+        }
+        if self.users().load(Acquire) > 1 {
+            let (rw, rx) = map_pair(self.size)?;
+            // SAFETY: copies what is in use between distinct mappings, then moves the new ones over the old, which the kernel
+            // does atomically with respect to this process's other threads; the contents are equal.
+            unsafe {
+                ptr::copy_nonoverlapping(self.rw.add(HEADER), rw.add(HEADER), self.used - HEADER);
+                self.users().fetch_sub(1, AcqRel);
+                for (from, to) in [(rw, self.rw), (rx, self.rx)] {
+                    let r = libc::mremap(from.cast(), self.size, self.size, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, to);
+                    if r == libc::MAP_FAILED {
+                        return Err(errno());
+                    }
+                }
+            }
+            self.users().store(1, Relaxed);
+        }
+        self.shared = false;
+        Ok(())
+    }
+}
+
+impl Drop for Area {
+    fn drop(&mut self) {
+        // SAFETY: both mappings are ours, and the engine drops an area only when no thread executes in it.
+        unsafe {
+            libc::munmap(self.rx.cast(), self.size);
+            libc::munmap(self.rw.cast(), self.size);
+        }
+    }
+}

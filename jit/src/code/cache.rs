@@ -1,0 +1,294 @@
+//! The translations in one [`Area`]: blocks, the links between them, and the tables that lead back from host pc to guest pc.
+//!
+//! **Invariants.** Blocks are placed one after the other, so `blocks` ascends by host offset. A link's jump leads either to its
+//! own stub or to a valid block's entry; `linked` says which, and the target's list of incoming links holds it. Memory of
+//! an invalid block is not reused while the area lives: a thread still inside of it leaves by its exits.
+//!
+//! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
+//! exit of an invalid block goes to a valid one.
+
+use super::area::Area;
+use crate::host::{Emitted, Point, Reloc};
+use crate::ir::Mode;
+use std::collections::HashMap;
+
+/// No block, no link.
+const NONE: u32 = u32::MAX;
+
+struct Block {
+    pc: u64,
+    end: u64,
+    mode: Mode,
+    host: u32,
+    /// First of its points; they end where the next block's begin.
+    points: u32,
+    /// Head of the list of links that lead here.
+    incoming: u32,
+    valid: bool,
+}
+
+struct Link {
+    /// Offset of the displacement.
+    at: u32,
+    /// Offset of the stub.
+    stub: u32,
+    target: u64,
+    owner: u32,
+    /// The block that the jump leads to, or NONE.
+    linked: u32,
+    /// Next in the target's list.
+    next: u32,
+}
+
+/// An open-addressing map from (pc, mode) to a block: the one hash on the translation path, so a cheap one.
+struct Lookup {
+    /// Block numbers + 1; 0 = empty, `DELETED` = tombstone.
+    slots: Vec<u32>,
+    filled: usize,
+}
+
+const DELETED: u32 = u32::MAX;
+
+impl Lookup {
+    fn new() -> Lookup {
+        Lookup { slots: vec![0; 4096], filled: 0 }
+    }
+    fn start(&self, pc: u64, mode: Mode) -> usize {
+        let h = (pc >> 2 ^ (mode.0 as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (h >> 32) as usize & (self.slots.len() - 1)
+    }
+    fn find(&self, blocks: &[Block], pc: u64, mode: Mode) -> Option<(usize, u32)> {
+        let mut i = self.start(pc, mode);
+        loop {
+            match self.slots[i] {
+                0 => return None,
+                DELETED => {}
+                n => {
+                    let b = &blocks[n as usize - 1];
+                    if b.pc == pc && b.mode == mode {
+                        return Some((i, n - 1));
+                    }
+                }
+            }
+            i = (i + 1) & (self.slots.len() - 1);
+        }
+    }
+    fn insert(&mut self, blocks: &[Block], id: u32) {
+        if (self.filled + 1) * 2 > self.slots.len() {
+            let live: Vec<u32> = self.slots.iter().copied().filter(|&s| s != 0 && s != DELETED).collect();
+            let size = (live.len() * 4).next_power_of_two().max(4096);
+            self.slots = vec![0; size];
+            self.filled = live.len();
+            for s in live {
+                self.place(blocks, s);
+            }
+        }
+        self.filled += 1;
+        self.place(blocks, id + 1);
+    }
+    fn place(&mut self, blocks: &[Block], slot: u32) {
+        let b = &blocks[slot as usize - 1];
+        let mut i = self.start(b.pc, b.mode);
+        while self.slots[i] != 0 {
+            i = (i + 1) & (self.slots.len() - 1);
+        }
+        self.slots[i] = slot;
+    }
+}
+
+/// See the module.
+pub struct Cache {
+    pub area: Area,
+    blocks: Vec<Block>,
+    links: Vec<Link>,
+    /// `host` here is the offset in the area.
+    points: Vec<Point>,
+    lookup: Lookup,
+    /// Guest page number → blocks that overlap it.
+    pages: HashMap<u64, Vec<u32>>,
+    /// Offsets of the common stubs.
+    stubs: Vec<u32>,
+}
+
+impl Cache {
+    /// An empty cache with the common stubs placed.
+    pub fn new(mut area: Area, stubs: &Emitted, offsets: &[u32], helper: &dyn Fn(u16) -> u64) -> Option<Cache> {
+        let at = area.alloc(stubs.code.len())?;
+        area.bytes(at, stubs.code.len()).copy_from_slice(&stubs.code);
+        let stubs_at: Vec<u32> = offsets.iter().map(|o| at + o).collect();
+        let mut c = Cache {
+            area,
+            blocks: Vec::new(),
+            links: Vec::new(),
+            points: Vec::new(),
+            lookup: Lookup::new(),
+            pages: HashMap::new(),
+            stubs: stubs_at,
+        };
+        c.relocate(at, &stubs.relocs, helper);
+        Some(c)
+    }
+
+    /// Host address of common stub `n`.
+    pub fn stub(&self, n: usize) -> u64 {
+        self.area.addr(self.stubs[n])
+    }
+
+    fn relocate(&mut self, at: u32, relocs: &[Reloc], helper: &dyn Fn(u16) -> u64) {
+        for r in relocs {
+            match *r {
+                Reloc::Stub { at: o, stub } => {
+                    let rel = self.stubs[stub as usize].wrapping_sub(at + o + 4);
+                    self.area.bytes(at + o, 4).copy_from_slice(&rel.to_le_bytes());
+                }
+                Reloc::Helper { at: o, helper: h } => {
+                    self.area.bytes(at + o, 8).copy_from_slice(&helper(h).to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// Host address of the valid block for `pc`.
+    pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
+        self.lookup.find(&self.blocks, pc, mode).map(|(_, b)| self.area.addr(self.blocks[b as usize].host))
+    }
+
+    /// Publish an emitted block. Its exits are linked to blocks that exist. `None`: the area is full.
+    pub fn publish(&mut self, ir: &crate::ir::Block, e: &Emitted, helper: &dyn Fn(u16) -> u64) -> Option<u64> {
+        let at = self.area.alloc(e.code.len())?;
+        self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
+        self.relocate(at, &e.relocs, helper);
+        let id = self.blocks.len() as u32;
+        let points = self.points.len() as u32;
+        self.points.extend(e.points.iter().map(|p| Point { host: at + p.host, ..*p }));
+        self.blocks.push(Block { pc: ir.pc, end: ir.end, mode: ir.mode, host: at, points, incoming: NONE, valid: true });
+        for l in &e.links {
+            let n = self.links.len() as u32;
+            self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
+            self.links.push(Link { at: at + l.at, stub: at + l.stub, target: l.target, owner: id, linked: NONE, next: NONE });
+            if l.target == ir.pc {
+                self.connect(n, id);
+            } else if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, ir.mode) {
+                self.connect(n, b);
+            }
+        }
+        self.lookup.insert(&self.blocks, id);
+        for page in ir.pc >> 12..=(ir.end.max(ir.pc + 1) - 1) >> 12 {
+            self.pages.entry(page).or_default().push(id);
+        }
+        Some(self.area.addr(at))
+    }
+
+    fn jump_to(&mut self, at: u32, to: u32) {
+        self.area.patch(at, to.wrapping_sub(at + 4));
+    }
+
+    fn connect(&mut self, link: u32, block: u32) {
+        let to = self.blocks[block as usize].host;
+        let l = &mut self.links[link as usize];
+        l.linked = block;
+        l.next = std::mem::replace(&mut self.blocks[block as usize].incoming, link);
+        let at = l.at;
+        self.jump_to(at, to);
+    }
+
+    /// The link number in the site word at host address `site`, and its target; the mode is the owner's.
+    pub fn link_at(&self, site: u64) -> (u32, u64) {
+        // SAFETY: translated code reports only addresses of site words in its own area.
+        let n = unsafe { (site as *const u32).read_unaligned() };
+        (n, self.links[n as usize].target)
+    }
+
+    /// Link `n` to the valid block for its target, if both ends are (still) valid.
+    pub fn link(&mut self, n: u32) {
+        let l = &self.links[n as usize];
+        let owner = &self.blocks[l.owner as usize];
+        if !owner.valid || l.linked != NONE {
+            return;
+        }
+        if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, owner.mode) {
+            self.connect(n, b);
+        }
+    }
+
+    /// Whether any block overlaps the guest range.
+    pub fn overlaps(&self, start: u64, end: u64) -> bool {
+        if self.pages.is_empty() {
+            return false;
+        }
+        let (first, last) = (start >> 12, (end - 1) >> 12);
+        if last - first > self.pages.len() as u64 {
+            return self.pages.keys().any(|p| (first..=last).contains(p));
+        }
+        (first..=last).any(|p| self.pages.contains_key(&p))
+    }
+
+    /// Void every block that overlaps `start..end`; `gone` is told each one's pc.
+    pub fn invalidate(&mut self, start: u64, end: u64, gone: &mut dyn FnMut(u64)) {
+        let (first, last) = (start >> 12, (end - 1) >> 12);
+        let mut pages: Vec<u64> = if last - first > self.pages.len() as u64 {
+            self.pages.keys().copied().filter(|p| (first..=last).contains(p)).collect()
+        } else {
+            (first..=last).filter(|p| self.pages.contains_key(p)).collect()
+        };
+        pages.sort_unstable();
+        for page in pages {
+            let Some(ids) = self.pages.remove(&page) else { continue };
+            let mut keep = Vec::new();
+            for id in ids {
+                let b = &self.blocks[id as usize];
+                if !b.valid {
+                    continue;
+                }
+                if b.pc < end && start < b.end.max(b.pc + 1) {
+                    gone(b.pc);
+                    self.drop_block(id);
+                } else {
+                    keep.push(id);
+                }
+            }
+            if !keep.is_empty() {
+                self.pages.insert(page, keep);
+            }
+        }
+    }
+
+    fn drop_block(&mut self, id: u32) {
+        let b = &mut self.blocks[id as usize];
+        b.valid = false;
+        let (pc, mode) = (b.pc, b.mode);
+        let mut n = std::mem::replace(&mut b.incoming, NONE);
+        if let Some((slot, found)) = self.lookup.find(&self.blocks, pc, mode) {
+            if found == id {
+                self.lookup.slots[slot] = DELETED;
+            }
+        }
+        while n != NONE {
+            let l = &mut self.links[n as usize];
+            let (at, stub) = (l.at, l.stub);
+            l.linked = NONE;
+            let next = std::mem::replace(&mut l.next, NONE);
+            self.jump_to(at, stub);
+            n = next;
+        }
+    }
+
+    /// The guest instruction whose host code holds `pc`; `None` for stubs and what isn't code.
+    pub fn locate(&self, pc: u64) -> Option<Point> {
+        if !self.area.range().contains(&pc) {
+            return None;
+        }
+        let off = self.area.offset(pc);
+        let i = self.blocks.partition_point(|b| b.host <= off).checked_sub(1)?;
+        let b = &self.blocks[i];
+        let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
+        let points = &self.points[b.points as usize..end];
+        let p = points.partition_point(|p| p.host <= off).checked_sub(1)?;
+        Some(points[p])
+    }
+
+    /// Number of translations made, for statistics.
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+}

@@ -1,0 +1,25 @@
+//! `--dump`: what each stage made of a block, on stderr.
+
+use crate::guest::{Fetch, Guest};
+use crate::host::{self, Emitted};
+use crate::ir::{text, Block};
+
+/// The block as lifted.
+pub fn ir(guest: &Guest, b: &Block) {
+    eprint!("{}", text::print(b, guest.reg_name));
+}
+
+/// The guest's code, then the host's as placed.
+pub fn asm(guest: &Guest, b: &Block, e: &Emitted, host: u64, mem: &dyn Fetch) {
+    eprintln!("block {:#x}: {} instructions, {} bytes at {host:#x}", b.pc, b.guest_insns, e.code.len());
+    let mut pc = b.pc;
+    while pc < b.end {
+        if let Some(w) = mem.fetch32(pc) {
+            eprintln!("  {pc:#x}: {}", (guest.disasm)(&w.to_le_bytes(), pc));
+        }
+        pc += 4;
+    }
+    // SAFETY: the block has just been placed there.
+    let code = unsafe { std::slice::from_raw_parts(host as *const u8, e.code.len()) };
+    eprint!("{}", host::disasm(code, host));
+}

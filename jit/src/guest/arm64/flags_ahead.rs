@@ -1,0 +1,77 @@
+//! Whether the condition flags are dead at an address: a short look at the code there, so that a block that leaves need not
+//! put flags to rest that its successor overwrites before it reads them.
+//!
+//! A fault before the overwriting instruction shows stale NZCV to a signal handler; nothing that resumes can tell.
+
+use super::super::Fetch;
+
+/// What an instruction does to the flags and the flow.
+enum Step {
+    /// Reads them, or leaves to where can't be seen.
+    Live,
+    /// Overwrites all four without reading them.
+    Dead,
+    /// Goes on after it, flags untouched.
+    Next,
+    /// Goes on at an offset.
+    Jump(i64),
+    /// Goes on after it or at an offset.
+    Branch(i64),
+}
+
+fn step(w: u32) -> Step {
+    let imm = |hi: u32, lo: u32| (((w as i32) << (31 - hi)) >> (31 - hi + lo)) as i64 * 4;
+    match w >> 24 {
+        // B.cond, SVC and its like, MSR/MRS/SYS (but for hints), BR/BLR/RET/ERET
+        0x54 | 0xd4 | 0xd6 | 0xd7 => return Step::Live,
+        0xd5 => return if w & 0xffff_f01f == 0xd503_201f { Step::Next } else { Step::Live },
+        0x14..=0x17 | 0x94..=0x97 => return Step::Jump(imm(25, 0)),
+        0x34 | 0x35 | 0xb4 | 0xb5 => return Step::Branch(imm(23, 5)),
+        0x36 | 0x37 | 0xb6 | 0xb7 => return Step::Branch(imm(18, 5)),
+        _ => {}
+    }
+    // ADC/SBC, CCMP/CCMN, CSEL family
+    if matches!(w & 0x1fe0_0000, 0x1a00_0000 | 0x1a40_0000 | 0x1a80_0000) {
+        return Step::Live;
+    }
+    // FCCMP, FCSEL
+    if matches!(w & 0xff20_0c00, 0x1e20_0400 | 0x1e20_0c00) {
+        return Step::Live;
+    }
+    // ADDS/SUBS immediate; shifted and extended register; ANDS immediate; ANDS/BICS register; FCMP
+    if w & 0x3f80_0000 == 0x3100_0000
+        || w & 0x3f00_0000 == 0x2b00_0000
+        || w & 0x7f80_0000 == 0x7200_0000
+        || w & 0x7f00_0000 == 0x6a00_0000
+        || w & 0xff20_fc07 == 0x1e20_2000
+    {
+        return Step::Dead;
+    }
+    Step::Next
+}
+
+/// Whether every path from `pc` overwrites the flags before it reads them, as far as a few instructions show.
+pub fn flags_dead(pc: u64, mem: &dyn Fetch) -> bool {
+    let mut budget = 12;
+    dead(pc, mem, &mut budget, 2)
+}
+
+fn dead(mut pc: u64, mem: &dyn Fetch, budget: &mut u32, depth: u32) -> bool {
+    while *budget > 0 {
+        *budget -= 1;
+        let Some(w) = mem.fetch32(pc) else { return false };
+        match step(w) {
+            Step::Live => return false,
+            Step::Dead => return true,
+            Step::Next => pc = pc.wrapping_add(4),
+            Step::Jump(o) => pc = pc.wrapping_add(o as u64),
+            Step::Branch(o) => {
+                if depth == 0 || !dead(pc.wrapping_add(o as u64), mem, budget, depth - 1) {
+                    return false;
+                }
+                pc = pc.wrapping_add(4);
+            }
+        }
+    }
+    false
+}

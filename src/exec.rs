@@ -1,0 +1,173 @@
+//! execve and execveat.
+//!
+//! Where the kernel's binfmt_misc starts foreign programs, the guest's call is the host's call. Elsewhere a foreign program (or a script that
+//! leads to one) is found and checked here, as the kernel would, and our own program is executed in its place with the opened
+//! file; `cli` describes the arguments. Every error is found before anything is lost.
+
+use crate::cli::Invocation;
+use crate::elf::Arch;
+use crate::errno;
+use crate::image::{self, Request, Resolved, Text};
+use crate::machine::{Runtime, Vcpu};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::ptr;
+use syscalls::topics::signal;
+use syscalls::topics::task::AT_EXECVE_CHECK;
+use syscalls::{sys, Errno, ExecRequest, Flow, Machine, Stop, SysResult, Thread};
+
+/// What the kernel is asked to execute, in the form that it takes. Kept by the thread, because after a vfork somebody else is left to free it.
+pub struct Prepared {
+    dirfd: RawFd,
+    path: CString,
+    flags: u64,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+    /// What the pointers point to.
+    _strings: [Vec<CString>; 3],
+    /// The opened program, which must survive the call, and our own, if it was opened for this call. No owners: a vfork child's
+    /// descriptors are not its parent's, who frees the rest of this.
+    descriptors: [Option<RawFd>; 2],
+}
+
+impl Prepared {
+    fn new(dirfd: RawFd, path: CString, flags: u64, front: Vec<CString>, argv: Vec<CString>, envp: Vec<CString>) -> Prepared {
+        let end = [ptr::null()];
+        let pointers = |v: &[CString]| v.iter().map(|s| s.as_ptr()).collect::<Vec<_>>();
+        Prepared {
+            dirfd,
+            path,
+            flags,
+            argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
+            envp: [pointers(&envp), end.to_vec()].concat(),
+            _strings: [front, argv, envp],
+            descriptors: [None; 2],
+        }
+    }
+
+    /// The request itself, for the kernel to decide.
+    fn plain(req: ExecRequest) -> Prepared {
+        let (dirfd, path) = match req.target {
+            Some(target) => (libc::AT_FDCWD, target),
+            None => (req.dirfd, req.path),
+        };
+        Prepared::new(dirfd, path, req.flags, Vec::new(), req.argv, req.envp)
+    }
+
+    fn args(&self) -> [u64; 6] {
+        [self.dirfd as u64, self.path.as_ptr() as u64, self.argv.as_ptr() as u64, self.envp.as_ptr() as u64, self.flags, 0]
+    }
+}
+
+/// Replace the program. Returns only on failure, or if the request was only to check.
+pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult {
+    let prepared = prepare(vcpu.runtime, req)?;
+    // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
+    vcpu.exec = Some(prepared);
+    let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
+    for fd in vcpu.exec.take().map_or([None; 2], |p| p.descriptors).into_iter().flatten() {
+        // SAFETY: opened by `prepare` in this process, and known to nobody else.
+        unsafe { libc::close(fd) };
+    }
+    result
+}
+
+fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
+    if runtime.by_binfmt || req.flags & AT_EXECVE_CHECK as u64 != 0 {
+        return Ok(Prepared::plain(req));
+    }
+    let (dirfd, opened) = match &req.target {
+        Some(target) => (libc::AT_FDCWD, target),
+        None => (req.dirfd, &req.path),
+    };
+    let file = image::open_for_exec(dirfd, opened, req.flags as i32).map_err(ours)?;
+    let name = program_name(&req);
+    let request = Request {
+        file,
+        path: Cow::Owned(name.clone()),
+        argv: req.argv.iter().map(|a| Cow::Owned(a.clone())).collect(),
+        path_inaccessible: is_relative_to_descriptor(&req) && closes_on_exec(req.dirfd),
+    };
+    let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
+    let image = match image::resolve(request, Arch::GUEST, &mut open).map_err(|e| ours(e.errno))? {
+        Resolved::Native => return Ok(Prepared::plain(req)),
+        Resolved::Foreign(image) => image,
+    };
+    keep_open(image.file.as_raw_fd())?;
+    let (own, self_fd) = own_program(runtime)?;
+    let front = Invocation::reexec_argv(image.file.as_raw_fd(), runtime.self_exe, &runtime.options, &image.path, &name);
+    let argv = image.argv.into_iter().map(Text::into_owned).collect();
+    let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
+    Ok(Prepared { descriptors: [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd)], ..prepared })
+}
+
+fn ours(e: errno::Errno) -> Errno {
+    Errno(e.0)
+}
+
+fn is_relative_to_descriptor(req: &ExecRequest) -> bool {
+    req.dirfd != libc::AT_FDCWD && !req.path.to_bytes().starts_with(b"/")
+}
+
+/// The name that scripts are handed and AT_EXECFN tells: the path, with a descriptor before it spelled out.
+fn program_name(req: &ExecRequest) -> CString {
+    if !is_relative_to_descriptor(req) {
+        return req.path.clone();
+    }
+    let mut name = format!("/dev/fd/{}", req.dirfd).into_bytes();
+    if !req.path.is_empty() {
+        name.push(b'/');
+        name.extend_from_slice(req.path.to_bytes());
+    }
+    CString::new(name).unwrap_or_default()
+}
+
+fn closes_on_exec(fd: RawFd) -> bool {
+    // SAFETY: asks about a descriptor.
+    let flags = unsafe { sys::raw(libc::SYS_fcntl, [fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0]) };
+    flags > 0 && flags & libc::FD_CLOEXEC as i64 != 0
+}
+
+fn keep_open(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: changes the flags of a descriptor of ours.
+    unsafe { sys::call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// A descriptor of our own program: the one that is kept for this, or a new one.
+fn own_program(runtime: &Runtime) -> Result<(Option<File>, RawFd), Errno> {
+    if let Some(fd) = runtime.self_exe {
+        return Ok((None, fd));
+    }
+    // Without either, foreign programs can't be executed: what a kernel without binfmt_misc says.
+    let file = File::open("/proc/self/exe").map_err(|_| Errno::ENOEXEC)?;
+    let fd = file.as_raw_fd();
+    Ok((Some(file), fd))
+}
+
+/// The call itself, with the signal state that the next program is to inherit.
+fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
+    let actions = thread.actions.clone();
+    actions.lock().unwrap_or_else(|e| e.into_inner()).before_exec();
+    let mask = thread.signals.mask();
+    let pending = vcpu.pending();
+    // SAFETY: `mask` and what `prepared` holds are alive; a successful exec does not return, and leaves this memory to others unharmed.
+    let result = unsafe {
+        match sys::interruptible(
+            pending,
+            libc::SYS_rt_sigprocmask,
+            [libc::SIG_SETMASK as u64, &raw const mask as u64, 0, 8, 0, 0],
+        ) {
+            0 => sys::interruptible(pending, libc::SYS_execveat, prepared.args()),
+            refused => refused,
+        }
+    };
+    signal::settle_mask(thread);
+    actions.lock().unwrap_or_else(|e| e.into_inner()).after_failed_exec();
+    match result {
+        0 => Ok(0),
+        r if r == -sys::ERESTARTSYS => Err(Stop::Flow(Flow::Repeat)),
+        e => Err(Errno(-e as i32).into()),
+    }
+}

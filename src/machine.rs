@@ -1,0 +1,186 @@
+//! One virtual CPU, as the Linux layer sees it.
+
+use crate::cli::Options;
+use crate::{exec, task};
+use jit::code::Engine;
+use jit::cpu::Cpu;
+use jit::guest::Fetch;
+use std::cell::Cell;
+use std::ops::Range;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use syscalls::topics::mem::Space;
+use syscalls::{CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
+
+/// Slots of the register file (see `jit::guest::arm64::regs`).
+const SP: usize = 31;
+const TPIDR: usize = 32;
+/// Bytes of an instruction.
+const INSN: u64 = 4;
+
+/// What all threads of a process share and nothing changes: made once, never freed.
+pub struct Runtime {
+    /// The translator.
+    pub engine: Engine,
+    /// Settings, for programs that this one starts.
+    pub options: Options,
+    /// The kernel's binfmt_misc starts foreign programs.
+    pub by_binfmt: bool,
+    /// A descriptor of our own file, to start foreign programs with.
+    pub self_exe: Option<RawFd>,
+    /// Counts changes of mappings that hold code, so that readers of code notice.
+    pub code_epoch: AtomicU64,
+}
+
+/// A thread's CPU.
+pub struct Vcpu {
+    /// Owned. A pointer, because the signal handler has one, too.
+    cpu: *mut Cpu,
+    /// The process.
+    pub runtime: &'static Runtime,
+    /// The thread is the first of its process: its host thread ends by exit, not by returning.
+    pub leader: bool,
+    /// What a successful exec leaves to be freed by the other user of this memory (vfork).
+    pub exec: Option<exec::Prepared>,
+}
+
+// SAFETY: the CPU is owned; nothing in it belongs to a thread before it runs.
+unsafe impl Send for Vcpu {}
+
+impl Vcpu {
+    /// A fresh CPU, or one with a copy of the registers of another.
+    pub fn new(runtime: &'static Runtime, from: Option<&Vcpu>) -> Vcpu {
+        let cpu = runtime.engine.new_cpu(from.map(|v| v.cpu()));
+        Vcpu { cpu: Box::into_raw(cpu), runtime, leader: true, exec: None }
+    }
+
+    /// The state.
+    pub fn cpu(&self) -> &Cpu {
+        // SAFETY: owned and alive; the signal handler writes it only while translated code runs, when nobody else looks.
+        unsafe { &*self.cpu }
+    }
+
+    /// The state, to change it.
+    pub fn cpu_mut(&mut self) -> &mut Cpu {
+        // SAFETY: as in `cpu`, and `self` is borrowed for it.
+        unsafe { &mut *self.cpu }
+    }
+
+    /// The state's address, for the signal handler.
+    pub fn address(&self) -> *mut Cpu {
+        self.cpu
+    }
+
+    /// Set the result of a system call.
+    pub fn set_result(&mut self, value: u64) {
+        self.cpu_mut().gpr[0] = value;
+    }
+
+    /// Set the stack pointer.
+    pub fn set_sp(&mut self, value: u64) {
+        self.cpu_mut().gpr[SP] = value;
+    }
+
+    /// Set the thread pointer.
+    pub fn set_tls(&mut self, value: u64) {
+        self.cpu_mut().gpr[TPIDR] = value;
+    }
+
+    /// Make the instruction before the pc happen again.
+    pub fn rewind(&mut self) {
+        let cpu = self.cpu_mut();
+        cpu.pc = cpu.pc.wrapping_sub(INSN);
+    }
+}
+
+impl Drop for Vcpu {
+    fn drop(&mut self) {
+        // SAFETY: came from Box::into_raw in `new`, and is not used any more.
+        self.runtime.engine.drop_cpu(unsafe { Box::from_raw(self.cpu) });
+    }
+}
+
+impl Machine for Vcpu {
+    fn context(&self) -> Context {
+        let (cpu, engine) = (self.cpu(), &self.runtime.engine);
+        let mut x = [0; 31];
+        x.copy_from_slice(&cpu.gpr[..31]);
+        Context {
+            x,
+            sp: cpu.gpr[SP],
+            pc: cpu.pc,
+            pstate: u64::from(engine.nzcv(cpu)) << 28,
+            v: cpu.vec,
+            fpsr: engine.fpsr(cpu),
+            fpcr: cpu.fpcr,
+            tls: cpu.gpr[TPIDR],
+        }
+    }
+
+    fn set_context(&mut self, c: &Context) {
+        let engine = &self.runtime.engine;
+        let cpu = self.cpu_mut();
+        cpu.gpr[..31].copy_from_slice(&c.x);
+        cpu.gpr[SP] = c.sp;
+        cpu.gpr[TPIDR] = c.tls;
+        cpu.pc = c.pc;
+        cpu.vec = c.v;
+        // An exception return opens the exclusive monitor.
+        cpu.excl_size = 0;
+        engine.set_nzcv(cpu, (c.pstate >> 28 & 15) as u8);
+        engine.set_fpsr(cpu, c.fpsr);
+        if cpu.fpcr != c.fpcr {
+            engine.set_fpcr(cpu, c.fpcr);
+        }
+    }
+
+    fn invalidate(&self, start: u64, len: u64) {
+        self.runtime.code_epoch.fetch_add(1, Ordering::Release);
+        self.runtime.engine.invalidate(start, len);
+    }
+
+    fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult {
+        task::clone(self, thread, args)
+    }
+
+    fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult {
+        exec::exec(self, thread, req)
+    }
+
+    fn pending(&self) -> *const u32 {
+        self.cpu().pending.as_ptr()
+    }
+}
+
+/// Reads code for the translator.
+pub struct Code {
+    space: Arc<Space>,
+    runtime: &'static Runtime,
+    /// The mapping that was read last, and when that was looked up.
+    known: Cell<(u64, u64, u64)>,
+}
+
+impl Code {
+    /// For the threads of this space.
+    pub fn new(space: Arc<Space>, runtime: &'static Runtime) -> Code {
+        Code { space, runtime, known: Cell::new((0, 0, 0)) }
+    }
+
+    fn lookup(&self, pc: u64, epoch: u64) -> bool {
+        let Some(Range { start, end }) = self.space.exec_range(pc) else { return false };
+        self.known.set((start, end, epoch));
+        true
+    }
+}
+
+impl Fetch for Code {
+    fn fetch32(&self, pc: u64) -> Option<u32> {
+        let epoch = self.runtime.code_epoch.load(Ordering::Acquire);
+        let (start, end, then) = self.known.get();
+        if (then != epoch || pc < start || pc >= end) && !self.lookup(pc, epoch) {
+            return None;
+        }
+        GuestAddr(pc).read().ok()
+    }
+}

@@ -1,0 +1,224 @@
+//! The entry for host signals, and death by one.
+//!
+//! The entry runs between any two host instructions of a thread. It does no more than note what happened in the thread's [`Anchor`] and
+//! say where the thread is to go on; `syscalls::topics::signal` tells the rest of the story.
+
+use crate::faults;
+use jit::code::{Engine, FaultAction, HostContext};
+use jit::cpu::Cpu;
+use libc::{siginfo_t, ucontext_t};
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::Ordering;
+use syscalls::sys;
+use syscalls::topics::signal::{bit, HostEntry, Inbox, Posted, SigInfo, SYNCHRONOUS};
+
+core::arch::global_asm!(".text", ".globl rf_restorer", "rf_restorer:", "mov eax, 15", "syscall");
+
+extern "C" {
+    fn rf_restorer();
+}
+
+/// A fault of translated code, as the host reported it.
+#[derive(Clone, Copy, Debug)]
+pub struct HostFault {
+    /// What the kernel said.
+    pub info: SigInfo,
+    /// The access was a write (for SIGSEGV).
+    pub write: bool,
+}
+
+/// What the entry needs to know of the thread that it interrupts.
+pub struct Anchor {
+    cpu: *mut Cpu,
+    engine: &'static Engine,
+    inbox: *const Inbox,
+    fault: Cell<Option<HostFault>>,
+}
+
+thread_local! {
+    /// The guest thread that runs on this host thread. Without a destructor and in static storage, so that a signal handler may look.
+    static CURRENT: Cell<*const Anchor> = const { Cell::new(ptr::null()) };
+}
+
+impl Anchor {
+    /// For a thread with this CPU and inbox, which must outlive it.
+    pub fn new(cpu: *mut Cpu, engine: &'static Engine, inbox: *const Inbox) -> Box<Anchor> {
+        Box::new(Anchor { cpu, engine, inbox, fault: Cell::new(None) })
+    }
+
+    /// Take the fault that ended a block.
+    pub fn take_fault(&self) -> Option<HostFault> {
+        self.fault.take()
+    }
+}
+
+/// Make `anchor` this host thread's guest thread.
+pub fn set_current(anchor: *const Anchor) {
+    CURRENT.set(anchor);
+}
+
+/// This host thread's guest thread.
+pub fn current() -> *const Anchor {
+    CURRENT.get()
+}
+
+/// What `syscalls` is to install on the host.
+pub fn host_entry() -> HostEntry {
+    HostEntry { handler: entry as *const () as usize, restorer: rf_restorer as *const () as usize }
+}
+
+/// The signal mask in a context (the kernel's, 8 bytes).
+fn set_mask(uc: &mut ucontext_t, mask: u64) {
+    let at = (&raw mut uc.uc_sigmask).cast::<u64>();
+    // SAFETY: libc's set is larger than the kernel's, which comes first.
+    unsafe { at.write(mask) };
+}
+
+/// Every signal that has an entry of ours arrives here.
+extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
+    // SAFETY: the kernel passes both, valid until we return; nobody else has them.
+    let (info, uc) = unsafe { (&*info.cast::<SigInfo>(), &mut *uc) };
+    if bit(sig) & SYNCHRONOUS != 0 && info.code > 0 {
+        return fault(info, uc);
+    }
+    let anchor = CURRENT.get();
+    if anchor.is_null() {
+        // A host thread without a guest thread blocks everything; what was sent to it all the same has no receiver.
+        return;
+    }
+    // SAFETY: the anchor of a running thread is alive, with what it points to.
+    let (cpu, inbox) = unsafe { ((*anchor).cpu, &*(*anchor).inbox) };
+    let posted = inbox.post(info);
+    if posted == Posted::Waits {
+        return;
+    }
+    if posted == Posted::Held {
+        set_mask(uc, !SYNCHRONOUS);
+    }
+    // SAFETY: the CPU is alive; the word is atomic.
+    unsafe { &(*cpu).pending }.store(1, Ordering::Release);
+    let pc = &mut uc.uc_mcontext.gregs[libc::REG_RIP as usize];
+    if let Some(to) = sys::interrupt(*pc as u64) {
+        *pc = to as i64;
+    }
+}
+
+/// The processor raised it: a guarded access, translated code, or a bug of ours.
+fn fault(info: &SigInfo, uc: &mut ucontext_t) {
+    let pc = uc.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
+    if let Some(to) = sys::fixup(pc) {
+        uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
+        return;
+    }
+    let anchor = CURRENT.get();
+    if anchor.is_null() {
+        faults::internal_error(info, pc, None);
+    }
+    let host = host_context(uc);
+    // SAFETY: the anchor and its CPU are alive. While translated code runs, nobody else holds a reference to the CPU that is used before
+    // this handler returns; elsewhere the engine only looks at the pc.
+    let (anchor, action) = unsafe {
+        let anchor = &*anchor;
+        (anchor, anchor.engine.fault(&mut *anchor.cpu, &host, info.signo, info.rest[0]))
+    };
+    let to = match action {
+        FaultAction::Resume(to) => to,
+        FaultAction::Guest(to) => {
+            let write = uc.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
+            anchor.fault.set(Some(HostFault { info: *info, write }));
+            to
+        }
+        FaultAction::NotTranslated => faults::internal_error(info, pc, None),
+        // SAFETY: alive, as above.
+        FaultAction::Unknown => faults::internal_error(info, pc, Some(unsafe { (*anchor.cpu).pc })),
+    };
+    uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
+}
+
+fn host_context(uc: &ucontext_t) -> HostContext {
+    use libc::*;
+    const ORDER: [i32; 16] = [
+        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
+        REG_R13, REG_R14, REG_R15,
+    ];
+    let gregs = &uc.uc_mcontext.gregs;
+    // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
+    let fp = unsafe { &*uc.uc_mcontext.fpregs };
+    let vec = fp._xmm.map(|x| {
+        let [a, b, c, d] = x.element.map(u128::from);
+        a | b << 32 | c << 64 | d << 96
+    });
+    HostContext {
+        gpr: ORDER.map(|r| gregs[r as usize] as u64),
+        vec,
+        pc: gregs[REG_RIP as usize] as u64,
+        flags: gregs[REG_EFL as usize] as u64,
+        fpctl: fp.mxcsr,
+    }
+}
+
+/// A host system call that doesn't touch memory but for what its arguments point to, which must be valid.
+unsafe fn call(nr: i64, args: [u64; 6]) -> i64 {
+    // SAFETY: forwarded to the caller.
+    unsafe { sys::raw(nr, args) }
+}
+
+/// Die by a signal, so that the parent sees just that. Returns where the kernel protects this process from it (the first of a PID namespace).
+pub fn die(sig: i32) {
+    no_core();
+    let default = [0u64; 4];
+    let all = !0u64;
+    let only = !bit(sig);
+    // SAFETY: the structures are valid for the calls.
+    unsafe {
+        let mut before = [0u64; 4];
+        call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, &raw const all as u64, 0, 8, 0, 0]);
+        call(libc::SYS_rt_sigaction, [sig as u64, &raw const default as u64, &raw mut before as u64, 8, 0, 0]);
+        let (pid, tid) = (call(libc::SYS_getpid, [0; 6]), call(libc::SYS_gettid, [0; 6]));
+        call(libc::SYS_tgkill, [pid as u64, tid as u64, sig as u64, 0, 0, 0]);
+        call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, &raw const only as u64, 0, 8, 0, 0]);
+        // Still here.
+        call(libc::SYS_rt_sigaction, [sig as u64, &raw const before as u64, 0, 8, 0, 0]);
+    }
+}
+
+/// Die by a signal that a fault forces, which not even the first process of a PID namespace survives.
+pub fn die_by_fault(sig: i32) -> ! {
+    die(sig);
+    let default = [0u64; 4];
+    // SAFETY: the structure is valid for the call; then a fault of the same kind, which the kernel doesn't forgive.
+    unsafe {
+        call(libc::SYS_rt_sigaction, [sig as u64, &raw const default as u64, 0, 8, 0, 0]);
+        match sig {
+            libc::SIGSEGV => core::arch::asm!("mov eax, dword ptr [0]", out("eax") _),
+            libc::SIGILL => core::arch::asm!("ud2"),
+            libc::SIGTRAP => core::arch::asm!("int3"),
+            _ => {}
+        }
+        exit_group(128 + sig)
+    }
+}
+
+/// exit_group.
+pub fn exit_group(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        unsafe { call(libc::SYS_exit_group, [status as u64, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// A core file would be of the runtime, not of the guest: leave none. A limit of 1 stops files and, by convention, pipes; where not even that
+/// is allowed, the process is made undumpable.
+fn no_core() {
+    let mut limit = [0u64; 2];
+    // SAFETY: the structure is valid for the calls.
+    unsafe {
+        call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_CORE), 0, &raw mut limit as u64, 0, 0]);
+        limit[0] = limit[1].min(1);
+        call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_CORE), &raw const limit as u64, 0, 0, 0]);
+        if limit[0] == 0 {
+            call(libc::SYS_prctl, [libc::PR_SET_DUMPABLE as u64, 0, 0, 0, 0, 0]);
+        }
+    }
+}

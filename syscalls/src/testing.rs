@@ -1,0 +1,38 @@
+//! A thread without a machine, for tests of handlers on this process's own memory.
+
+use crate::{CloneArgs, Context, Ctx, ExecRequest, Machine, Process, SysResult, Thread};
+use std::sync::Arc;
+
+/// A machine that runs nothing. `pending`: a signal waits.
+pub struct NoMachine {
+    pub pending: u32,
+}
+
+#[rustfmt::skip]
+impl Machine for NoMachine {
+    fn context(&self) -> Context { unreachable!() }
+    fn set_context(&mut self, _: &Context) { unreachable!() }
+    fn invalidate(&self, _: u64, _: u64) {}
+    fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> SysResult { unreachable!() }
+    fn exec(&mut self, _: &mut Thread, _: ExecRequest) -> SysResult { unreachable!() }
+    fn pending(&self) -> *const u32 { &self.pending }
+}
+
+/// A thread of a process.
+pub fn guest(process: Process) -> Thread {
+    Thread {
+        process: Arc::new(process),
+        mem: Arc::default(),
+        actions: Arc::default(),
+        signals: Default::default(),
+        clear_child_tid: 0,
+        tid: 0,
+    }
+}
+
+/// A call of the thread.
+pub fn call<const N: usize>(thread: &mut Thread, pending: u32, nr: u64, args: [u64; N]) -> SysResult {
+    let args = std::array::from_fn(|i| args.get(i).copied().unwrap_or(0));
+    let mut machine = NoMachine { pending };
+    crate::dispatch(&mut Ctx { thread, machine: &mut machine }, nr, args)
+}

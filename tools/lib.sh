@@ -1,0 +1,61 @@
+# Shared by the scripts of this folder; sourced, not run.
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# need COMMAND=PACKAGE...: install with apt what is missing, or say what to type. A PATH in place of COMMAND must exist.
+need() {
+    local pair missing=()
+    for pair in "$@"; do
+        case ${pair%%=*} in
+        /*) [ -e "${pair%%=*}" ] || missing+=("${pair#*=}") ;;
+        *) command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}") ;;
+        esac
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    command -v apt-get >/dev/null || die "please install: ${missing[*]}"
+    [ "$(id -u)" -eq 0 ] || die "type first: sudo apt-get install ${missing[*]}"
+    say "installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The Rust toolchain may have been installed after the shell was started.
+need_rust() {
+    command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup first"
+}
+
+# build [cargo's arguments]: build the program and print its path.
+build() {
+    cargo build --message-format=json-render-diagnostics --bin run-foreign "$@" |
+        sed -n 's/.*"executable":"\([^"]*\/run-foreign\)".*/\1/p' | tail -n 1
+}
+
+# arm64_root DIR: a small arm64 Debian, unpacked and not configured, so that no emulator is needed. Made once.
+# MIRROR, SUITE and KEYRING override what apt is configured with.
+arm64_root() {
+    local dir=$1 suite=${SUITE:-trixie} mirror=${MIRROR:-} options=()
+    [ -e "$dir.done" ] && return
+    if [ -z "$mirror" ]; then
+        mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
+    fi
+    [ -n "$mirror" ] || die "apt knows no Debian mirror here: set MIRROR to one"
+    local keyring=${KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
+    [ -e "$keyring" ] && options+=("--keyring=$keyring")
+    # Old releases of the keyring package hold newer keys in files of their own.
+    [ -e "/usr/share/keyrings/debian-archive-$suite-stable.gpg" ] && options+=("--keyring=/usr/share/keyrings")
+    rm -rf "$dir"
+    mkdir -p "${dir%/*}"
+    # By way of an archive: without root, mmdebstrap works in a namespace, and the folder would belong to ids that the user is not.
+    mmdebstrap --quiet --arch=arm64 --variant=extract "${options[@]}" --include='?essential' "$suite" "$dir.tar" "$mirror"
+    mkdir "$dir"
+    tar -xpf "$dir.tar" -C "$dir" --exclude='./dev/*'
+    rm "$dir.tar"
+    # What the maintainer scripts would have done, as far as these few commands need it.
+    mkdir -p "$dir"/{proc,sys,dev,tmp,root}
+    cp "$dir/usr/share/base-passwd/passwd.master" "$dir/etc/passwd"
+    cp "$dir/usr/share/base-passwd/group.master" "$dir/etc/group"
+    [ -e "$dir/usr/bin/awk" ] || ln -s mawk "$dir/usr/bin/awk"
+    touch "$dir.done"
+}
