@@ -12,7 +12,7 @@ use crate::machine::{Runtime, Vcpu};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::ptr;
 use syscalls::topics::signal;
 use syscalls::topics::task::AT_EXECVE_CHECK;
@@ -27,10 +27,9 @@ pub struct Prepared {
     envp: Vec<*const libc::c_char>,
     /// What the pointers point to.
     _strings: [Vec<CString>; 3],
-    /// The opened program, which must survive the call.
-    file: Option<File>,
-    /// Our own program, if it was opened for this call.
-    _own: Option<File>,
+    /// Descriptors that were opened for this call: the program, and perhaps our own. Not owned: to be closed by the process that opened
+    /// them, if it goes on, and by nobody else.
+    opened: [Option<RawFd>; 2],
 }
 
 impl Prepared {
@@ -44,8 +43,7 @@ impl Prepared {
             argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
             envp: [pointers(&envp), end.to_vec()].concat(),
             _strings: [front, argv, envp],
-            file: None,
-            _own: None,
+            opened: [None; 2],
         }
     }
 
@@ -69,7 +67,10 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
     // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
     vcpu.exec = Some(prepared);
     let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
-    vcpu.exec = None;
+    for fd in vcpu.exec.take().into_iter().flat_map(|p| p.opened).flatten() {
+        // SAFETY: opened by `prepare`, and nobody else has it.
+        unsafe { sys::raw(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0]) };
+    }
     result
 }
 
@@ -83,10 +84,12 @@ fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
     };
     let file = image::open_for_exec(dirfd, opened, req.flags as i32).map_err(ours)?;
     let name = program_name(&req);
+    // The kernel does not start a program without any argument.
+    let none = req.argv.is_empty().then(CString::default);
     let request = Request {
         file,
         path: Cow::Owned(name.clone()),
-        argv: req.argv.iter().map(|a| Cow::Owned(a.clone())).collect(),
+        argv: req.argv.iter().chain(&none).map(|a| Cow::Owned(a.clone())).collect(),
         path_inaccessible: is_relative_to_descriptor(&req) && closes_on_exec(req.dirfd),
     };
     let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
@@ -99,7 +102,7 @@ fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
     let front = Invocation::reexec_argv(image.file.as_raw_fd(), runtime.self_exe, &runtime.options, &image.path, &name);
     let argv = image.argv.into_iter().map(Text::into_owned).collect();
     let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
-    Ok(Prepared { file: Some(image.file), _own: own, ..prepared })
+    Ok(Prepared { opened: [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd)], ..prepared })
 }
 
 fn ours(e: errno::Errno) -> Errno {
@@ -145,6 +148,18 @@ fn own_program(runtime: &Runtime) -> Result<(Option<File>, RawFd), Errno> {
     Ok((Some(file), fd))
 }
 
+/// Signals that the inbox holds for the guest's mask are pending for the next program. The host's mask is the guest's by now.
+fn hand_back(thread: &Thread) {
+    while let Some(info) = thread.signals.inbox.take_sent(!0) {
+        // SAFETY: reads `info`; the signal is blocked. If the exec fails, it comes back through the entry.
+        unsafe {
+            let pid = sys::raw(libc::SYS_getpid, [0; 6]) as u64;
+            let args = [pid, thread.tid as u64, info.signo as u64, &raw const info as u64, 0, 0];
+            sys::raw(libc::SYS_rt_tgsigqueueinfo, args);
+        }
+    }
+}
+
 /// The call itself, with the signal state that the next program is to inherit.
 fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
     let actions = thread.actions.clone();
@@ -158,7 +173,10 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
             libc::SYS_rt_sigprocmask,
             [libc::SIG_SETMASK as u64, &raw const mask as u64, 0, 8, 0, 0],
         ) {
-            0 => sys::interruptible(pending, libc::SYS_execveat, prepared.args()),
+            0 => {
+                hand_back(thread);
+                sys::interruptible(pending, libc::SYS_execveat, prepared.args())
+            }
             refused => refused,
         }
     };
