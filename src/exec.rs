@@ -56,6 +56,14 @@ impl Prepared {
         Prepared::new(dirfd, path, req.flags, Vec::new(), req.argv, req.envp)
     }
 
+    /// Whether it will probably succeed: searches along PATH try many a file that isn't there.
+    fn likely(&self) -> bool {
+        let args = [self.dirfd as u64, self.path.as_ptr() as u64, libc::X_OK as u64, 0, 0, 0];
+        // SAFETY: the path is terminated.
+        let access = || unsafe { sys::raw(libc::SYS_faccessat, args) };
+        self.flags & AT_EXECVE_CHECK as u64 == 0 && (self.path.is_empty() || access() == 0)
+    }
+
     fn args(&self) -> [u64; 6] {
         [self.dirfd as u64, self.path.as_ptr() as u64, self.argv.as_ptr() as u64, self.envp.as_ptr() as u64, self.flags, 0]
     }
@@ -166,6 +174,7 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
     actions.lock().unwrap_or_else(|e| e.into_inner()).before_exec();
     let mask = thread.signals.mask();
     let pending = vcpu.pending();
+    let mut abandoned = false;
     // SAFETY: `mask` and what `prepared` holds are alive; a successful exec does not return, and leaves this memory to others unharmed.
     let result = unsafe {
         match sys::interruptible(
@@ -175,11 +184,15 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
         ) {
             0 => {
                 hand_back(thread);
+                abandoned = prepared.likely() && vcpu.abandon_code();
                 sys::interruptible(pending, libc::SYS_execveat, prepared.args())
             }
             refused => refused,
         }
     };
+    if abandoned {
+        vcpu.take_code_back();
+    }
     signal::settle_mask(thread);
     actions.lock().unwrap_or_else(|e| e.into_inner()).after_failed_exec();
     match result {
