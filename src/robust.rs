@@ -103,6 +103,7 @@ mod tests {
         (m[3], m[4]) = (second, u64::from(77 | WAITERS));
         (m[5], m[6]) = (base, 78);
         (m[7], m[8]) = (0, 77);
+        std::hint::black_box(&mut m);
         assert_eq!(walk(base, 77), Ok(()));
         let lock = |i: u64| GuestAddr(base + i * 8).read::<u32>().unwrap();
         assert_eq!([lock(4), lock(6), lock(8)], [WAITERS | OWNER_DIED, 78, OWNER_DIED]);

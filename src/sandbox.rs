@@ -5,6 +5,7 @@
 //! package managers can own files by other users. /proc, /dev, /sys and the host's resolver configuration appear in the new root as long
 //! as it has places for them; nothing of it shows outside.
 
+use crate::auxv;
 use crate::elf::ExecError;
 use crate::errno::Errno;
 use std::ffi::{CStr, CString};
@@ -22,7 +23,11 @@ const KEPT_FD: RawFd = 1000;
 pub fn keep_own_executable() -> Result<RawFd, ExecError> {
     // SAFETY: plain calls; the first descriptor is closed here, the second lives as long as the process.
     unsafe {
-        let fd = Errno::check(libc::open(c"/proc/self/exe".as_ptr(), libc::O_PATH | libc::O_CLOEXEC))
+        // Without /proc, by the path that we were executed by: nobody has changed a folder yet.
+        let open = |path| Errno::check(libc::open(path, libc::O_PATH | libc::O_CLOEXEC));
+        let named = auxv::own(libc::AT_EXECFN).filter(|&p| p != 0);
+        let fd = open(c"/proc/self/exe".as_ptr())
+            .or_else(|e| named.map_or(Err(e), |path| open(path as *const libc::c_char)))
             .map_err(|e| ExecError { errno: e, detail: Some("/proc/self/exe (is /proc mounted?)".into()) })?;
         let kept =
             Errno::check(libc::fcntl(fd, libc::F_DUPFD, KEPT_FD)).or_else(|_| Errno::check(libc::fcntl(fd, libc::F_DUPFD, 3)));
