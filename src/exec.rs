@@ -28,7 +28,7 @@ pub struct Prepared {
     /// What the pointers point to.
     _strings: [Vec<CString>; 3],
     /// The opened program, which must survive the call.
-    file: Option<File>,
+    _file: Option<File>,
     /// Our own program, if it was opened for this call.
     _own: Option<File>,
 }
@@ -44,7 +44,7 @@ impl Prepared {
             argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
             envp: [pointers(&envp), end.to_vec()].concat(),
             _strings: [front, argv, envp],
-            file: None,
+            _file: None,
             _own: None,
         }
     }
@@ -99,7 +99,7 @@ fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
     let front = Invocation::reexec_argv(image.file.as_raw_fd(), runtime.self_exe, &runtime.options, &image.path, &name);
     let argv = image.argv.into_iter().map(Text::into_owned).collect();
     let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
-    Ok(Prepared { file: Some(image.file), _own: own, ..prepared })
+    Ok(Prepared { _file: Some(image.file), _own: own, ..prepared })
 }
 
 fn ours(e: errno::Errno) -> Errno {

@@ -77,12 +77,36 @@ fn lift(words: &[u32], mode: Mode, soft: &[u64]) -> Block {
 /// A 64-bit lane image with a liking for FP corners.
 fn fp_number(r: &mut Rng) -> u64 {
     const S: [u32; 16] = [
-        0, 0x8000_0000, 0x3f80_0000, 0xbf80_0000, 0x7f80_0000, 0xff80_0000, 0x7fc0_0001, 0xffc1_2345, 0x7f80_0001, 1, 0x007f_ffff,
-        0x7f7f_ffff, 0x4f00_0000, 0x3f00_0000, 0x4000_0000, 0xcf80_0000,
+        0,
+        0x8000_0000,
+        0x3f80_0000,
+        0xbf80_0000,
+        0x7f80_0000,
+        0xff80_0000,
+        0x7fc0_0001,
+        0xffc1_2345,
+        0x7f80_0001,
+        1,
+        0x007f_ffff,
+        0x7f7f_ffff,
+        0x4f00_0000,
+        0x3f00_0000,
+        0x4000_0000,
+        0xcf80_0000,
     ];
     const D: [u64; 12] = [
-        0, 1 << 63, 0x3ff0_0000_0000_0000, 0xbff8_0000_0000_0000, 0x7ff0_0000_0000_0000, 0xfff0_0000_0000_0000, 0x7ff8_0000_0000_0007,
-        0x7ff0_0000_0000_0001, 1, 0x7fef_ffff_ffff_ffff, 0x43e0_0000_0000_0000, 0x41ef_ffff_fff0_0000,
+        0,
+        1 << 63,
+        0x3ff0_0000_0000_0000,
+        0xbff8_0000_0000_0000,
+        0x7ff0_0000_0000_0000,
+        0xfff0_0000_0000_0000,
+        0x7ff8_0000_0000_0007,
+        0x7ff0_0000_0000_0001,
+        1,
+        0x7fef_ffff_ffff_ffff,
+        0x43e0_0000_0000_0000,
+        0x41ef_ffff_fff0_0000,
     ];
     match r.below(8) {
         0 => r.number(),
@@ -106,7 +130,7 @@ fn words(r: &mut Rng, rows: &[&'static crate::guest::arm64::decode::Row]) -> Vec
                     fill = fill & !(31 << at) | n << at;
                 }
             }
-            if row.pattern.len() > 0 && r.below(2) == 0 {
+            if !row.pattern.is_empty() && r.below(2) == 0 {
                 fill = fill & !(31 << 5) | 20 << 5;
             }
             fill & !row.mask | row.value

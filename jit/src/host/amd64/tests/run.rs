@@ -141,12 +141,12 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
         let at = (rip - run.code) as u32;
         let Some(point) = m.out.points.iter().rev().find(|p| p.host <= at) else { libc::_exit(99) };
         use libc::{
-            REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_R8, REG_R9, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX,
-            REG_RSI, REG_RSP,
+            REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_R8, REG_R9, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI,
+            REG_RDX, REG_RSI, REG_RSP,
         };
         let order = [
-            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13,
-            REG_R14, REG_R15,
+            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
+            REG_R13, REG_R14, REG_R15,
         ];
         let gregs = order.map(|n| g[n as usize] as u64);
         let fp = &*c.uc_mcontext.fpregs;
