@@ -41,7 +41,8 @@ impl Machine {
         m.place(0);
         m.stub_code = m.out.code.clone();
         m.block_at = (m.stub_code.len() + 63) & !63;
-        m.jump_cache = vec![JumpEntry { pc: 1, host: 0 }; JUMP_CACHE_ENTRIES];
+        let lookup = m.mem as u64 + m.stubs[Stub::Lookup as usize] as u64;
+        m.jump_cache = vec![JumpEntry { pc: 1, host: lookup }; JUMP_CACHE_ENTRIES];
         m
     }
 
@@ -133,7 +134,7 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
         let g = &mut c.uc_mcontext.gregs;
         let rip = g[libc::REG_RIP as usize] as u64;
         if run.is_null() || !(*run).code.wrapping_add((*run).len).gt(&rip) || rip < (*run).code {
-            libc::_exit(100 + signal);
+            libc::_exit(99);
         }
         let run = &*run;
         let m = &*run.machine;
