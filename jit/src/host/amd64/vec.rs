@@ -340,7 +340,8 @@ impl Emitter<'_> {
                 self.v3ix(p3a(0x0f), d, b, a, inst.imm as u8 & 15);
             }
             Op::VZip1 | Op::VZip2 => {
-                let op = [0x60, 0x61, 0x62, 0x6c][log2 as usize & 3] + if inst.op == Op::VZip2 { [8, 8, 8, 1][log2 as usize & 3] } else { 0 };
+                let op = [0x60, 0x61, 0x62, 0x6c][log2 as usize & 3]
+                    + if inst.op == Op::VZip2 { [8, 8, 8, 1][log2 as usize & 3] } else { 0 };
                 let d = self.def();
                 self.v3x(p66(op), d, a, b, false);
             }

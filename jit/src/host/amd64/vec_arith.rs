@@ -603,5 +603,3 @@ impl Emitter<'_> {
         v.uses == 1 && self.b.insts[v.last as usize].op == mix
     }
 }
-
-

@@ -351,7 +351,11 @@ impl Emitter<'_> {
         }
         let arr = inst.arr();
         let single = arr.log2() == 2;
-        let a = if arr.width() == Width::Scalar && single { self.low_copy(inst.args[0], arr) } else { self.fp_operand(inst.args[0], arr) };
+        let a = if arr.width() == Width::Scalar && single {
+            self.low_copy(inst.args[0], arr)
+        } else {
+            self.fp_operand(inst.args[0], arr)
+        };
         let shape = if single && arr.width() == Width::Scalar { Arr::S4 } else { arr };
         self.point();
         let Some(s) = self.rounded(shape, a, inst.imm) else { return false };
@@ -515,7 +519,8 @@ impl Emitter<'_> {
                 true
             }
             _ => {
-                if Round::from_bits(inst.imm) != Round::Current || arr.width() == Width::Scalar || (log2 == 1 && !self.feat.f16c) {
+                if Round::from_bits(inst.imm) != Round::Current || arr.width() == Width::Scalar || (log2 == 1 && !self.feat.f16c)
+                {
                     return false;
                 }
                 let a = self.reg(inst.args[0]);

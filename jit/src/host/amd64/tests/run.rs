@@ -41,7 +41,8 @@ impl Machine {
         m.place(0);
         m.stub_code = m.out.code.clone();
         m.block_at = (m.stub_code.len() + 63) & !63;
-        m.jump_cache = vec![JumpEntry { pc: 1, host: 0 }; JUMP_CACHE_ENTRIES];
+        let lookup = m.mem as u64 + m.stubs[Stub::Lookup as usize] as u64;
+        m.jump_cache = vec![JumpEntry { pc: 1, host: lookup }; JUMP_CACHE_ENTRIES];
         m
     }
 
@@ -133,7 +134,7 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
         let g = &mut c.uc_mcontext.gregs;
         let rip = g[libc::REG_RIP as usize] as u64;
         if run.is_null() || !(*run).code.wrapping_add((*run).len).gt(&rip) || rip < (*run).code {
-            libc::_exit(100 + signal);
+            libc::_exit(99);
         }
         let run = &*run;
         let m = &*run.machine;
@@ -141,12 +142,12 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
         let at = (rip - run.code) as u32;
         let Some(point) = m.out.points.iter().rev().find(|p| p.host <= at) else { libc::_exit(99) };
         use libc::{
-            REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_R8, REG_R9, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX,
-            REG_RSI, REG_RSP,
+            REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_R8, REG_R9, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI,
+            REG_RDX, REG_RSI, REG_RSP,
         };
         let order = [
-            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13,
-            REG_R14, REG_R15,
+            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
+            REG_R13, REG_R14, REG_R15,
         ];
         let gregs = order.map(|n| g[n as usize] as u64);
         let fp = &*c.uc_mcontext.fpregs;

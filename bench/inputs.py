@@ -1,0 +1,130 @@
+"""The fixed inputs of the workloads, made once from fixed seeds, and the programs compiled for both architectures."""
+import gzip
+import random
+import shutil
+import subprocess
+
+from paths import BENCH, BINARIES, INPUTS, ROOTS
+from roots import require, say
+
+VERSION = "2"
+KERNELS = ("nbody", "matmul", "integer", "threads")
+COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
+WORDS = """the of kernel page fault socket opened closed retry after timeout while reading header from client session user cache entry
+evicted because budget exceeded writing block queue thread started finished with status value missing field expected token near line
+module loaded device reset link up down packet dropped checksum mismatch rebuilding index compacting table vacuum lock held waiting""".split()
+
+
+def ensure_inputs():
+    """Makes what is missing. Sources that change are compiled again."""
+    require("gcc", "aarch64-linux-gnu-gcc")
+    _compile()
+    stamp = INPUTS / "version"
+    if stamp.exists() and stamp.read_text() == VERSION:
+        shutil.copytree(BENCH / "programs", INPUTS / "programs", dirs_exist_ok=True)
+        return
+    say("making the inputs")
+    shutil.copytree(BENCH / "programs", INPUTS / "programs", dirs_exist_ok=True)
+    choice = random.Random(20)
+    _write_text(choice)
+    (INPUTS / "data.bin").write_bytes(_mixed_bytes(choice, 64 << 20))
+    _write_lines(choice)
+    _write_source(choice)
+    _write_tree(choice)
+    _write_key()
+    stamp.write_text(VERSION)
+
+
+def _compile():
+    BINARIES.mkdir(parents=True, exist_ok=True)
+    INPUTS.mkdir(parents=True, exist_ok=True)
+    build("gcc", "measure", INPUTS / "measure")
+    for arch, compiler in COMPILERS.items():
+        (BINARIES / arch).mkdir(exist_ok=True)
+        for kernel in KERNELS:
+            build(compiler, kernel, BINARIES / arch / kernel)
+
+
+def build(compiler, name, target):
+    """Compiles a kernel statically. No fused multiply-add: the results must be the same bytes on both architectures."""
+    source = BENCH / "kernels" / f"{name}.c"
+    if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+        return
+    subprocess.run([compiler, "-O3", "-ffp-contract=off", "-static", "-o", target, source, "-lm", "-lpthread"], check=True)
+
+
+def _log_line(choice, number):
+    level = choice.choice(("info", "info", "info", "warn", "error"))
+    return f"{number} host{choice.randrange(40)} [{level}] {' '.join(choice.choices(WORDS, k=choice.randrange(4, 14)))}\n"
+
+
+def _write_text(choice):
+    lines = [_log_line(choice, n) for n in range(240_000)]
+    (INPUTS / "log.txt").write_text("".join(lines))
+    (INPUTS / "log-small.txt").write_text("".join(lines[:30_000]))
+    records = ",\n".join(f'{{"id":{n},"name":"{choice.choice(WORDS)}","tags":["{choice.choice(WORDS)}"],"size":{choice.randrange(10**6)}}}' for n in range(60_000))
+    (INPUTS / "records.json").write_text(f"[{records}]\n")
+
+
+def _mixed_bytes(choice, size):
+    """Half text, a quarter noise, a quarter repeated: compresses about as well as a package does."""
+    text = (INPUTS / "log.txt").read_bytes()
+    out = bytearray()
+    while len(out) < size:
+        at = choice.randrange(len(text) - 65536)
+        out += text[at:at + 65536] + choice.randbytes(32768) + text[at:at + 64] * 512
+    return bytes(out[:size])
+
+
+def _write_lines(choice):
+    data = (INPUTS / "data.bin").read_bytes()
+    for name, size in (("large.bin", 24 << 20), ("medium.bin", 8 << 20), ("small.bin", 3 << 20)):
+        (INPUTS / name).write_bytes(data[:size])
+    (INPUTS / "large.gz").write_bytes(gzip.compress(data[:24 << 20], 6, mtime=0))
+    (INPUTS / "lines.txt").write_text("".join(f"{choice.getrandbits(48):x} {choice.choice(WORDS)} {choice.randrange(1000)}\n" for _ in range(400_000)))
+
+
+def _function(choice, index):
+    lines = [f"static unsigned f{index}(struct item *p, unsigned n, double *acc)", "{", f"    unsigned h = {choice.getrandbits(31)}u;", "    unsigned i;"]
+    for _ in range(choice.randrange(3, 6)):
+        kind = choice.randrange(4)
+        a, b = choice.randrange(1, 31), choice.randrange(3, 5000)
+        if kind == 0:
+            lines += [f"    for (i = 0; i < n; i++) {{", f"        h = (h << {a}) ^ (h >> {32 - a}) ^ p[i].key;", f"        p[i].count += h % {b}u;", "    }"]
+        elif kind == 1:
+            lines += [f"    switch (h % 7u) {{", *(f"    case {k}: h += {choice.randrange(10**6)}u * p[n / {k + 2}].count; break;" for k in range(6)),
+                      f"    default: h ^= {b}u;", "    }"]
+        elif kind == 2:
+            lines += [f"    for (i = 1; i < n; i++)", f"        if (p[i].weight > p[i - 1].weight * {a}.5)", f"            acc[i % 16] += p[i].weight / ({b} + (double)i);",
+                      "        else", f"            acc[i % 16] -= (double)(h & {b}u);"]
+        else:
+            callee = f"f{choice.randrange(index)}(p, n / 2, acc)" if index else "n"
+            lines += [f"    while (h > {b}u && n) {{", f"        h = h / {a + 1}u + {callee};", "        n--;", "    }"]
+    return "\n".join([*lines, "    return h;", "}", ""])
+
+
+def _write_source(choice):
+    """A C file without includes."""
+    count = 36
+    text = ["struct item { unsigned key, count; double weight; };", ""]
+    text += [_function(choice, index) for index in range(count)]
+    text += ["unsigned (*const table[])(struct item *, unsigned, double *) = {", *(f"    f{k}," for k in range(count)), "};"]
+    (INPUTS / "generated.c").write_text("\n".join(text) + "\n")
+
+
+def _write_tree(choice):
+    tree = INPUTS / "tree"
+    if tree.exists():
+        shutil.rmtree(tree)
+    for n in range(700):
+        place = tree / f"d{n % 12}" / f"e{n % 7}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"file{n}.txt").write_text("".join(_log_line(choice, k) for k in range(choice.randrange(5, 60))))
+
+
+def _write_key():
+    key = INPUTS / "rsa.pem"
+    with key.open("wb") as out:
+        subprocess.run(["unshare", "--user", "--map-root-user", "chroot", ROOTS / "amd64", "/usr/bin/openssl", "genpkey", "-quiet", "-algorithm",
+                        "RSA", "-pkeyopt", "rsa_keygen_bits:4096"], check=True, stdout=out)
+    (INPUTS / "digest.bin").write_bytes(bytes(range(32)))

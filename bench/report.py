@@ -1,0 +1,107 @@
+"""The table."""
+import statistics
+
+from workloads import WORKLOADS
+
+LABELS = {"native": "native", "qemu": "QEMU", "ours": "run-foreign"}
+LONG = 0.25
+
+
+def rivals(results):
+    return [name for name in ("qemu", "ours") if name in results.meta["emulators"]]
+
+
+def measured(results):
+    """The workloads in this file, in their usual order."""
+    names = {workload for workload, _, _ in results.runs}
+    return [w for w in WORKLOADS if w.name in names]
+
+
+def geometric_mean(values):
+    return statistics.geometric_mean(values) if values else None
+
+
+def median_ratios(results, workloads, emulator, metric):
+    """Medians over the workloads where no rival failed, so that the means compare the same set."""
+    out = []
+    for w in workloads:
+        if any(results.error(w.name, e) for e in rivals(results)):
+            continue
+        ratios = results.ratios(w.name, emulator, metric)
+        if ratios:
+            out.append(statistics.median(ratios))
+    return out
+
+
+def table(results, metric="wall"):
+    """The Markdown table with its notes."""
+    names, rows = rivals(results), []
+    both = len(names) == 2
+    head = ["workload", "what", "native", *(LABELS[n] + " ×" for n in names), *(["QEMU ÷ run-foreign"] if both else [])]
+    rows.append("| " + " | ".join(head) + " |")
+    rows.append("|---|---|" + "---:|" * (len(head) - 2))
+    workloads = measured(results)
+    for w in workloads:
+        cells = [f"`{w.name}`", w.what, _seconds(results.median(w.name, "native", metric)), *(_ratio(results, w.name, n, metric) for n in names)]
+        if both:
+            cells.append(_gain(results, w.name, metric))
+        rows.append("| " + " | ".join(cells) + " |")
+    long = [w for w in workloads if (results.median(w.name, "native", metric) or 0) >= LONG and w.group != "start"]
+    for title, some in (("starts", [w for w in workloads if w.group == "start"]), (f"{LONG:g} s or more natively", long), ("all", workloads)):
+        means = [geometric_mean(median_ratios(results, some, n, metric)) for n in names]
+        if all(means):
+            cells = [f"**geometric mean, {title}**", "", "", *(f"**{m:.2f}**" for m in means), *([f"**{means[0] / means[1]:.1f}**"] if both else [])]
+            rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n\n" + _notes(results, workloads, names, metric)
+
+
+def _seconds(value):
+    if value is None:
+        return "–"
+    return f"{value * 1000:.2f} ms" if value < 0.1 else f"{value:.2f} s"
+
+
+def _ratio(results, workload, emulator, metric):
+    values = results.ratios(workload, emulator, metric)
+    if results.error(workload, emulator):
+        return "fails"
+    if not values:
+        return "–"
+    spread = f" ({min(values):.2f}–{max(values):.2f})" if len(values) > 1 else ""
+    return f"{statistics.median(values):.2f}{spread}"
+
+
+def _gain(results, workload, metric):
+    pairs = [(q, results.get(workload, q["round"], "ours")) for q in results.of(workload, "qemu") if q["ok"]]
+    values = [q[metric] / o[metric] for q, o in pairs if o and o["ok"] and o[metric] > 0]
+    return f"{statistics.median(values):.1f}" if values else "–"
+
+
+def _notes(results, workloads, names, metric):
+    meta = results.meta
+    kind = "wall-clock time" if metric == "wall" else "processor time of all threads (user and system)"
+    lines = [f"Median (minimum–maximum) of the ratios to native {kind} of the same round; rounds: {meta['rounds']}. "
+             "Means leave out workloads that fail under either emulator."]
+    failures = [f"- `{w.name}` under {LABELS[n]}: {results.error(w.name, n)}" for w in workloads for n in names if results.error(w.name, n)]
+    if failures:
+        lines += ["", "Failures:", "", *failures]
+    loads = [r["load"] for r in results.runs.values()]
+    lines += ["", f"{meta['date'][:16].replace('T', ' ')}; {meta['cpus']} × {meta['cpu']}, {meta['memory_mb'] // 1024} GB, Linux {meta['kernel']}; "
+              + "; ".join(f"{LABELS[n]}: {facts['version']}" for n, facts in meta["emulators"].items() if n != "native")
+              + f"; commit {meta['commit']}; command `{meta['command']}`."]
+    if loads and max(loads) > 1.8:
+        lines += ["", f"**The machine was not idle** (load up to {max(loads):.1f}): these figures are only indicative."]
+    return "\n".join([*lines, *_memory(results, workloads, names)]) + "\n"
+
+
+def _memory(results, workloads, names):
+    """Peak resident memory of the largest process, for the starts."""
+    starts = [w for w in workloads if w.group == "start"]
+    if not starts:
+        return []
+    order = ["native", *names]
+    out = ["", "Peak resident memory of a start, MB:", "", "| workload | " + " | ".join(LABELS[n] for n in order) + " |", "|---|" + "---:|" * len(order)]
+    for w in starts:
+        peaks = [results.median(w.name, n, "peak_kb") for n in order]
+        out.append(f"| `{w.name}` | " + " | ".join("–" if p is None else f"{p / 1024:.1f}" for p in peaks) + " |")
+    return out
