@@ -1,15 +1,17 @@
 //! execve and execveat.
 //!
-//! Where the kernel's binfmt_misc starts foreign programs, the guest's call is the host's call. Elsewhere a foreign program (or a script that
+//! Where the kernel's binfmt_misc starts foreign programs, the guest's call is the host's call, once the program is checked. Elsewhere a foreign program (or a script that
 //! leads to one) is found and checked here, as the kernel would, and our own program is executed in its place with the opened
 //! file; `cli` describes the arguments. Every error is found before anything is lost.
 
+use crate::binfmt;
 use crate::cli::Invocation;
 use crate::elf::Arch;
 use crate::errno;
-use crate::image::{self, Request, Resolved, Text};
+use crate::image::{self, Image, Request, Resolved, Text};
 use crate::machine::{Runtime, Vcpu};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
@@ -75,14 +77,18 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
 }
 
 fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
-    if runtime.by_binfmt || req.flags & AT_EXECVE_CHECK as u64 != 0 {
+    if req.flags & AT_EXECVE_CHECK as u64 != 0 {
         return Ok(Prepared::plain(req));
     }
     let (dirfd, opened) = match &req.target {
         Some(target) => (libc::AT_FDCWD, target),
         None => (req.dirfd, &req.path),
     };
-    let file = image::open_for_exec(dirfd, opened, req.flags as i32).map_err(ours)?;
+    let file = match image::open_for_exec(dirfd, opened, req.flags as i32) {
+        // The kernel itself finds the error, or starts what can't be read.
+        Err(_) if runtime.by_binfmt => return Ok(Prepared::plain(req)),
+        opened => opened.map_err(ours)?,
+    };
     let name = program_name(&req);
     let request = Request {
         file,
@@ -90,17 +96,40 @@ fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
         argv: req.argv.iter().map(|a| Cow::Owned(a.clone())).collect(),
         path_inaccessible: is_relative_to_descriptor(&req) && closes_on_exec(req.dirfd),
     };
-    let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
-    let image = match image::resolve(request, Arch::GUEST, &mut open).map_err(|e| ours(e.errno))? {
-        Resolved::Native => return Ok(Prepared::plain(req)),
-        Resolved::Foreign(image) => image,
-    };
+    let found = if runtime.by_binfmt { vet(request)? } else { follow(request)? };
+    let Some(image) = found else { return Ok(Prepared::plain(req)) };
     keep_open(image.file.as_raw_fd())?;
     let (own, self_fd) = own_program(runtime)?;
     let front = Invocation::reexec_argv(image.file.as_raw_fd(), runtime.self_exe, &runtime.options, &image.path, &name);
     let argv = image.argv.into_iter().map(Text::into_owned).collect();
     let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
     Ok(Prepared { descriptors: [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd)], ..prepared })
+}
+
+/// The program for us that a request leads to, if it does.
+fn follow(request: Request) -> Result<Option<Box<Image>>, Errno> {
+    let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
+    match image::resolve(request, Arch::GUEST, &mut open).map_err(|e| ours(e.errno))? {
+        Resolved::Native => Ok(None),
+        Resolved::Foreign(image) => Ok(Some(image)),
+    }
+}
+
+/// Where binfmt_misc starts us, the kernel does not look into foreign programs before the old one is gone. What it would find natively is
+/// found here. Files that are not ours to judge are left to the kernel: those of other machines, and those that can't be read.
+fn vet(request: Request) -> Result<Option<Box<Image>>, Errno> {
+    let claimed = Cell::new(binfmt::claims(&request.file, Arch::GUEST));
+    let unreadable = Cell::new(false);
+    let mut open = |p: &CStr| {
+        let file = image::open_for_exec(libc::AT_FDCWD, p, 0)
+            .inspect_err(|_| unreadable.set(image::may_execute(libc::AT_FDCWD, p, 0).is_ok()))?;
+        claimed.set(binfmt::claims(&file, Arch::GUEST));
+        Ok(file)
+    };
+    match image::resolve(request, Arch::GUEST, &mut open) {
+        Err(e) if !unreadable.get() && (claimed.get() || e.errno.0 != libc::ENOEXEC) => Err(ours(e.errno)),
+        _ => Ok(None),
+    }
 }
 
 fn ours(e: errno::Errno) -> Errno {

@@ -164,6 +164,20 @@ fn until_nul(b: &[u8]) -> CString {
 /// Open a file for execution as `do_open_execat` does, with its errors: a regular file, with execute permission, not on a noexec
 /// mount, not being written. `flags` are execveat's: AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW.
 pub fn open_for_exec(dir: RawFd, path: &CStr, flags: i32) -> Result<File, Errno> {
+    may_execute(dir, path, flags)?;
+    if path.is_empty() {
+        return reopen(dir);
+    }
+    let nofollow = if flags & libc::AT_SYMLINK_NOFOLLOW != 0 { libc::O_NOFOLLOW } else { 0 };
+    // SAFETY: `path` is terminated; a descriptor that openat returns is ours.
+    unsafe {
+        let fd = Errno::check(libc::openat(dir, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | nofollow))?;
+        Ok(File::from_raw_fd(fd))
+    }
+}
+
+/// Whether the kernel would execute the file, readable or not, as far as that can be told without looking into it.
+pub fn may_execute(dir: RawFd, path: &CStr, flags: i32) -> Result<(), Errno> {
     // SAFETY: `path` is terminated and `st` is plain data, valid when zeroed.
     let st = unsafe {
         let mut st: libc::stat = std::mem::zeroed();
@@ -175,16 +189,7 @@ pub fn open_for_exec(dir: RawFd, path: &CStr, flags: i32) -> Result<File, Errno>
         libc::S_IFLNK => return Err(Errno(libc::ELOOP)),
         _ => return Err(Errno(libc::EACCES)),
     }
-    check_executable(dir, path, flags, &st)?;
-    if path.is_empty() {
-        return reopen(dir);
-    }
-    let nofollow = if flags & libc::AT_SYMLINK_NOFOLLOW != 0 { libc::O_NOFOLLOW } else { 0 };
-    // SAFETY: `path` is terminated; a descriptor that openat returns is ours.
-    unsafe {
-        let fd = Errno::check(libc::openat(dir, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | nofollow))?;
-        Ok(File::from_raw_fd(fd))
-    }
+    check_executable(dir, path, flags, &st)
 }
 
 /// The kernel's own word where it can be asked (it alone knows whether the file is open for writing), else the permission check.
