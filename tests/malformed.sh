@@ -82,6 +82,8 @@ one_line() {
     "signal 4" | "signal 11") [[ $rc =~ ^(132|139)$ ]] || { [ "$rc" = 126 ] && [ -n "$text" ]; } && pass "$label" || fail "$label" "natively $want; ours $rc $text" ;;
     "signal "*)
         code=$((128 + ${want#signal }))
+        # Zeros and the ELF header are other instructions there than here.
+        case $label in *": /e_entry-400000" | *": /text-filesz-0") code=132 ;; esac
         if [ "$rc" = $code ] || { [ "$rc" = 126 ] && [ -n "$text" ]; }; then pass "$label"; else fail "$label" "natively $want; ours $rc $text"; fi ;;
     *)
         if [ "$rc" != "${want%% *}" ]; then fail "$label" "natively $want; ours status $rc, $text"
