@@ -74,7 +74,7 @@ def measure(emulator, workload, round_, results):
     """One run: what it cost, or how it failed. Its output must be what native's was."""
     run = {"workload": workload.name, "round": round_, "emulator": emulator.name, "load": round(os.getloadavg()[0], 2)}
     native = results.get(workload.name, round_, "native")
-    limit = 120 if not native else max(60, 100 * native["wall"] * workload.repeat)
+    limit = 120 if not native else max(60, 200 * native["wall"] * workload.repeat)
     try:
         run.update(emulator.arena.run(workload.argv, workload.repeat, limit))
         run["output"] = output_digest(emulator.arena, workload)
