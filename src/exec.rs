@@ -12,7 +12,7 @@ use crate::machine::{Runtime, Vcpu};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::ptr;
 use syscalls::topics::signal;
 use syscalls::topics::task::AT_EXECVE_CHECK;
@@ -27,10 +27,9 @@ pub struct Prepared {
     envp: Vec<*const libc::c_char>,
     /// What the pointers point to.
     _strings: [Vec<CString>; 3],
-    /// The opened program, which must survive the call.
-    file: Option<File>,
-    /// Our own program, if it was opened for this call.
-    _own: Option<File>,
+    /// The opened program, which must survive the call, and our own, if it was opened for this call. No owners: a vfork child's
+    /// descriptors are not its parent's, who frees the rest of this.
+    descriptors: [Option<RawFd>; 2],
 }
 
 impl Prepared {
@@ -44,8 +43,7 @@ impl Prepared {
             argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
             envp: [pointers(&envp), end.to_vec()].concat(),
             _strings: [front, argv, envp],
-            file: None,
-            _own: None,
+            descriptors: [None; 2],
         }
     }
 
@@ -69,7 +67,10 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
     // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
     vcpu.exec = Some(prepared);
     let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
-    vcpu.exec = None;
+    for fd in vcpu.exec.take().map_or([None; 2], |p| p.descriptors).into_iter().flatten() {
+        // SAFETY: opened by `prepare` in this process, and known to nobody else.
+        unsafe { libc::close(fd) };
+    }
     result
 }
 
@@ -99,7 +100,7 @@ fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
     let front = Invocation::reexec_argv(image.file.as_raw_fd(), runtime.self_exe, &runtime.options, &image.path, &name);
     let argv = image.argv.into_iter().map(Text::into_owned).collect();
     let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
-    Ok(Prepared { file: Some(image.file), _own: own, ..prepared })
+    Ok(Prepared { descriptors: [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd)], ..prepared })
 }
 
 fn ours(e: errno::Errno) -> Errno {

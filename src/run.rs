@@ -19,6 +19,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use syscalls::topics::mem::Space;
+use syscalls::topics::procfs::{self, Areas};
 use syscalls::topics::signal::{self, Actions, ThreadSignals, UNMASKABLE};
 use syscalls::{GuestAddr, Machine, Process, Thread};
 
@@ -183,6 +184,18 @@ fn map_sigreturn(space: &Space) -> Result<u64, syscalls::Errno> {
     Ok(at + 4)
 }
 
+/// Where the kernel would say that things are.
+fn areas(loaded: &Loaded) -> Areas {
+    let (l, s) = (&loaded.layout, &loaded.stack);
+    Areas {
+        code: l.start_code..l.end_code,
+        data: l.start_data..l.end_data,
+        stack: s.sp,
+        args: s.arg_start..s.arg_end,
+        env: s.env_start..s.env_end,
+    }
+}
+
 /// Everything up to the first instruction.
 fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
     let features = hwcap::Features::of(&inv.options);
@@ -193,7 +206,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
     };
     let options = code::Options { dump_ir: inv.options.dump_ir, dump_asm: inv.options.dump_asm, ..code::Options::default() };
     let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
-    let process = Process {
+    let mut process = Process {
         options: syscalls::Options { strace: inv.options.strace },
         exe: absolute_path(&p.image),
         self_fd: self_exe.unwrap_or(-1),
@@ -201,8 +214,10 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         auxv: loaded.stack.auxv.clone(),
         sigreturn: loaded.sigreturn,
         features: features.names(),
+        areas: areas(&loaded),
         ..Process::default()
     };
+    process.published = procfs::publish(&process);
     let runtime = Box::leak(Box::new(Runtime {
         engine,
         options: inv.options,

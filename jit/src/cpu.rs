@@ -18,7 +18,7 @@ pub const SPILL_SLOTS: usize = 64;
 pub const JUMP_CACHE_ENTRIES: usize = 1024;
 
 /// One entry of the indirect-branch table: index is `(pc >> 2) & (JUMP_CACHE_ENTRIES - 1)`.
-/// An empty entry has `pc = 1` (never a valid arm64 pc in translated code).
+/// An empty entry has `pc = 1`, and as `host` the stub that looks the pc up (`host::amd64::stubs::Stub::Lookup`): a guest can branch to 1.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct JumpEntry {

@@ -44,7 +44,7 @@ impl<'a> Call<'a> {
             None => line.push_str(&self.text(result.as_ref().ok().copied())),
         }
         line.push_str(" = ");
-        describe_result(&mut line, result);
+        describe_result(&mut line, self.row, result);
         line.push('\n');
         print(&line);
     }
@@ -128,8 +128,10 @@ fn quoted(out: &mut String, bytes: &[u8], whole: usize) {
     }
 }
 
-fn describe_result(out: &mut String, result: &SysResult) {
+fn describe_result(out: &mut String, row: Option<&Row>, result: &SysResult) {
+    let address = row.is_some_and(|r| matches!(r.name, "brk" | "mmap" | "mremap" | "shmat"));
     let _ = match *result {
+        Ok(v) if address => write!(out, "{v:#x}"),
         Ok(v) if v < 1 << 31 => write!(out, "{v}"),
         Ok(v) => write!(out, "{v:#x}"),
         Err(Stop::Errno(e)) => write!(out, "-1 {e:?} ({})", message(e)),
@@ -200,7 +202,7 @@ mod tests {
         let call = Call { row: Some(&row), args, tid: 7, early: None };
         let mut out = call.text(result.as_ref().ok().copied());
         out.push_str(" = ");
-        describe_result(&mut out, &result);
+        describe_result(&mut out, Some(&row), &result);
         out
     }
 

@@ -1,6 +1,6 @@
 //! A thread without a machine, for tests of handlers on this process's own memory.
 
-use crate::{CloneArgs, Context, Ctx, Errno, ExecRequest, Machine, Process, SysResult, Thread};
+use crate::{CloneArgs, Context, Ctx, ExecRequest, Machine, Process, SysResult, Thread};
 use std::sync::Arc;
 
 /// A machine that runs nothing. `pending`: a signal waits.
@@ -13,8 +13,8 @@ impl Machine for NoMachine {
     fn context(&self) -> Context { unreachable!() }
     fn set_context(&mut self, _: &Context) { unreachable!() }
     fn invalidate(&self, _: u64, _: u64) {}
-    fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> Result<u64, Errno> { unreachable!() }
-    fn exec(&mut self, _: &mut Thread, _: &ExecRequest) -> Errno { unreachable!() }
+    fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> SysResult { unreachable!() }
+    fn exec(&mut self, _: &mut Thread, _: ExecRequest) -> SysResult { unreachable!() }
     fn pending(&self) -> *const u32 { &self.pending }
 }
 

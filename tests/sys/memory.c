@@ -228,9 +228,11 @@ static void advice(void) {
 }
 
 static void others(void) {
-  char *stack = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, ANON | MAP_GROWSDOWN, -1, 0);
-  R(munmap(stack, 63 * PAGE));
-  FAULT("below a growing mapping", stack, *(volatile char *)(stack + 50 * PAGE) = 1);
+  // With room below, for it must keep its distance from what is there.
+  char *room = fresh(2048, PROT_NONE), *stack = room + 1984 * PAGE;
+  R(munmap(room, 2048 * PAGE));
+  AT(stack, mmap(stack + 63 * PAGE, PAGE, PROT_READ | PROT_WRITE, ANON | MAP_GROWSDOWN | MAP_FIXED, -1, 0));
+  FAULT("below a growing mapping", stack + 50 * PAGE, *(volatile char *)(stack + 50 * PAGE) = 1);
   R(mprotect(stack + 52 * PAGE, PAGE, PROT_READ));
   R(mprotect(stack + 63 * PAGE, PAGE, PROT_READ | PROT_GROWSDOWN));
   R(mprotect(stack + 63 * PAGE, PAGE, PROT_READ | PROT_GROWSDOWN | PROT_GROWSUP));

@@ -205,6 +205,12 @@ static void by_proc(char **argv) {
   IS(atoi(text) == getpid());
   slurp("/proc/self/status");
   IS(strstr(text, "Name:\t") == text);
+  signal(SIGUSR1, SIG_IGN), signal(SIGUSR2, exit), signal(SIGTERM, exit);
+  slurp("/proc/self/status");
+  char *line = strstr(text, "SigIgn:");
+  printf("%.24s\n", line ? line : "");
+  line = strstr(text, "SigCgt:");
+  printf("%.24s\n", line ? line : "");
   slurp("/proc/cpuinfo");
   int cpus = 0;
   for (char *p = text; (p = strstr(p, "processor\t: ")); p++) cpus++;

@@ -85,7 +85,7 @@ fn open_flags_go_in_and_come_out() {
     assert_eq!(g.call(OPENAT2, [AT_FDCWD, file.as_ptr() as u64, at(&how), 16]), err(libc::EINVAL));
     assert_eq!(g.call(OPENAT2, [AT_FDCWD, file.as_ptr() as u64, at(&how), 4097]), err(libc::E2BIG));
     assert_eq!(g.call(OPENAT2, [AT_FDCWD, file.as_ptr() as u64, BAD, 24]), err(libc::EFAULT));
-    let longer = [0, 0, 0, 0, 1];
+    let longer = [0u64, 0, 0, 0, 1];
     assert_eq!(g.call(OPENAT2, [AT_FDCWD, file.as_ptr() as u64, at(&longer), 40]), err(libc::E2BIG));
     let mut fds = [0i32; 2];
     assert_eq!(g.call(PIPE2, [out(&mut fds), O_DIRECT]), 0);

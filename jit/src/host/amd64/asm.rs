@@ -597,6 +597,29 @@ impl Asm {
         }
         self.u8(n);
     }
+    /// For legacy encodings, `d = a`.
+    pub fn vmov_if_legacy(&mut self, d: u8, a: u8) {
+        if !self.avx {
+            self.vmov(d, a);
+        }
+    }
+    /// `d = a op s` where register `s` is a general one; with legacy encodings `d` must be `a`.
+    pub fn v3_gpr(&mut self, e: Enc, d: u8, a: u8, s: Rm) {
+        if self.avx {
+            self.vex(e, d, a, s, 0);
+        } else {
+            self.op(e, false, d, s, 0, false);
+        }
+    }
+    /// The same with an immediate.
+    pub fn v3i_gpr(&mut self, e: Enc, d: u8, a: u8, s: Rm, imm: u8) {
+        if self.avx {
+            self.vex(e, d, a, s, 1);
+        } else {
+            self.op(e, false, d, s, 1, false);
+        }
+        self.u8(imm);
+    }
     /// All bits zero.
     pub fn vzero(&mut self, d: u8) {
         self.v3(p66(0xef), d, d, d);

@@ -482,30 +482,24 @@ impl<'a> Emitter<'a> {
         self.asm.u32(0);
     }
 
-    /// The record that the helper reads: see [`super::helpers::Record`].
-    fn record(&mut self, i: usize) -> Addr {
-        let inst = &self.b.insts[i];
-        let mut bits = [0u8; 3];
-        for (k, a) in inst.args.iter().enumerate() {
-            if a.is_some() {
-                bits[k] = if self.b.ty(*a) == Type::Flags { 32 } else { self.b.ty(*a).bits() as u8 };
-            }
-        }
-        let rec = super::helpers::Record::new(inst, bits);
-        self.asm.constant(rec.pack())
+    /// Widths of an instruction's operands.
+    fn operand_bits(&self, inst: &Inst) -> [u8; 3] {
+        inst.args.map(|a| if a.is_some() { self.b.ty(a).bits() as u8 } else { 0 })
+    }
+
+    /// Call the helper for `inst`, whose operands (of these widths) are in `call_args`.
+    pub fn call_eval(&mut self, inst: &Inst, bits: [u8; 3]) {
+        let rec = super::helpers::Record::new(inst, bits).pack();
+        let rec = self.asm.constant(rec);
+        self.asm.lea(true, r::AX, rec);
+        self.stub(true, Stub::Eval);
     }
 
     /// Leave the current operation to its software definition.
     pub fn fallback(&mut self, inst: &Inst) {
-        for (k, a) in inst.args.iter().enumerate() {
-            if a.is_some() && self.b.ty(*a) == Type::Flags {
-                self.flags_in_eax(*a);
-                self.asm.store(3, state!(call_args).plus(16 * k as i32), r::AX);
-            }
-        }
         self.clobber_flags();
         for (k, a) in inst.args.iter().enumerate() {
-            if !a.is_some() || self.b.ty(*a) == Type::Flags {
+            if !a.is_some() {
                 continue;
             }
             let place = state!(call_args).plus(16 * k as i32);
@@ -516,9 +510,8 @@ impl<'a> Emitter<'a> {
                 self.asm.store(3, place, n);
             }
         }
-        let rec = self.record(self.i);
-        self.asm.lea(true, r::AX, rec);
-        self.stub(true, Stub::Eval);
+        let bits = self.operand_bits(inst);
+        self.call_eval(inst, bits);
         let result = state!(call_result);
         match inst.ty {
             Type::V128 => {
@@ -587,9 +580,8 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
-        let rec = self.record(i);
-        self.asm.lea(true, r::AX, rec);
-        self.stub(true, Stub::Eval);
+        let bits = self.operand_bits(inst);
+        self.call_eval(inst, bits);
         if inst.ty == Type::V128 {
             self.asm.vmov(dest, state!(call_result));
         } else {
@@ -600,7 +592,11 @@ impl<'a> Emitter<'a> {
 
     fn system(&mut self, inst: &Inst) {
         match inst.op {
-            Op::Counter | Op::GetFpcr => self.fallback(inst),
+            Op::Counter => self.fallback(inst),
+            Op::GetFpcr => {
+                let d = self.def();
+                self.asm.mov(false, d, state!(fpcr));
+            }
             op => {
                 // stmxcsr / ldmxcsr: the accumulated exception bits are in the control word.
                 self.asm.op(enc(0, 1, 0xae), false, 3, state!(guest_fpctl).into(), 0, false);

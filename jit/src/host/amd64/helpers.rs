@@ -1,6 +1,6 @@
 //! What translated code calls: the software definition of any operation that has no direct code.
 
-use super::flags::{nzcv_from_rest, rest_from_nzcv};
+use super::flags::rest_from_nzcv;
 use crate::cpu::Cpu;
 use crate::ir::eval::{self, Env};
 use crate::ir::op::ALL_OPS;
@@ -57,7 +57,6 @@ extern "sysv64" fn run_op(cpu: *mut Cpu, rec: *const Record) {
     }
     cpu.call_result = match inst.op {
         Op::Counter => counter() as u128,
-        Op::GetFpcr => cpu.fpcr as u128,
         Op::GetFpsr => fpsr(cpu) as u128,
         Op::SetFpsr => {
             set_fpsr(cpu, args[0] as u32);
@@ -65,10 +64,6 @@ extern "sysv64" fn run_op(cpu: *mut Cpu, rec: *const Record) {
         }
         Op::Crc32 => crc32(&inst, args[0] as u32, args[1] as u64) as u128,
         _ => {
-            // Flags come at rest; evaluators take NZCV.
-            if matches!(inst.op, Op::Fccmp | Op::Fccmpe) {
-                args[0] = nzcv_from_rest(args[0] as u32) as u128;
-            }
             let mut env = Env { fpcr: cpu.fpcr, fpsr: 0, qc: false };
             let v = eval::eval(&inst, args, rec.bits[0] as u32, &mut env);
             cpu.fpsr |= env.fpsr;

@@ -1,10 +1,10 @@
 //! Integer operations and conditions.
 
-use super::asm::{cc, enc, r, sh, Addr, Alu, Rm, NOREG};
+use super::asm::{cc, enc, r, sh, state, Addr, Alu, Rm, NOREG};
 use super::emit::{Emitter, Opnd};
 use super::flags::{fcmp_shape, rest_from_nzcv, Shape};
 use super::regs::{home_addr, VS};
-use crate::ir::{Inst, Op, Type};
+use crate::ir::{Arr, Inst, Op, Type};
 use crate::regalloc::{DEAD, INT};
 
 impl Emitter<'_> {
@@ -723,30 +723,34 @@ impl Emitter<'_> {
         self.flags_are(self.i, shape);
     }
 
-    /// Both ways meet with the resting shape in eax: an NZCV constant need not have the shape of an FP comparison.
     fn fccmp(&mut self, inst: &Inst) {
-        let log2 = (inst.imm >> 8) as u8 & 7;
-        if self.soft_fp() || !(2..=3).contains(&log2) {
-            return self.fallback(inst);
-        }
-        let x = self.reg(inst.args[1]);
-        let y = self.reg(inst.args[2]);
+        let arr = Arr((inst.imm >> 8) as u8);
+        let plain = if inst.op == Op::Fccmp { Op::Fcmp } else { Op::Fcmpe };
+        let (a, b) = (self.reg(inst.args[1]), self.reg(inst.args[2]));
         self.need_flags(inst.args[0]);
         self.clobber_flags();
-        let fails = self.testable(inst.cond()).map(|c| self.asm.jcc_short(c ^ 1));
-        self.point();
-        let op = if inst.op == Op::Fccmpe { 0x2f } else { 0x2e };
-        self.asm.v2(enc(log2 - 2, 1, op), x, Rm::R(y));
-        self.flags_are(self.i, Shape::Fcmp);
-        if let Some(fails) = fails {
+        let c = self.testable(inst.cond());
+        let fails = c.map(|c| self.asm.jcc_near(c ^ 1));
+        if self.soft_fp() || !(2..=3).contains(&arr.log2()) {
+            self.asm.vstore(state!(call_args), a);
+            self.asm.vstore(state!(call_args).plus(16), b);
+            let compare = Inst { op: plain, aux: arr.0, imm: 0, ..*inst };
+            self.call_eval(&compare, [128, 128, 0]);
+            self.asm.mov(false, r::AX, state!(call_result));
+        } else {
+            self.point();
+            self.asm.v2(enc(arr.log2() - 2, 1, if plain == Op::Fcmpe { 0x2f } else { 0x2e }), a, b);
+            self.ef.shape = Shape::Fcmp;
             self.rest_in_eax();
+        }
+        if let Some(fails) = fails {
             let done = self.asm.jmp_short();
-            self.asm.bind(fails);
+            self.asm.bind_near(fails);
             self.asm.mov_imm(r::AX, rest_from_nzcv(inst.imm as u8 & 15) as u64);
             self.asm.bind(done);
-            self.eax_to_flags();
-            self.flags_are(self.i, Shape::Sub);
         }
+        self.eax_to_flags();
+        self.flags_are(self.i, Shape::Sub);
     }
 
     fn sel_flags(&mut self, inst: &Inst) {

@@ -30,6 +30,8 @@ pub mod stubs;
 #[cfg(test)]
 mod tests;
 mod vec;
+mod vec_arith;
+mod vec_fp;
 
 use crate::host::{Backend, Emitted, Features, Pins};
 use crate::ir::{Block, GuestReg, Inst, Op, Type, Value};

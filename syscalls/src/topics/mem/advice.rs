@@ -158,19 +158,20 @@ impl Space {
         let mut inner = self.write();
         let mode = if onfault { LockMode::OnFault } else { LockMode::Now };
         if current {
-            let lock = |v: &Vma, flags: u64| host(libc::SYS_mlock2, [v.start, v.end - v.start, flags, 0, 0, 0]);
+            let ranges: Vec<Range<u64>> = inner.map.iter().map(used).collect();
+            let lock = |r: &Range<u64>, flags: u64| host(libc::SYS_mlock2, [r.start, r.end - r.start, flags, 0, 0, 0]);
             // First the limit, which is the only reason for this to fail; then the pages, which need not all be there.
-            if let Some((n, e)) =
-                inner.map.iter().enumerate().find_map(|(n, v)| Some((n, lock(&v, libc::MLOCK_ONFAULT as u64).err()?)))
-            {
-                for v in inner.map.iter().take(n) {
-                    let _ = host(libc::SYS_munlock, [v.start, v.end - v.start, 0, 0, 0, 0]);
+            for (n, range) in ranges.iter().enumerate() {
+                if let Err(e) = lock(range, libc::MLOCK_ONFAULT as u64) {
+                    for r in &ranges[..n] {
+                        let _ = host(libc::SYS_munlock, [r.start, r.end - r.start, 0, 0, 0, 0]);
+                    }
+                    return Err(e);
                 }
-                return Err(e);
             }
             if mode == LockMode::Now {
-                for v in inner.map.iter() {
-                    let _ = lock(&v, 0);
+                for r in &ranges {
+                    let _ = lock(r, 0);
                 }
             }
         }
@@ -242,6 +243,18 @@ impl Space {
         }
         Ok(0)
     }
+}
+
+/// A mapping; of the initial stack, which is as large as it may become from the start, the part in use.
+fn used(v: Vma) -> Range<u64> {
+    let mut start = v.start;
+    if v.attr.flags & Attr::STACK != 0 {
+        let mut resident = vec![0u8; ((v.end - v.start) / PAGE) as usize];
+        if host(libc::SYS_mincore, [v.start, v.end - v.start, resident.as_mut_ptr() as u64, 0, 0, 0]).is_ok() {
+            start += PAGE * resident.iter().position(|&page| page & 1 != 0).unwrap_or(0) as u64;
+        }
+    }
+    start..v.end
 }
 
 /// Length of a System V segment as mapped.

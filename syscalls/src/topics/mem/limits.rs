@@ -1,6 +1,6 @@
 //! What the guest has forbidden itself: limits on memory, and mappings that are both writable and executable.
 
-use super::vma::Prot;
+use super::vma::{Attr, Prot, Vma};
 use super::{Inner, Space};
 use crate::ptr::Plain;
 use crate::Errno;
@@ -18,6 +18,8 @@ pub struct Limit {
 // SAFETY: two integers.
 unsafe impl Plain for Limit {}
 
+/// What the initial stack, which is as large as it may become from the start, counts as: what the kernel would have given it.
+const STACK_SIZE: u64 = 132 << 10;
 /// RLIM_INFINITY.
 const INFINITY: u64 = u64::MAX;
 
@@ -74,7 +76,11 @@ impl Inner {
     pub(super) fn check_size(&self, more: u64) -> Result<(), Errno> {
         match self.limits[0] {
             Some(Limit { cur, .. }) if cur != INFINITY => {
-                let size: u64 = self.map.iter().map(|v| v.end - v.start).sum();
+                let count = |v: Vma| match v.attr.flags & Attr::STACK {
+                    0 => v.end - v.start,
+                    _ => (v.end - v.start).min(STACK_SIZE),
+                };
+                let size: u64 = self.map.iter().map(count).sum();
                 // The kernel counts whole pages.
                 if size.saturating_add(more) <= cur & !4095 {
                     Ok(())

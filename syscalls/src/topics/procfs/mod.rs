@@ -183,7 +183,7 @@ fn contents(thread: &Thread, entry: Entry, fd: u64) -> Result<Vec<u8>, Errno> {
         Entry::Environ => area(&process.areas.env),
         Entry::Auxv => auxv(process),
         Entry::Stat => stat(thread, &read_all(fd)?),
-        Entry::Status => status(&read_all(fd)?),
+        Entry::Status => status(thread, &read_all(fd)?),
         Entry::Cpuinfo => cpuinfo::cpuinfo(process, &read_all(fd)?),
         Entry::Arch => [super::proc::MACHINE, b"\n"].concat(),
         Entry::Exe => Vec::new(),
@@ -250,7 +250,24 @@ fn stat(thread: &Thread, text: &[u8]) -> Vec<u8> {
     [head, b" ", words.join(" ").as_bytes(), b"\n"].concat()
 }
 
-/// Without what only the host's architecture has.
-fn status(text: &[u8]) -> Vec<u8> {
-    text.split_inclusive(|&b| b == b'\n').filter(|line| !line.starts_with(b"x86_")).flatten().copied().collect()
+/// The guest's dispositions (the runtime catches more), and nothing that only the host's architecture has.
+fn status(thread: &Thread, text: &[u8]) -> Vec<u8> {
+    let (mut ignored, mut caught) = (0u64, 0u64);
+    let mut actions = thread.actions.lock().unwrap_or_else(|e| e.into_inner());
+    for sig in 1..=64 {
+        let action = actions.get(sig);
+        ignored |= u64::from(action.is_ignore()) << (sig - 1);
+        caught |= u64::from(!action.is_ignore() && !action.is_default()) << (sig - 1);
+    }
+    drop(actions);
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|&b| b == b'\n') {
+        match line {
+            l if l.starts_with(b"x86_") => {}
+            l if l.starts_with(b"SigIgn:") => out.extend_from_slice(format!("SigIgn:\t{ignored:016x}\n").as_bytes()),
+            l if l.starts_with(b"SigCgt:") => out.extend_from_slice(format!("SigCgt:\t{caught:016x}\n").as_bytes()),
+            l => out.extend_from_slice(l),
+        }
+    }
+    out
 }

@@ -1,4 +1,5 @@
 //! Tests of the back end: emitted code is run and compared with plain Rust.
 
+mod guest;
 mod int;
 mod run;

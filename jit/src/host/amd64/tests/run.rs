@@ -41,7 +41,8 @@ impl Machine {
         m.place(0);
         m.stub_code = m.out.code.clone();
         m.block_at = (m.stub_code.len() + 63) & !63;
-        m.jump_cache = vec![JumpEntry { pc: 1, host: 0 }; JUMP_CACHE_ENTRIES];
+        let lookup = m.mem as u64 + m.stubs[Stub::Lookup as usize] as u64;
+        m.jump_cache = vec![JumpEntry { pc: 1, host: lookup }; JUMP_CACHE_ENTRIES];
         m
     }
 
@@ -79,6 +80,14 @@ impl Machine {
         // SAFETY: the stub has this signature; the code was emitted by the back end under test.
         let enter: extern "sysv64" fn(*mut Cpu, u64) =
             unsafe { std::mem::transmute(self.mem.add(self.stubs[Stub::Enter as usize] as usize)) };
+        let running = Running {
+            cpu,
+            code: self.mem as u64 + self.block_at as u64,
+            len: self.out.code.len() as u64,
+            exit: self.mem as u64 + self.stubs[Stub::FaultExit as usize] as u64,
+            machine: self,
+        };
+        RUNNING.with(|r| r.set(&running));
         enter(cpu, self.mem as u64 + self.block_at as u64);
         if cpu.exit_kind == ExitKind::Link as u32 {
             let site = (cpu.exit_arg - self.mem as u64) as usize - self.block_at;
@@ -101,6 +110,80 @@ impl Drop for Machine {
         // SAFETY: our own mapping; nothing runs in it any more.
         unsafe { libc::munmap(self.mem.cast(), SIZE) };
     }
+}
+
+/// What the signal handler needs to know about the code that runs.
+struct Running {
+    cpu: *mut Cpu,
+    code: u64,
+    len: u64,
+    exit: u64,
+    machine: *const Machine,
+}
+
+thread_local! {
+    static RUNNING: std::cell::Cell<*const Running> = const { std::cell::Cell::new(std::ptr::null()) };
+}
+
+/// As the runtime does it: find the point, write the registers back, leave through `FaultExit`.
+extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let run = RUNNING.with(|r| r.get());
+    // SAFETY: the kernel's context of this thread; `RUNNING` is set while emitted code runs.
+    unsafe {
+        let c = &mut *context.cast::<libc::ucontext_t>();
+        let g = &mut c.uc_mcontext.gregs;
+        let rip = g[libc::REG_RIP as usize] as u64;
+        if run.is_null() || !(*run).code.wrapping_add((*run).len).gt(&rip) || rip < (*run).code {
+            libc::_exit(99);
+        }
+        let run = &*run;
+        let m = &*run.machine;
+        let cpu = &mut *run.cpu;
+        let at = (rip - run.code) as u32;
+        let Some(point) = m.out.points.iter().rev().find(|p| p.host <= at) else { libc::_exit(99) };
+        use libc::{
+            REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_R8, REG_R9, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI,
+            REG_RDX, REG_RSI, REG_RSP,
+        };
+        let order = [
+            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
+            REG_R13, REG_R14, REG_R15,
+        ];
+        let gregs = order.map(|n| g[n as usize] as u64);
+        let fp = &*c.uc_mcontext.fpregs;
+        let mut xmm = [0u128; 16];
+        for (x, f) in xmm.iter_mut().zip(&fp._xmm) {
+            *x = (0..4).rev().fold(0, |v, k| v << 32 | f.element[k] as u128);
+        }
+        super::super::regs::spill_from_context(m.host.pins(), cpu, &gregs, &xmm, point.bits);
+        if point.flags != 0 {
+            cpu.flags = super::super::flags::flags_at_rest(g[libc::REG_EFL as usize] as u64, point.flags);
+        }
+        cpu.pc = point.pc;
+        cpu.exit_kind = ExitKind::Fault as u32;
+        cpu.exit_arg = signal as u64;
+        g[libc::REG_RIP as usize] = run.exit as i64;
+    }
+}
+
+/// Install the fault handler (again is harmless).
+pub fn catch_faults() {
+    // SAFETY: a handler that only touches its own context and the running machine.
+    unsafe {
+        let mut a: libc::sigaction = std::mem::zeroed();
+        a.sa_sigaction = on_fault as *const () as usize;
+        a.sa_flags = libc::SA_SIGINFO;
+        for s in [libc::SIGFPE, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL] {
+            libc::sigaction(s, &a, std::ptr::null_mut());
+        }
+    }
+}
+
+/// An arm64 instruction in words.
+pub fn disassemble(word: u32) -> String {
+    let cs = Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build().expect("capstone");
+    let insns = cs.disasm_all(&word.to_le_bytes(), 0).expect("disassembly");
+    insns.iter().map(|i| format!("{} {}", i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""))).collect()
 }
 
 /// The feature sets that tests run with.

@@ -1,0 +1,305 @@
+//! Random arm64 instructions, lifted, against the IR interpreter: registers, memory, flags, FPSR, exits, and the state at FP traps.
+
+use super::super::flags::{nzcv_from_rest, rest_from_nzcv};
+use super::super::helpers::{fpctl, fpsr};
+use super::run::*;
+use crate::cpu::*;
+use crate::guest::arm64::decode::ROWS;
+use crate::guest::arm64::GUEST;
+use crate::guest::{Fetch, Hints, Limits};
+use crate::host::Features;
+use crate::ir::interp::{Interp, MemFault, Memory};
+use crate::ir::*;
+
+const PC: u64 = 0x40_1000;
+const BUF: usize = 4096;
+
+struct Words<'a>(&'a [u32]);
+
+impl Fetch for Words<'_> {
+    fn fetch32(&self, pc: u64) -> Option<u32> {
+        self.0.get((pc.wrapping_sub(PC) / 4) as usize).copied()
+    }
+}
+
+struct Soft<'a>(&'a [u64]);
+
+impl Hints for Soft<'_> {
+    fn hint(&self, pc: u64) -> u8 {
+        self.0.contains(&pc) as u8 * hint::SOFT_FP
+    }
+}
+
+/// A copy of the buffer, at the buffer's address as far as the block can tell.
+struct Buffer {
+    base: u64,
+    bytes: Vec<u8>,
+}
+
+impl Buffer {
+    fn at(&self, addr: u64, log2: u8, write: bool) -> Result<usize, MemFault> {
+        let n = addr.wrapping_sub(self.base);
+        if n.saturating_add(1 << log2) > BUF as u64 {
+            return Err(MemFault { addr, write });
+        }
+        Ok(n as usize)
+    }
+}
+
+impl Memory for Buffer {
+    fn load(&mut self, addr: u64, log2: u8) -> Result<u128, MemFault> {
+        let n = self.at(addr, log2, false)?;
+        let mut b = [0; 16];
+        b[..1 << log2].copy_from_slice(&self.bytes[n..n + (1 << log2)]);
+        Ok(u128::from_le_bytes(b))
+    }
+    fn store(&mut self, addr: u64, log2: u8, v: u128) -> Result<(), MemFault> {
+        let n = self.at(addr, log2, true)?;
+        self.bytes[n..n + (1 << log2)].copy_from_slice(&v.to_le_bytes()[..1 << log2]);
+        Ok(())
+    }
+    fn cas(&mut self, addr: u64, log2: u8, expected: u128, new: u128) -> Result<u128, MemFault> {
+        let old = self.load(addr, log2)?;
+        if old == expected {
+            self.store(addr, log2, new)?;
+        }
+        Ok(old)
+    }
+}
+
+fn lift(words: &[u32], mode: Mode, soft: &[u64]) -> Block {
+    let mut b = Block::default();
+    b.clear(PC, mode);
+    (GUEST.lift)(&mut b, &Words(words), &Soft(soft), Limits { insns: words.len() as u32, side_exits: 8 });
+    b
+}
+
+/// A 64-bit lane image with a liking for FP corners.
+fn fp_number(r: &mut Rng) -> u64 {
+    const S: [u32; 16] = [
+        0,
+        0x8000_0000,
+        0x3f80_0000,
+        0xbf80_0000,
+        0x7f80_0000,
+        0xff80_0000,
+        0x7fc0_0001,
+        0xffc1_2345,
+        0x7f80_0001,
+        1,
+        0x007f_ffff,
+        0x7f7f_ffff,
+        0x4f00_0000,
+        0x3f00_0000,
+        0x4000_0000,
+        0xcf80_0000,
+    ];
+    const D: [u64; 12] = [
+        0,
+        1 << 63,
+        0x3ff0_0000_0000_0000,
+        0xbff8_0000_0000_0000,
+        0x7ff0_0000_0000_0000,
+        0xfff0_0000_0000_0000,
+        0x7ff8_0000_0000_0007,
+        0x7ff0_0000_0000_0001,
+        1,
+        0x7fef_ffff_ffff_ffff,
+        0x43e0_0000_0000_0000,
+        0x41ef_ffff_fff0_0000,
+    ];
+    match r.below(8) {
+        0 => r.number(),
+        1 => r.next(),
+        2 | 3 => r.pick(&S) as u64 | (r.pick(&S) as u64) << 32,
+        4 | 5 => r.pick(&D),
+        6 => ((r.next() as u32 as i32 as f32 / 4096.0).to_bits() as u64) | ((r.next() as u16 as f32).to_bits() as u64) << 32,
+        _ => (r.next() as i32 as f64 / 1024.0).to_bits(),
+    }
+}
+
+fn words(r: &mut Rng, rows: &[&'static crate::guest::arm64::decode::Row]) -> Vec<u32> {
+    (0..1 + r.below(6))
+        .map(|_| {
+            let row = r.pick(rows);
+            let mut fill = r.next() as u32;
+            // Few registers, so that instructions meet; pinned and unpinned ones.
+            for at in [0, 5, 16] {
+                if r.below(4) != 0 {
+                    let n = r.pick(&[0u32, 1, 2, 9, 10, 20, 30]);
+                    fill = fill & !(31 << at) | n << at;
+                }
+            }
+            if row.pattern.len() > 0 && r.below(2) == 0 {
+                fill = fill & !(31 << 5) | 20 << 5;
+            }
+            fill & !row.mask | row.value
+        })
+        .collect()
+}
+
+fn seed_state(cpu: &mut Cpu, r: &mut Rng, buf: u64) {
+    for n in 0..32 {
+        cpu.gpr[n] = r.number();
+        cpu.vec[n] = fp_number(r) as u128 | (fp_number(r) as u128) << 64;
+    }
+    cpu.gpr[9] = r.below(64) as u64;
+    cpu.gpr[20] = buf + 2048;
+    cpu.gpr[31] = buf + 1024;
+    cpu.gpr[1] = buf + 512;
+    cpu.fpcr = (r.below(4) as u32) << 22;
+    if r.below(8) == 0 {
+        cpu.fpcr |= (r.below(4) as u32) << 24;
+    }
+    cpu.guest_fpctl = fpctl(cpu.fpcr >> 22);
+}
+
+fn copy_state(to: &mut Cpu, from: &Cpu) {
+    to.gpr = from.gpr;
+    to.vec = from.vec;
+    to.fpcr = from.fpcr;
+    to.fpsr = from.fpsr;
+    to.qc = from.qc;
+    to.guest_fpctl = from.guest_fpctl;
+    (to.excl_addr, to.excl_size, to.excl_value) = (from.excl_addr, from.excl_size, from.excl_value);
+}
+
+fn differences(got: &Cpu, want: &Cpu, nzcv: u8) -> String {
+    let mut s = String::new();
+    for n in 0..40 {
+        if got.gpr[n] != want.gpr[n] {
+            s += &format!("x{n}: {:x}, not {:x}\n", got.gpr[n], want.gpr[n]);
+        }
+    }
+    for n in 0..32 {
+        if got.vec[n] != want.vec[n] {
+            s += &format!("v{n}: {:032x}, not {:032x}\n", got.vec[n], want.vec[n]);
+        }
+    }
+    if nzcv_from_rest(got.flags) != nzcv {
+        s += &format!("nzcv: {:x}, not {nzcv:x}\n", nzcv_from_rest(got.flags));
+    }
+    s
+}
+
+struct Trial<'a> {
+    m: &'a mut Machine,
+    words: Vec<u32>,
+    start: Box<Cpu>,
+    nzcv: u8,
+    bytes: Vec<u8>,
+}
+
+impl Trial<'_> {
+    fn interpret(&self, b: &Block, base: u64) -> (Box<Cpu>, u8, interp::Exit, Vec<u8>) {
+        let mut cpu = Cpu::new();
+        copy_state(&mut cpu, &self.start);
+        let mut mem = Buffer { base, bytes: self.bytes.clone() };
+        let mut i = Interp::default();
+        i.nzcv = self.nzcv;
+        let exit = i.run(b, &mut cpu, &mut mem);
+        (cpu, i.nzcv, exit, mem.bytes)
+    }
+
+    fn fail(&self, b: &Block, cpu: &Cpu, why: String) -> ! {
+        for (n, w) in self.words.iter().enumerate() {
+            println!("{:x}: {w:08x} {}", PC + 4 * n as u64, disassemble(*w));
+        }
+        println!("{}\n{}", text::print(b, GUEST.reg_name), self.m.dump());
+        for n in [0, 1, 2, 9, 10, 20, 30] {
+            println!("v{n} = {:032x}  x{n} = {:x}", self.start.vec[n], self.start.gpr[n]);
+        }
+        println!("fpcr {:x} pc {:x}", self.start.fpcr, cpu.pc);
+        panic!("{why}");
+    }
+
+    /// Emit and run until no more FP traps; compare.
+    fn run(&mut self, buf: &mut [u8]) -> bool {
+        let base = buf.as_ptr() as u64;
+        let mode = (GUEST.fp_mode)(self.start.fpcr);
+        let mut soft = vec![];
+        loop {
+            let b = lift(&self.words, mode, &soft);
+            let (want, nzcv, exit, bytes) = self.interpret(&b, base);
+            if matches!(exit, interp::Exit::Fault(..)) || b.insts.iter().any(|i| matches!(i.op, Op::Counter)) {
+                return false;
+            }
+            let mut cpu = Cpu::new();
+            copy_state(&mut cpu, &self.start);
+            cpu.flags = rest_from_nzcv(self.nzcv);
+            buf.copy_from_slice(&self.bytes);
+            let link = self.m.run(&mut b.clone(), &mut cpu);
+            if cpu.exit_kind == ExitKind::Fault as u32 {
+                // The state must be that before the instruction.
+                let at = ((cpu.pc - PC) / 4) as usize;
+                // A misaligned pair: the interpreter doesn't mind.
+                let pair = |i: &Inst| i.op == Op::AtomicCasp || (matches!(i.op, Op::LoadEx | Op::StoreEx) && i.aux & 7 == 4);
+                if cpu.exit_arg == libc::SIGSEGV as u64 && b.insts.iter().any(pair) {
+                    return false;
+                }
+                if soft.contains(&cpu.pc) || cpu.exit_arg != libc::SIGFPE as u64 {
+                    self.fail(&b, &cpu, format!("signal {}", cpu.exit_arg));
+                }
+                soft.push(cpu.pc);
+                if at > 0 {
+                    let before = lift(&self.words[..at], mode, &[]);
+                    let (want, nzcv, ..) = self.interpret(&before, base);
+                    let d = differences(&cpu, &want, nzcv);
+                    if !d.is_empty() {
+                        self.fail(&b, &cpu, format!("at the trap:\n{d}"));
+                    }
+                }
+                continue;
+            }
+            let mut d = differences(&cpu, &want, nzcv);
+            if buf != bytes.as_slice() {
+                d += "memory differs\n";
+            }
+            let pc = match cpu.exit_kind {
+                k if k == ExitKind::Link as u32 => link,
+                k if k == ExitKind::Trap as u32 => None,
+                _ => Some(cpu.pc),
+            };
+            if pc != exit.pc() {
+                d += &format!("exit {pc:x?}, not {exit:x?}\n");
+            }
+            let (a, w) = (fpsr(&cpu), fpsr(&want));
+            if a != w {
+                d += &format!("fpsr {a:x}, not {w:x}\n");
+            }
+            if !d.is_empty() {
+                self.fail(&b, &cpu, d);
+            }
+            return true;
+        }
+    }
+}
+
+fn sweep(features: Features, seed: u64, rounds: usize, pick: impl Fn(&str) -> bool) {
+    catch_faults();
+    let mut m = Machine::new(features);
+    let mut buf = vec![0u8; BUF + 16];
+    let skew = buf.as_ptr().align_offset(16);
+    let buf = &mut buf[skew..skew + BUF];
+    let rows: Vec<_> = ROWS.iter().filter(|r| pick(r.name)).collect();
+    let mut compared = 0;
+    for n in 0..rounds {
+        let r = &mut Rng(seed.wrapping_mul(0x1_0001) + n as u64);
+        let mut start = Cpu::new();
+        seed_state(&mut start, r, buf.as_ptr() as u64);
+        let bytes = (0..BUF / 8).flat_map(|_| fp_number(r).to_le_bytes()).collect();
+        let words = words(r, &rows);
+        compared += Trial { m: &mut m, words, start, nzcv: r.below(16) as u8, bytes }.run(buf) as usize;
+    }
+    println!("{compared} of {rounds} compared");
+    assert!(compared > rounds / 4);
+}
+
+#[test]
+fn random_instructions() {
+    let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6000);
+    let first: u64 = std::env::var("SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    for (n, f) in feature_sets().into_iter().enumerate() {
+        sweep(f, first + n as u64, rounds, |_| true);
+    }
+}

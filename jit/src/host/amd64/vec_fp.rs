@@ -1,0 +1,572 @@
+//! Floating point on SSE, AVX and FMA.
+//!
+//! **NaNs.** Invalid is unmasked in MXCSR: an operation that would make a NaN, meets a signalling one or converts out of range traps; the
+//! runtime marks the guest instruction [`SOFT_FP`](crate::ir::hint::SOFT_FP) and redoes it by the software path. What is left are
+//! quiet NaNs that pass through, and there x86 and Arm agree (the first operand's wins) as long as operands keep their order.
+//! Fused multiply-add is the exception: Arm prefers the addend's NaN, so an unordered addend goes out of line.
+//!
+//! **Traps redo the whole guest instruction**, so no instruction that can trap may come after a write to a guest register: with
+//! two-address encodings the result is made in scratch.
+//!
+//! **Lanes that don't count** must not raise anything: 64-bit arrangements work on operands with zeros above.
+
+use super::asm::{cc, enc, encw, p3a, p66, r, sh, Alu, Enc, Rm};
+use super::emit::Emitter;
+use super::regs::{home_addr, VS};
+use super::vec::arr_bytes;
+use crate::ir::{Arr, Inst, Op, Round, Type, Value, Width};
+
+/// The form of an SSE arithmetic opcode for an arrangement of S or D lanes.
+fn form(arr: Arr, op: u8) -> Enc {
+    let double = arr.log2() == 3;
+    match (arr.width(), double) {
+        (Width::Scalar, false) => enc(2, 1, op),
+        (Width::Scalar, true) => enc(3, 1, op),
+        (_, false) => enc(0, 1, op),
+        (_, true) => enc(1, 1, op),
+    }
+}
+
+/// The immediate of `round*` for a rounding mode that x86 has.
+fn round_imm(m: Round) -> Option<u8> {
+    Some(match m {
+        Round::Nearest => 8,
+        Round::Down => 9,
+        Round::Up => 10,
+        Round::Zero => 11,
+        Round::Current => 12,
+        Round::CurrentExact => 4,
+        Round::Away | Round::Odd => return None,
+    })
+}
+
+impl Emitter<'_> {
+    /// Emit an FP operation directly, if there is a way.
+    pub fn fp(&mut self, inst: &Inst) -> bool {
+        use Op::*;
+        let (arr, log2) = (inst.arr(), inst.arr().log2());
+        if matches!(inst.op, FAbs | FNeg) {
+            self.sign_op(inst);
+            return true;
+        }
+        if self.soft_fp() {
+            return false;
+        }
+        if matches!(inst.op, FCvt | FCvtl | FCvtn) {
+            return self.precision(inst);
+        }
+        if !(2..=3).contains(&log2) {
+            return false;
+        }
+        match inst.op {
+            FAdd => self.fp_binary(inst, 0x58),
+            FMul => self.fp_binary(inst, 0x59),
+            FSub => self.fp_binary(inst, 0x5c),
+            FDiv => self.fp_binary(inst, 0x5e),
+            FAbd => {
+                let (a, b) = self.fp_operands(inst);
+                self.point();
+                self.asm.v3(form(arr, 0x5c), VS, a, b);
+                let mask = self.lane_const(arr, u64::MAX >> (65 - arr.ebits()));
+                let d = self.def();
+                self.asm.v3(p66(0xdb), d, VS, mask);
+            }
+            FSqrt => {
+                let a = self.fp_operand(inst.args[0], arr);
+                self.point();
+                self.unary(arr, 0x51, a);
+                self.fp_result(arr, self.known(inst.args[0]));
+            }
+            FMax | FMaxnm => self.fp_minmax(inst, 0x5f),
+            FMin | FMinnm => self.fp_minmax(inst, 0x5d),
+            FAddp => self.fp_pairwise(inst, 0x58),
+            FMaxp | FMaxnmp => self.fp_pairwise(inst, 0x5f),
+            FMinp | FMinnmp => self.fp_pairwise(inst, 0x5d),
+            FCmpEq | FCmpGe | FCmpGt => self.fp_mask(inst),
+            FRint => {
+                let Some(imm) = round_imm(Round::from_bits(inst.imm)) else { return false };
+                let a = self.fp_operand(inst.args[0], arr);
+                self.point();
+                self.round(arr, a, imm);
+                self.fp_result(arr, self.known(inst.args[0]));
+            }
+            FMla if self.feat.fma => self.fma(inst),
+            FToS => return self.to_int_lanes(inst),
+            FToSInt | FToUInt => return self.to_int(inst),
+            SToF => return self.from_int_lanes(inst),
+            IntSToF | IntUToF => return self.from_int_reg(inst),
+            _ => return false,
+        }
+        true
+    }
+
+    /// `c` in the lanes that count, zero elsewhere.
+    fn lane_const(&mut self, arr: Arr, c: u64) -> super::asm::Addr {
+        let bytes = arr_bytes(arr) as u32;
+        let v = super::vec::splat(arr.log2(), c) & (u128::MAX >> (128 - 8 * bytes));
+        self.asm.constant(v)
+    }
+
+    fn sign_op(&mut self, inst: &Inst) {
+        let arr = inst.arr();
+        let sign = 1u64 << (arr.ebits() - 1);
+        let a = self.reg(inst.args[0]);
+        let d = self.def();
+        if inst.op == Op::FAbs {
+            let m = self.lane_const(arr, sign - 1);
+            self.asm.v3(p66(0xdb), d, a, m);
+        } else {
+            let m = self.lane_const(arr, sign);
+            self.asm.v3(p66(0xef), d, a, m);
+            self.clean(d, arr, self.known(inst.args[0]));
+        }
+    }
+
+    // --- operands and results ------------------------------------------------------------------------
+    /// `v` with nothing harmful beyond the lanes of `arr`.
+    fn fp_operand(&mut self, v: Value, arr: Arr) -> u8 {
+        if arr.width() != Width::W64 || self.known(v) <= 3 {
+            return self.reg(v);
+        }
+        self.low_copy(v, Arr::D1)
+    }
+
+    /// The lanes of `v` that `arr` names, in a scratch register.
+    fn low_copy(&mut self, v: Value, arr: Arr) -> u8 {
+        let t = self.vtemp();
+        // Not `reg`: the copy is all that stays locked.
+        match self.ra.peek(v) {
+            Some(s) => self.vlow(t, Rm::R(s), arr),
+            None => self.vlow(t, Rm::M(home_addr(self.ra.home(v))), arr),
+        }
+        t
+    }
+
+    fn fp_operands(&mut self, inst: &Inst) -> (u8, Rm) {
+        let arr = inst.arr();
+        let a = self.fp_operand(inst.args[0], arr);
+        let b = if arr.width() == Width::W64 { Rm::R(self.fp_operand(inst.args[1], arr)) } else { self.rm(inst.args[1]) };
+        (a, b)
+    }
+
+    /// The result is in the scratch register.
+    fn fp_result(&mut self, arr: Arr, known: u8) {
+        let d = self.def();
+        if 1usize << known > arr_bytes(arr) && arr.width() == Width::Scalar {
+            self.vlow(d, Rm::R(VS), arr);
+        } else {
+            self.asm.vmov(d, VS);
+        }
+    }
+
+    fn fp_binary(&mut self, inst: &Inst, op: u8) {
+        let arr = inst.arr();
+        let (a, mut b) = self.fp_operands(inst);
+        if op == 0x5e && arr.width() == Width::W64 {
+            // Divide the lanes above by one.
+            let one = self.asm.constant(0x3f80_0000_3f80_0000 << 64);
+            let t = match b {
+                Rm::R(n) if self.known(inst.args[1]) > 3 => n,
+                _ => self.low_copy(inst.args[1], Arr::D1),
+            };
+            self.asm.v3(p66(0xeb), t, t, one);
+            b = Rm::R(t);
+        }
+        self.point();
+        let known = self.known(inst.args[0]);
+        let clean = match arr.width() {
+            Width::Scalar => 1usize << known <= arr_bytes(arr),
+            // Rounding down, 0 - 0 is -0.
+            Width::W64 => op != 0x5c,
+            Width::W128 => true,
+        };
+        let e = form(arr, op);
+        if self.asm.avx || !clean {
+            let d = self.def();
+            let t = if self.asm.avx { d } else { VS };
+            self.asm.v3(e, t, a, b);
+            return if clean { self.asm.vmov(d, t) } else { self.vlow(d, Rm::R(t), arr) };
+        }
+        let d = self.def();
+        if d == a {
+            self.asm.v3(e, d, d, b);
+        } else {
+            self.asm.v3(e, VS, a, b);
+            self.asm.vmov(d, VS);
+        }
+    }
+
+    /// A one-operand instruction into the scratch register.
+    fn unary(&mut self, arr: Arr, op: u8, a: u8) {
+        if arr.width() == Width::Scalar {
+            self.asm.v3(form(arr, op), VS, a, a);
+        } else {
+            self.asm.v2(form(arr, op), VS, Rm::R(a));
+        }
+    }
+
+    fn round(&mut self, arr: Arr, a: u8, imm: u8) {
+        let double = (arr.log2() == 3) as u8;
+        if arr.width() == Width::Scalar {
+            self.asm.v3i(p3a(0x0a + double), VS, a, a, imm);
+        } else {
+            self.asm.v2i(p3a(0x08 + double), VS, Rm::R(a), imm);
+        }
+    }
+
+    /// min/max give their second operand when both are zeros; both orders together tell the signs.
+    fn minmax(&mut self, arr: Arr, op: u8, d: u8, a: u8, b: u8) {
+        let e = form(arr, op);
+        self.asm.v3(e, VS, a, b);
+        self.asm.v3(e, d, b, a);
+        self.asm.v3(p66(if op == 0x5f { 0xdb } else { 0xeb }), d, d, VS);
+    }
+
+    fn fp_minmax(&mut self, inst: &Inst, op: u8) {
+        let arr = inst.arr();
+        let a = self.fp_operand(inst.args[0], arr);
+        let b = self.fp_operand(inst.args[1], arr);
+        let t = self.vtemp();
+        self.point();
+        self.minmax(arr, op, t, a, b);
+        let d = self.def();
+        let known = self.known(inst.args[0]).max(self.known(inst.args[1]));
+        self.asm.vmov(d, t);
+        if arr.width() == Width::Scalar {
+            self.clean(d, arr, known);
+        }
+    }
+
+    fn fp_pairwise(&mut self, inst: &Inst, op: u8) {
+        let arr = inst.arr();
+        let a = self.reg(inst.args[0]);
+        let b = if inst.args[1].is_some() { self.reg(inst.args[1]) } else { a };
+        let (x, y) = (self.vtemp(), VS);
+        match (arr.width(), arr.log2()) {
+            (Width::Scalar, log2) => {
+                self.asm.vmov(x, a);
+                self.asm.v2i(p66(0x70), y, Rm::R(a), if log2 == 2 { 0x55 } else { 0xee });
+            }
+            (Width::W64, _) => {
+                self.asm.v3(enc(0, 1, 0x14), y, a, b);
+                self.asm.movq(x, Rm::R(y));
+                self.asm.v2i(p66(0x70), y, Rm::R(y), 0xee);
+                self.asm.movq(y, Rm::R(y));
+            }
+            (_, 2) => {
+                self.asm.v3i(enc(0, 1, 0xc6), x, a, b, 0x88);
+                self.asm.v3i(enc(0, 1, 0xc6), y, a, b, 0xdd);
+            }
+            _ => {
+                self.asm.v3(p66(0x14), x, a, b);
+                self.asm.v3(p66(0x15), y, a, b);
+            }
+        }
+        self.point();
+        if op == 0x58 {
+            self.asm.v3(form(arr, op), x, x, y);
+        } else {
+            // Both orders, as in `minmax`, with only these two registers to work on and one more.
+            self.ra.operands_done();
+            let z = self.vtemp();
+            self.asm.vmov(z, y);
+            self.asm.v3(form(arr, op), z, z, x);
+            self.asm.v3(form(arr, op), x, x, y);
+            self.asm.v3(p66(if op == 0x5f { 0xdb } else { 0xeb }), x, x, z);
+        }
+        self.ra.operands_done();
+        let d = self.def();
+        if arr.width() == Width::Scalar {
+            self.vlow(d, Rm::R(x), arr);
+        } else {
+            self.asm.vmov(d, x);
+        }
+    }
+
+    fn fp_mask(&mut self, inst: &Inst) {
+        let arr = inst.arr();
+        let (x, y) = if inst.op == Op::FCmpEq { (0, 1) } else { (1, 0) };
+        let a = self.fp_operand(inst.args[x], arr);
+        let b = self.fp_operand(inst.args[y], arr);
+        let imm = match inst.op {
+            Op::FCmpEq => 0,
+            Op::FCmpGe => 2,
+            _ => 1,
+        };
+        self.point();
+        self.asm.v3i(form(arr, 0xc2), VS, a, b, imm);
+        let d = self.def();
+        self.vlow(d, Rm::R(VS), arr);
+    }
+
+    fn fma(&mut self, inst: &Inst) {
+        let arr = inst.arr();
+        self.clobber_flags();
+        let [a, b, c] = inst.args.map(|v| self.fp_operand(v, arr));
+        let d = self.def();
+        self.point();
+        let scalar = arr.width() == Width::Scalar;
+        let from = if scalar {
+            self.asm.v2(enc(arr.log2() - 2, 1, 0x2e), a, Rm::R(a));
+            self.asm.jcc_near(cc::P)
+        } else {
+            self.asm.v3i(form(arr, 0xc2), VS, a, a, 3);
+            self.asm.v2(enc(arr.log2() - 2, 1, 0x50), r::AX, Rm::R(VS));
+            self.asm.test(false, r::AX, r::AX);
+            self.asm.jcc_near(cc::NE)
+        };
+        let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar as u8, w: arr.log2() == 3 };
+        let t = if d == a { d } else { VS };
+        self.asm.vmov(t, a);
+        self.asm.vex(e, t, b, Rm::R(c), 0);
+        if scalar && 1usize << self.known(inst.args[0]) > arr_bytes(arr) {
+            self.vlow(d, Rm::R(t), arr);
+        } else {
+            self.asm.vmov(d, t);
+        }
+        self.fallback_ool(from, [a, b, c], d);
+    }
+
+    // --- conversions ---------------------------------------------------------------------------------
+    /// `a` rounded as `imm` (of a conversion) says, ready for truncation; `None` when x86 has no such rounding.
+    fn rounded(&mut self, arr: Arr, a: u8, imm: u64) -> Option<u8> {
+        match Round::from_bits(imm) {
+            Round::Zero => Some(a),
+            m => {
+                // Without suppression: a conversion that rounds raises Inexact.
+                let imm = round_imm(m)? & 7;
+                self.round(arr, a, imm);
+                Some(VS)
+            }
+        }
+    }
+
+    fn convertible(inst: &Inst) -> bool {
+        inst.imm >> 8 == 0 && round_imm(Round::from_bits(inst.imm)).is_some()
+    }
+
+    fn to_int_lanes(&mut self, inst: &Inst) -> bool {
+        if !Self::convertible(inst) {
+            return false;
+        }
+        let arr = inst.arr();
+        let single = arr.log2() == 2;
+        let a = if arr.width() == Width::Scalar && single {
+            self.low_copy(inst.args[0], arr)
+        } else {
+            self.fp_operand(inst.args[0], arr)
+        };
+        let shape = if single && arr.width() == Width::Scalar { Arr::S4 } else { arr };
+        self.point();
+        let Some(s) = self.rounded(shape, a, inst.imm) else { return false };
+        if single {
+            self.asm.v2(enc(2, 1, 0x5b), VS, Rm::R(s));
+            let d = self.def();
+            self.asm.vmov(d, VS);
+            return true;
+        }
+        let cvtt = encw(3, 1, 0x2c);
+        self.asm.v2(cvtt, r::AX, Rm::R(s));
+        if arr.width() == Width::W128 {
+            let (t, g) = (self.vtemp(), self.temp());
+            self.asm.v2i(p66(0x70), t, Rm::R(s), 0xee);
+            self.asm.v2(cvtt, g, Rm::R(t));
+            let d = self.def();
+            self.asm.v2(encw(1, 1, 0x6e), d, Rm::R(r::AX));
+            self.asm.v3i_gpr(encw(1, 3, 0x22), d, d, Rm::R(g), 1);
+        } else {
+            let d = self.def();
+            self.asm.v2(encw(1, 1, 0x6e), d, Rm::R(r::AX));
+        }
+        true
+    }
+
+    fn to_int(&mut self, inst: &Inst) -> bool {
+        if !Self::convertible(inst) {
+            return false;
+        }
+        let arr = inst.arr();
+        let unsigned = inst.op == Op::FToUInt;
+        let w = inst.ty == Type::I64;
+        if unsigned {
+            self.clobber_flags();
+        }
+        let a = self.reg(inst.args[0]);
+        self.point();
+        let e = Enc { w: w || unsigned, ..form(arr, 0x2c) };
+        // What is out of range must not raise Inexact, too: where it may have a fraction, round silently and raise afterwards.
+        let silent = unsigned || (!w && arr.log2() == 3 && Round::from_bits(inst.imm) != Round::Zero);
+        let imm = round_imm(Round::from_bits(inst.imm)).unwrap_or(12);
+        let s = if silent {
+            self.round(arr, a, imm | 8);
+            VS
+        } else {
+            let Some(s) = self.rounded(arr, a, inst.imm) else { return false };
+            s
+        };
+        let d = self.def();
+        self.asm.v2(e, d, Rm::R(s));
+        if !unsigned {
+            if silent {
+                self.round(arr, a, imm & 7);
+            }
+            return true;
+        }
+        // Negative, or beyond 32 bits: the software saturates. (Beyond 63 bits the conversion trapped.)
+        let from = if w {
+            self.asm.test(true, d, d);
+            self.asm.jcc_near(cc::S)
+        } else {
+            self.asm.mov_rr(false, r::AX, d);
+            self.asm.alu(Alu::Cmp, true, r::AX, d);
+            self.asm.jcc_near(cc::NE)
+        };
+        self.round(arr, a, imm & 7);
+        self.fallback_ool(from, [a, 0, 0], d);
+        true
+    }
+
+    fn from_int_lanes(&mut self, inst: &Inst) -> bool {
+        if inst.imm >> 8 != 0 {
+            return false;
+        }
+        let arr = inst.arr();
+        if arr.log2() == 2 {
+            let a = match arr.width() {
+                Width::Scalar if self.known(inst.args[0]) > 2 => self.low_copy(inst.args[0], arr),
+                _ => self.fp_operand(inst.args[0], arr),
+            };
+            let d = self.def();
+            self.asm.v2(enc(0, 1, 0x5b), d, Rm::R(a));
+            return true;
+        }
+        let a = self.reg(inst.args[0]);
+        let cvt = encw(3, 1, 0x2a);
+        self.asm.v2(encw(1, 1, 0x7e), a, Rm::R(r::AX));
+        if arr.width() == Width::W128 {
+            let g = self.temp();
+            self.asm.v2i(encw(1, 3, 0x16), a, Rm::R(g), 1);
+            self.asm.vzero(VS);
+            self.asm.v3_gpr(cvt, VS, VS, Rm::R(g));
+        }
+        let d = self.def();
+        self.asm.vzero(d);
+        self.asm.v3_gpr(cvt, d, d, Rm::R(r::AX));
+        if arr.width() == Width::W128 {
+            self.asm.v3(p66(0x6c), d, d, VS);
+        }
+        true
+    }
+
+    fn from_int_reg(&mut self, inst: &Inst) -> bool {
+        if inst.imm >> 8 != 0 {
+            return false;
+        }
+        let w = self.b.ty(inst.args[0]) == Type::I64;
+        let e = form(inst.arr(), 0x2a);
+        if inst.op == Op::IntSToF {
+            let a = self.rm(inst.args[0]);
+            let d = self.def();
+            self.asm.vzero(d);
+            self.asm.v3_gpr(Enc { w, ..e }, d, d, a);
+            return true;
+        }
+        let wide = Enc { w: true, ..e };
+        if w {
+            self.clobber_flags();
+        }
+        self.load_to(r::AX, inst.args[0]);
+        let t = self.temp();
+        let d = self.def();
+        self.asm.vzero(d);
+        if !w {
+            self.asm.mov_rr(false, r::AX, r::AX);
+            self.asm.v3_gpr(wide, d, d, Rm::R(r::AX));
+            return true;
+        }
+        self.asm.test(true, r::AX, r::AX);
+        let big = self.asm.jcc_short(cc::S);
+        self.asm.v3_gpr(wide, d, d, Rm::R(r::AX));
+        let done = self.asm.jmp_short();
+        self.asm.bind(big);
+        // Halve, keeping the last bit sticky, and double the result: it rounds as the whole would.
+        self.asm.mov_rr(true, t, r::AX);
+        self.asm.shift_imm(sh::SHR, true, t, 1);
+        self.asm.alu_imm(Alu::And, false, r::AX, 1);
+        self.asm.alu(Alu::Or, true, r::AX, t);
+        self.asm.v3_gpr(wide, d, d, Rm::R(r::AX));
+        self.asm.v3(form(inst.arr(), 0x58), d, d, d);
+        self.asm.bind(done);
+        true
+    }
+
+    fn precision(&mut self, inst: &Inst) -> bool {
+        let (arr, log2) = (inst.arr(), inst.arr().log2());
+        match inst.op {
+            Op::FCvt => self.fcvt(inst, log2, inst.imm as u8 & 3),
+            Op::FCvtl => {
+                if log2 == 1 && !self.feat.f16c {
+                    return false;
+                }
+                let mut a = self.reg(inst.args[0]);
+                if inst.imm != 0 {
+                    self.asm.v2i(p66(0x70), VS, Rm::R(a), 0xee);
+                    a = VS;
+                }
+                self.point();
+                let d = self.def();
+                self.asm.v2(if log2 == 1 { super::asm::p38(0x13) } else { enc(0, 1, 0x5a) }, d, Rm::R(a));
+                true
+            }
+            _ => {
+                if Round::from_bits(inst.imm) != Round::Current || arr.width() == Width::Scalar || (log2 == 1 && !self.feat.f16c)
+                {
+                    return false;
+                }
+                let a = self.reg(inst.args[0]);
+                self.point();
+                let d = self.def();
+                if log2 == 2 {
+                    self.asm.v2(p66(0x5a), d, Rm::R(a));
+                } else {
+                    self.asm.v2i(p3a(0x1d), a, Rm::R(d), 4);
+                }
+                true
+            }
+        }
+    }
+
+    fn fcvt(&mut self, inst: &Inst, from: u8, to: u8) -> bool {
+        match (from, to) {
+            (2, 3) | (3, 2) => {
+                let a = self.reg(inst.args[0]);
+                self.point();
+                self.asm.v3(enc(from, 1, 0x5a), VS, a, a);
+                let d = self.def();
+                if to == 3 && self.known(inst.args[0]) <= 3 {
+                    self.asm.vmov(d, VS);
+                } else {
+                    self.vlow(d, Rm::R(VS), Arr::new(to, Width::Scalar));
+                }
+            }
+            (1, 2 | 3) if self.feat.f16c => {
+                let t = self.low_copy(inst.args[0], Arr::H);
+                self.point();
+                self.asm.v2(super::asm::p38(0x13), VS, Rm::R(t));
+                if to == 3 {
+                    self.asm.v3(enc(2, 1, 0x5a), VS, VS, VS);
+                }
+                let d = self.def();
+                self.asm.vmov(d, VS);
+            }
+            (2, 1) if self.feat.f16c => {
+                let t = self.low_copy(inst.args[0], Arr::S);
+                self.point();
+                let d = self.def();
+                self.asm.v2i(p3a(0x1d), t, Rm::R(d), 4);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
