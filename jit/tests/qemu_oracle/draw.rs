@@ -85,8 +85,11 @@ impl Kind {
         let base = n.filter(|n| *n != 31);
         let writes_back = name.ends_with("_post") || name.ends_with("_pre");
         let general = !name.contains("_fp") && !name.contains("_q") && !name.as_bytes().get(2).is_some_and(u8::is_ascii_digit);
+        // QEMU takes the register after X30 for SP.
+        let around_31 = name == "CASP" && (t == Some(30) || s == Some(30));
         let is_load_pair = ["LDP", "LDXP", "LDAXP"].iter().any(|p| name.starts_with(p));
-        (is_load_pair && t == u)
+        around_31
+            || (is_load_pair && t == u)
             || (writes_back && general && self.class == Class::Mem && base.is_some() && (base == t || base == u))
             || (self.stores_exclusively() && (s == t || s == u || (s == n && base.is_some())))
     }

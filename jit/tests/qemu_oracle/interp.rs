@@ -10,6 +10,11 @@ use jit::ir::{text, verify, Block, Trap};
 /// Instructions after which a case is given up.
 const STEPS: usize = 64;
 
+const MSR_FPCR: u32 = 0xd51b_4400;
+const MSR_FPSR: u32 = 0xd51b_4420;
+const MRS_FPCR: u32 = 0xd53b_4400;
+const MRS_FPSR: u32 = 0xd53b_4420;
+
 /// A memory access.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
@@ -129,6 +134,7 @@ pub struct Stepper {
     cpu: Box<Cpu>,
     interp: Interp,
     block: Block,
+    odd: bool,
 }
 
 fn registers(cpu: &Cpu, nzcv: u8, pc: u64) -> State {
@@ -140,7 +146,19 @@ fn registers(cpu: &Cpu, nzcv: u8, pc: u64) -> State {
 
 impl Stepper {
     pub fn new() -> Stepper {
-        Stepper { cpu: Cpu::new(), interp: Interp::default(), block: Block::default() }
+        Stepper { cpu: Cpu::new(), interp: Interp::default(), block: Block::default(), odd: false }
+    }
+
+    /// Whether `word` reads back bits of FPCR or FPSR that only some machines keep.
+    fn reads_odd(&mut self, word: u32) -> bool {
+        let operand = self.cpu.gpr[(word & 31) as usize % 31] as u32;
+        match word & !31 {
+            MSR_FPCR => self.odd |= word & 31 != 31 && operand & !FPCR_BITS != 0,
+            MSR_FPSR => self.odd |= word & 31 != 31 && operand & !FPSR_BITS != 0,
+            MRS_FPCR | MRS_FPSR => return self.odd,
+            _ => {}
+        }
+        false
     }
 
     fn start(&mut self, s: &State) {
@@ -152,6 +170,7 @@ impl Stepper {
         cpu.fpsr = s.fpsr & 0x9f;
         cpu.qc = (s.fpsr >> 27 & 1) as u128;
         cpu.excl_size = 0;
+        self.odd = false;
         self.interp.nzcv = s.nzcv as u8;
     }
 
@@ -171,6 +190,7 @@ impl Stepper {
                 wild |= !unmapped(pc) && pc.wrapping_sub(WINDOW) >= PAGE;
             } else {
                 ram.insn = insn as usize;
+                wild |= self.reads_odd(case.code[insn as usize]);
             }
             if wild {
                 break 0;

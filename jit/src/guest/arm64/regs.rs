@@ -45,9 +45,13 @@ fn fp_mode(fpcr: u32) -> Mode {
     }
 }
 
-/// A branch ignores the top byte as loads and stores do (AArch64.BranchAddr with TBI).
+/// A branch ignores the top byte of addresses in user space's half as loads and stores do (AArch64.BranchAddr with TBI0).
 fn branch_target(pc: u64) -> u64 {
-    ((pc << 8) as i64 >> 8) as u64
+    if pc >> 55 & 1 == 0 {
+        pc & u64::MAX >> 8
+    } else {
+        pc
+    }
 }
 
 fn reg_name(r: GuestReg) -> String {
