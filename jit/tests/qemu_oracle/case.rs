@@ -68,6 +68,8 @@ pub struct Case {
     pub code: [u32; WORDS],
     /// Number of instructions before the BRKs.
     pub len: usize,
+    /// The code reads itself.
+    pub read: bool,
     pub state: State,
 }
 

@@ -86,7 +86,7 @@ impl Kind {
         let writes_back = name.ends_with("_post") || name.ends_with("_pre");
         let general = !name.contains("_fp") && !name.contains("_q") && !name.as_bytes().get(2).is_some_and(u8::is_ascii_digit);
         // QEMU takes the register after X30 for SP.
-        let around_31 = name == "CASP" && (t == Some(30) || s == Some(30));
+        let around_31 = name == "CASP" && (word & 31 == 30 || word >> 16 & 31 == 30);
         let is_load_pair = ["LDP", "LDXP", "LDAXP"].iter().any(|p| name.starts_with(p));
         around_31
             || (is_load_pair && t == u)
@@ -207,7 +207,7 @@ impl Draw {
     }
 
     fn empty(&mut self, pc: u64) -> Case {
-        Case { code: [BRK; WORDS], len: 0, state: self.r.state(pc) }
+        Case { code: [BRK; WORDS], len: 0, read: false, state: self.r.state(pc) }
     }
 
     /// Add an instruction (a store-exclusive with its load) to a case that is to have `len`; `false` when it isn't fit.
@@ -254,6 +254,7 @@ impl Draw {
         loop {
             let run = self.stepper.run(case, &self.edges);
             let Some(access) = run.accesses.iter().find(|a| aimed >> a.insn & 1 == 0).copied() else {
+                case.read = run.reads_code;
                 return (!run.wild && run.outcome.signal != 0).then_some(run);
             };
             aimed |= 1 << access.insn;

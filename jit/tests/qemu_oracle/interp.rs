@@ -32,6 +32,7 @@ struct Ram {
     accesses: Vec<Access>,
     /// An access where the two sides may have different memory.
     wild: bool,
+    reads_code: bool,
 }
 
 enum Place {
@@ -61,6 +62,7 @@ impl Ram {
         }
         let in_slot = addr.wrapping_sub(self.slot);
         if in_slot <= 4 * WORDS as u64 - n && !write {
+            self.reads_code = true;
             return Ok(Place::Code(in_slot as usize));
         }
         let at = at.wrapping_add(GUARD);
@@ -125,6 +127,8 @@ pub struct Run {
     pub accesses: Vec<Access>,
     /// The case can't be compared: an access or a jump to where the sides may differ, or no end.
     pub wild: bool,
+    /// It read its own code.
+    pub reads_code: bool,
     /// A fault changed registers.
     pub imprecise: bool,
 }
@@ -135,6 +139,7 @@ pub struct Stepper {
     interp: Interp,
     block: Block,
     odd: bool,
+    watched: Option<u32>,
 }
 
 fn registers(cpu: &Cpu, nzcv: u8, pc: u64) -> State {
@@ -146,11 +151,20 @@ fn registers(cpu: &Cpu, nzcv: u8, pc: u64) -> State {
 
 impl Stepper {
     pub fn new() -> Stepper {
-        Stepper { cpu: Cpu::new(), interp: Interp::default(), block: Block::default(), odd: false }
+        Stepper { cpu: Cpu::new(), interp: Interp::default(), block: Block::default(), odd: false, watched: None }
     }
 
-    /// Whether `word` reads back bits of FPCR or FPSR that only some machines keep.
-    fn reads_odd(&mut self, word: u32) -> bool {
+    /// Whether the result of `word` differs between machines: it reads back bits of FPCR or FPSR that only some keep, or stores
+    /// exclusively with another size than was loaded.
+    fn differs(&mut self, word: u32) -> bool {
+        if word & 0x3f80_0000 == 0x0800_0000 {
+            let access = word & 0xc020_0000;
+            if word & 1 << 22 != 0 {
+                self.watched = Some(access);
+            } else {
+                return self.watched.is_some_and(|w| w != access);
+            }
+        }
         let operand = self.cpu.gpr[(word & 31) as usize % 31] as u32;
         match word & !31 {
             MSR_FPCR => self.odd |= word & 31 != 31 && operand & !FPCR_BITS != 0,
@@ -170,14 +184,14 @@ impl Stepper {
         cpu.fpsr = s.fpsr & 0x9f;
         cpu.qc = (s.fpsr >> 27 & 1) as u128;
         cpu.excl_size = 0;
-        self.odd = false;
+        (self.odd, self.watched) = (false, None);
         self.interp.nzcv = s.nzcv as u8;
     }
 
     /// Run `case` on a window that holds `edges`.
     pub fn run(&mut self, case: &Case, edges: &Edges) -> Run {
         let slot = case.state.pc;
-        let mut ram = Ram { edges: *edges, slot, code: case.code, insn: 0, accesses: Vec::new(), wild: false };
+        let mut ram = Ram { edges: *edges, slot, code: case.code, insn: 0, accesses: Vec::new(), wild: false, reads_code: false };
         self.start(&case.state);
         let fetch = Slot(slot, case.code);
         let (mut pc, mut wild, mut imprecise, mut steps) = (slot, false, false, 0);
@@ -190,7 +204,7 @@ impl Stepper {
                 wild |= !unmapped(pc) && pc.wrapping_sub(WINDOW) >= PAGE;
             } else {
                 ram.insn = insn as usize;
-                wild |= self.reads_odd(case.code[insn as usize]);
+                wild |= self.differs(case.code[insn as usize]);
             }
             if wild {
                 break 0;
@@ -207,7 +221,7 @@ impl Stepper {
         let state = registers(&self.cpu, self.interp.nzcv, pc);
         wild |= ram.wild;
         let outcome = Outcome { signal, state, edges: ram.edges };
-        Run { outcome, accesses: ram.accesses, wild, imprecise }
+        Run { outcome, accesses: ram.accesses, wild, reads_code: ram.reads_code, imprecise }
     }
 
     /// The next pc, or the signal, where it happened and whether it left anything changed.

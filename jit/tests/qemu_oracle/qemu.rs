@@ -83,9 +83,8 @@ impl Qemu {
         input.extend(edges);
         for c in cases {
             c.code.iter().for_each(|w| input.extend(w.to_le_bytes()));
-            // A literal load may read the end of the code: then it stays what it is.
-            let literal = (0..c.len).any(|n| c.row(n).is_some_and(|r| r.name.ends_with("_lit")));
-            let exit = if literal || c.code[c.len] != BRK { NO_EXIT } else { c.len as u32 };
+            // Code that reads itself must stay what it is.
+            let exit = if c.read || c.code[c.len] != BRK { NO_EXIT } else { c.len as u32 };
             input.extend(exit.to_le_bytes());
             input.extend([0; 12]);
             c.state.put(&mut input);
