@@ -27,8 +27,9 @@ const PC_RELATIVE: &[(&str, u32, u32)] = &[
 ];
 
 const CLREX: u32 = 0xd503_3f5f;
-/// The longest sequence.
-const LONGEST: u64 = 6;
+/// The longest sequence, and what most are no longer than.
+const LONGEST: u64 = 12;
+const USUAL: u64 = 6;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -176,7 +177,8 @@ impl Draw {
         loop {
             let mut case = self.empty(pc);
             let shape = Shape::new(&mut self.r);
-            let len = 2 + self.r.below(LONGEST - 1) as usize;
+            let longest = if self.r.chance(20) { LONGEST } else { USUAL };
+            let len = 2 + self.r.below(longest - 1) as usize;
             let flavour = self.r.below(4);
             case.state.x[shape.index as usize] = self.r.below(48).wrapping_sub(self.r.below(2) * 16);
             while case.len < len {
