@@ -59,6 +59,14 @@ impl Prepared {
         Prepared::new(dirfd, path, req.flags, Vec::new(), req.argv, req.envp)
     }
 
+    /// Whether it will probably succeed: searches along PATH try many a file that isn't there.
+    fn likely(&self) -> bool {
+        let args = [self.dirfd as u64, self.path.as_ptr() as u64, libc::X_OK as u64, 0, 0, 0];
+        // SAFETY: the path is terminated.
+        let access = || unsafe { sys::raw(libc::SYS_faccessat, args) };
+        self.flags & AT_EXECVE_CHECK as u64 == 0 && (self.path.is_empty() || access() == 0)
+    }
+
     fn args(&self) -> [u64; 6] {
         [self.dirfd as u64, self.path.as_ptr() as u64, self.argv.as_ptr() as u64, self.envp.as_ptr() as u64, self.flags, 0]
     }
@@ -95,11 +103,13 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
         opened => opened.map_err(ours)?,
     };
     let name = program_name(&req);
+    // The kernel does not start a program without any argument.
+    let none = req.argv.is_empty().then(CString::default);
     let path_inaccessible = is_relative_to_descriptor(&req) && closes_on_exec(req.dirfd);
     let request = Request {
         file,
         path: Cow::Owned(name.clone()),
-        argv: req.argv.iter().map(|a| Cow::Owned(a.clone())).collect(),
+        argv: req.argv.iter().chain(&none).map(|a| Cow::Owned(a.clone())).collect(),
         path_inaccessible,
     };
     // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.
@@ -210,12 +220,25 @@ fn own_program(runtime: &Runtime) -> Result<(Option<File>, RawFd), Errno> {
     Ok((Some(file), fd))
 }
 
+/// Signals that the inbox holds for the guest's mask are pending for the next program. The host's mask is the guest's by now.
+fn hand_back(thread: &Thread) {
+    while let Some(info) = thread.signals.inbox.take_sent(!0) {
+        // SAFETY: reads `info`; the signal is blocked. If the exec fails, it comes back through the entry.
+        unsafe {
+            let pid = sys::raw(libc::SYS_getpid, [0; 6]) as u64;
+            let args = [pid, thread.tid as u64, info.signo as u64, &raw const info as u64, 0, 0];
+            sys::raw(libc::SYS_rt_tgsigqueueinfo, args);
+        }
+    }
+}
+
 /// The call itself, with the signal state that the next program is to inherit.
 fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
     let actions = thread.actions.clone();
     actions.lock().unwrap_or_else(|e| e.into_inner()).before_exec();
     let mask = thread.signals.mask();
     let pending = vcpu.pending();
+    let mut abandoned = false;
     // SAFETY: `mask` and what `prepared` holds are alive; a successful exec does not return, and leaves this memory to others unharmed.
     let result = unsafe {
         match sys::interruptible(
@@ -223,10 +246,17 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
             libc::SYS_rt_sigprocmask,
             [libc::SIG_SETMASK as u64, &raw const mask as u64, 0, 8, 0, 0],
         ) {
-            0 => sys::interruptible(pending, libc::SYS_execveat, prepared.args()),
+            0 => {
+                hand_back(thread);
+                abandoned = prepared.likely() && vcpu.abandon_code();
+                sys::interruptible(pending, libc::SYS_execveat, prepared.args())
+            }
             refused => refused,
         }
     };
+    if abandoned {
+        vcpu.take_code_back();
+    }
     signal::settle_mask(thread);
     actions.lock().unwrap_or_else(|e| e.into_inner()).after_failed_exec();
     match result {

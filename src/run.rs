@@ -16,7 +16,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use syscalls::topics::mem::Space;
 use syscalls::topics::procfs::{self, Areas};
@@ -243,6 +243,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         options: inv.options,
         by_binfmt: inv.by_binfmt,
         self_exe,
+        users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),
     }));
     Ok(first_task(runtime, process, loaded))
@@ -279,9 +280,9 @@ impl Task {
         self.enter();
         // From here on signals find their way: first the entries, then the mask.
         *self.thread.actions.lock().unwrap_or_else(|e| e.into_inner()) = Actions::inherit(signals::host_entry());
-        signal::restore_mask(&self.thread);
+        signal::settle_mask(&self.thread);
         let status = self.run();
-        crate::task::exit_thread(&mut self.thread, status)
+        crate::task::exit_thread(self, status)
     }
 }
 
