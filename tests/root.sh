@@ -143,7 +143,7 @@ user_root() {
     ours || { skip "$1" "only run-foreign has --root"; return 1; }
     [ -d "$CACHE/root-arm64" ] || { fail "$1: no arm64 root"; return 1; }
     unregister
-    cp "$RUN_FOREIGN" "$TMP/run-foreign" && chmod 755 "$TMP/run-foreign"
+    [ -e "$TMP/run-foreign" ] || install -m 755 "$RUN_FOREIGN" "$TMP/run-foreign"
     [ -d "$TMP/user" ] || { copy_root arm64 "$TMP/user" && chown -hR "$USER_ID:$USER_ID" "$TMP/user"; } || give_up "cannot copy the root"
 }
 
