@@ -6,5 +6,4 @@ pub mod cpu;
 pub mod guest;
 pub mod host;
 pub mod ir;
-pub mod opt;
 pub mod regalloc;

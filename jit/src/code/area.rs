@@ -29,21 +29,50 @@ fn errno() -> i32 {
 
 /// A pair of mappings of the same fresh shared memory: (to write, to execute).
 fn map_pair(size: usize) -> Result<(*mut u8, *mut u8), i32> {
-    // SAFETY: fresh mappings at addresses of the kernel's choice.
+    let rw = map_shared(size, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_ANONYMOUS, -1)?;
+    // An old size of zero makes a second mapping of the same shared pages (mremap(2)): no descriptor, no /proc.
+    // SAFETY: mappings of our own, at addresses of the kernel's choice.
     unsafe {
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let rw = libc::mmap(ptr::null_mut(), size, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-        if rw == libc::MAP_FAILED {
+        let rx = libc::mremap(rw, 0, size, libc::MREMAP_MAYMOVE);
+        if rx != libc::MAP_FAILED && libc::mprotect(rx, size, libc::PROT_READ | libc::PROT_EXEC) == 0 {
+            return Ok((rw.cast(), rx.cast()));
+        }
+        let e = errno();
+        libc::munmap(rw, size);
+        match e {
+            libc::EINVAL | libc::ENOSYS => map_file_pair(size),
+            e => Err(e),
+        }
+    }
+}
+
+/// The same by a file in memory, for kernels and emulators that don't know that use of mremap.
+#[cold]
+fn map_file_pair(size: usize) -> Result<(*mut u8, *mut u8), i32> {
+    // SAFETY: the descriptor is ours; mappings at addresses of the kernel's choice.
+    unsafe {
+        let fd = libc::memfd_create(c"code".as_ptr(), libc::MFD_CLOEXEC);
+        if fd < 0 {
             return Err(errno());
         }
-        // An old size of zero makes a second mapping of the same shared pages (mremap(2)): no descriptor, no /proc.
-        let rx = libc::mremap(rw, 0, size, libc::MREMAP_MAYMOVE);
-        if rx == libc::MAP_FAILED || libc::mprotect(rx, size, libc::PROT_READ | libc::PROT_EXEC) != 0 {
-            let e = errno();
-            libc::munmap(rw, size);
-            return Err(e);
-        }
-        Ok((rw.cast(), rx.cast()))
+        let pair = match libc::ftruncate(fd, size as i64) {
+            0 => map_shared(size, libc::PROT_READ | libc::PROT_WRITE, 0, fd).and_then(|rw| {
+                let rx = map_shared(size, libc::PROT_READ | libc::PROT_EXEC, 0, fd);
+                rx.map(|rx| (rw.cast(), rx.cast())).inspect_err(|_| drop(libc::munmap(rw, size)))
+            }),
+            _ => Err(errno()),
+        };
+        libc::close(fd);
+        pair
+    }
+}
+
+fn map_shared(size: usize, prot: i32, flags: i32, fd: i32) -> Result<*mut libc::c_void, i32> {
+    // SAFETY: a fresh mapping at an address of the kernel's choice.
+    let at = unsafe { libc::mmap(ptr::null_mut(), size, prot, libc::MAP_SHARED | libc::MAP_NORESERVE | flags, fd, 0) };
+    match at {
+        libc::MAP_FAILED => Err(errno()),
+        at => Ok(at),
     }
 }
 

@@ -9,7 +9,6 @@ use crate::cpu::{Cpu, ExitKind, JumpEntry, JUMP_CACHE_ENTRIES};
 use crate::guest::{Fetch, Guest, Hints, Limits};
 use crate::host::{self, Backend, Emitted, Features};
 use crate::ir::{self, hint, Mode, Trap};
-use crate::opt::Passes;
 use area::Area;
 use cache::Cache;
 use lock::Lock;
@@ -86,7 +85,6 @@ const LIMITS: Limits = Limits { insns: 64, side_exits: 3 };
 struct Inner {
     backend: host::Native,
     block: ir::Block,
-    passes: Passes,
     emitted: Emitted,
     stubs: (Emitted, Vec<u32>),
     cache: Cache,
@@ -156,7 +154,6 @@ impl Engine {
             inner: Lock::new(Inner {
                 backend,
                 block: ir::Block::default(),
-                passes: Passes::default(),
                 emitted: Emitted::default(),
                 stubs,
                 cache,
@@ -265,7 +262,6 @@ impl Engine {
         }
         i.block.clear(pc, mode);
         (self.guest.lift)(&mut i.block, mem, &i.hints, LIMITS);
-        i.passes.run(&mut i.block);
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }

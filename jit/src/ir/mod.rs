@@ -14,6 +14,7 @@
 //! instruction begins with `insn`.
 
 pub mod eval;
+mod fold;
 pub mod interp;
 pub mod op;
 pub mod text;
@@ -103,7 +104,18 @@ pub mod hint {
 /// Bit of an exit's `aux` (side exits, `jump`, indirect exits): the target overwrites the flags before it reads them.
 pub const FLAGS_DEAD: u8 = 0x80;
 
-/// A translation unit. Reused between translations: [`Block::clear`] keeps its memory.
+/// What the builder knows each guest register to hold: values that a `get` need not read.
+#[derive(Clone, Debug)]
+struct Known([Value; GUEST_REGS]);
+
+impl Default for Known {
+    fn default() -> Known {
+        Known([Value::NONE; GUEST_REGS])
+    }
+}
+
+/// A translation unit. Built by the methods below, which forward what a register was set to into the `get`s that follow and fold
+/// integer operations on constants, so that no pass need do it afterwards. Reused between translations: [`Block::clear`] keeps its memory.
 #[derive(Clone, Debug, Default)]
 pub struct Block {
     /// Guest address of the first instruction.
@@ -118,6 +130,7 @@ pub struct Block {
     pub hints: Vec<(u64, u8)>,
     /// Number of guest instructions.
     pub guest_insns: u32,
+    known: Known,
 }
 
 impl Block {
@@ -129,6 +142,7 @@ impl Block {
         self.insts.clear();
         self.hints.clear();
         self.guest_insns = 0;
+        self.known = Known::default();
     }
     /// Append an instruction; returns its value.
     #[inline]
@@ -162,17 +176,33 @@ impl Block {
         self.op(Op::InsnStart, Type::None, &[], 0, pc);
     }
     /// Read a register at its full type.
+    #[inline]
     pub fn get(&mut self, r: GuestReg) -> Value {
-        self.op(Op::Get, r.ty(), &[], 0, r.0 as u64)
+        let known = self.known.0[r.0 as usize];
+        if known.is_some() {
+            return known;
+        }
+        let v = self.op(Op::Get, r.ty(), &[], 0, r.0 as u64);
+        self.known.0[r.0 as usize] = v;
+        v
     }
     /// Read the low half of an integer slot.
+    #[inline]
     pub fn get32(&mut self, r: GuestReg) -> Value {
+        let known = self.known.0[r.0 as usize];
+        if known.is_some() {
+            return self.trunc(known);
+        }
         self.op(Op::Get, Type::I32, &[], 0, r.0 as u64)
     }
     /// Write a register (i64, v128, flags by its class).
+    #[inline]
     pub fn set(&mut self, r: GuestReg, v: Value) {
         debug_assert_eq!(self.ty(v), r.ty());
-        self.op(Op::Set, Type::None, &[v], 0, r.0 as u64);
+        if self.known.0[r.0 as usize] != v {
+            self.known.0[r.0 as usize] = v;
+            self.op(Op::Set, Type::None, &[v], 0, r.0 as u64);
+        }
     }
 
     // --- builder: integers -------------------------------------------------------------------
@@ -182,15 +212,30 @@ impl Block {
         self.op(Op::Const, ty, &[], 0, c)
     }
     /// A binary integer operation; the type is the first operand's.
+    #[inline]
     pub fn bin(&mut self, op: Op, a: Value, b: Value) -> Value {
         let ty = self.ty(a);
         debug_assert_eq!(ty, self.ty(b), "{op:?}");
-        self.op(op, ty, &[a, b], 0, 0)
+        match fold::binary(op, ty, self.def(a), self.def(b)) {
+            Some(c) => self.iconst(ty, c),
+            None => self.op(op, ty, &[a, b], 0, 0),
+        }
+    }
+    /// The same with its flags, which are the second value.
+    #[inline]
+    pub fn bin_flags(&mut self, op: Op, a: Value, b: Value) -> (Value, Value) {
+        let ty = self.ty(a);
+        debug_assert_eq!(ty, self.ty(b), "{op:?}");
+        let v = self.op(op, ty, &[a, b], 0, 0);
+        (v, self.flags_of(v))
     }
     /// A unary integer operation.
     pub fn un(&mut self, op: Op, a: Value) -> Value {
-        let ty = self.ty(a);
-        self.op(op, ty, &[a], 0, 0)
+        let &Inst { ty, op: def, imm, .. } = self.def(a);
+        match (op, def) {
+            (Op::Not, Op::Const) => self.iconst(ty, !imm),
+            _ => self.op(op, ty, &[a], 0, 0),
+        }
     }
     /// A unary integer operation with a constant (`rev`, `ubfx`, `sbfx`).
     pub fn un_imm(&mut self, op: Op, a: Value, imm: u64) -> Value {
@@ -198,10 +243,26 @@ impl Block {
         self.op(op, ty, &[a], 0, imm)
     }
     /// A binary operation with a constant second operand.
+    #[inline]
     pub fn bin_imm(&mut self, op: Op, a: Value, c: u64) -> Value {
+        let d = self.def(a);
+        let ty = d.ty;
+        let k = Inst { op: Op::Const, ty, aux: 0, args: [Value::NONE; 3], imm: c };
+        match fold::binary(op, ty, d, &k) {
+            Some(c) => self.iconst(ty, c),
+            None => {
+                let c = self.iconst(ty, c);
+                self.op(op, ty, &[a, c], 0, 0)
+            }
+        }
+    }
+    /// `a` with the low `width` bits of `b` in their place at `pos`.
+    pub fn bfi(&mut self, a: Value, b: Value, pos: u32, width: u32) -> Value {
         let ty = self.ty(a);
-        let c = self.iconst(ty, c);
-        self.bin(op, a, c)
+        match fold::bfi(self.def(a), self.def(b), pos, width) {
+            Some(c) => self.iconst(ty, c),
+            None => self.op(Op::Bfi, ty, &[a, b], 0, (width << 8 | pos) as u64),
+        }
     }
     /// adc / sbc.
     pub fn with_carry(&mut self, op: Op, a: Value, b: Value, f: Value) -> Value {
@@ -214,16 +275,28 @@ impl Block {
         self.op(Op::FlagsOf, Type::Flags, &[v], 0, 0)
     }
     /// i32 → i64, zeros above.
+    #[inline]
     pub fn zext(&mut self, v: Value) -> Value {
-        self.op(Op::Zext, Type::I64, &[v], 0, 0)
+        match self.def(v) {
+            Inst { op: Op::Const, imm, .. } => self.iconst(Type::I64, imm & 0xffff_ffff),
+            _ => self.op(Op::Zext, Type::I64, &[v], 0, 0),
+        }
     }
     /// i32 → i64, sign above.
     pub fn sext(&mut self, v: Value) -> Value {
-        self.op(Op::Sext, Type::I64, &[v], 0, 0)
+        match self.def(v) {
+            Inst { op: Op::Const, imm, .. } => self.iconst(Type::I64, *imm as i32 as i64 as u64),
+            _ => self.op(Op::Sext, Type::I64, &[v], 0, 0),
+        }
     }
     /// i64 → i32.
+    #[inline]
     pub fn trunc(&mut self, v: Value) -> Value {
-        self.op(Op::Trunc, Type::I32, &[v], 0, 0)
+        match self.def(v) {
+            Inst { op: Op::Const, imm, .. } => self.iconst(Type::I32, *imm),
+            Inst { op: Op::Zext, args, .. } => args[0],
+            _ => self.op(Op::Trunc, Type::I32, &[v], 0, 0),
+        }
     }
     /// if cc(f) then a else b.
     pub fn select(&mut self, cc: Cond, f: Value, a: Value, b: Value) -> Value {

@@ -271,6 +271,9 @@ impl Round {
     }
 }
 
+/// Number of names that a [`GuestReg`] has.
+pub const GUEST_REGS: usize = 129;
+
 /// A guest register in the neutral register file of [`crate::cpu::Cpu`].
 ///
 /// `0..64`: 64-bit integer slots; `64..128`: 128-bit vector slots; `128`: the flags.

@@ -2,7 +2,7 @@
 //! the liveness of the flags (backward).
 
 use super::{Home, NONE};
-use crate::ir::{fx, Arr, Block, Op, Type, Width, FLAGS_DEAD};
+use crate::ir::{fx, Arr, Block, Op, Type, Value, Width, FLAGS_DEAD};
 
 /// No code is needed for the instruction.
 pub const DEAD: u8 = 1;
@@ -54,7 +54,12 @@ fn roots(block: &mut Block, vals: &mut Vec<Val>) {
     vals.clear();
     vals.reserve(block.insts.len());
     let mut cur = [u16::MAX; 129];
-    for (i, inst) in block.insts.iter().enumerate() {
+    for i in 0..block.insts.len() {
+        if let Some(c) = folded(block, vals, i) {
+            let inst = &mut block.insts[i];
+            (inst.op, inst.args, inst.imm) = (Op::Const, [Value::NONE; 3], c);
+        }
+        let inst = &block.insts[i];
         let mut root = i as u16;
         let mut bits = 0;
         let arg = |k: usize| vals[inst.args[k].index()].root;
@@ -78,6 +83,41 @@ fn roots(block: &mut Block, vals: &mut Vec<Val>) {
         let width = if inst.ty == Type::V128 { vec_width(inst.op, inst.aux, inst.imm) } else { 0 };
         vals.push(Val { root, last: 0, uses: 0, want: NONE, bits, width, first_cc: NONE, reg: NONE, home: Home::None });
     }
+}
+
+/// The constant that instruction `i` computes from constants (addresses and wide constants made in pieces), if it does and its flags
+/// are not asked for.
+fn folded(block: &Block, vals: &[Val], i: usize) -> Option<u64> {
+    let inst = &block.insts[i];
+    if !matches!(inst.op, Op::Add | Op::Sub | Op::And | Op::Or | Op::Orn | Op::Xor | Op::Shl | Op::Not | Op::Bfi) {
+        return None;
+    }
+    let constant = |k: usize| {
+        let root = vals[inst.args[k].index()].root as usize;
+        vals[root].is(CONST).then(|| block.insts[root].imm)
+    };
+    let a = constant(0)?;
+    let b = if inst.op == Op::Not { 0 } else { constant(1)? };
+    if block.insts.get(i + 1).is_some_and(|n| n.op == Op::FlagsOf) {
+        return None;
+    }
+    let bits = inst.ty.bits();
+    let c = match inst.op {
+        Op::Add => a.wrapping_add(b),
+        Op::Sub => a.wrapping_sub(b),
+        Op::And => a & b,
+        Op::Or => a | b,
+        Op::Orn => a | !b,
+        Op::Xor => a ^ b,
+        Op::Shl => a << (b & (bits as u64 - 1)),
+        Op::Not => !a,
+        _ => {
+            let (lsb, width) = (inst.imm & 63, (inst.imm >> 8).clamp(1, 64));
+            let field = (u64::MAX >> (64 - width)) << lsb;
+            a & !field | b << lsb & field
+        }
+    };
+    Some(c & (u64::MAX >> (64 - bits)))
 }
 
 /// log2 of the bytes that an arrangement names.

@@ -39,18 +39,18 @@ pub fn logical(l: &mut Lifter<'_>, i: Insn) -> Lifted {
         (_, false) => Op::Xor,
         (_, true) => Op::Xorn,
     };
-    let v = l.b.bin(op, a, b);
     if opc == 3 {
-        set_with_flags(l, i.rd(), v);
+        set_with_flags(l, i.rd(), op, a, b);
     } else {
+        let v = l.b.bin(op, a, b);
         l.set_r(i.rd(), v);
     }
     Ok(())
 }
 
-/// Write the result just computed and its flags.
-fn set_with_flags(l: &mut Lifter<'_>, rd: u8, v: Value) {
-    let f = l.b.flags_of(v);
+/// Write the result and the flags of an operation.
+pub(super) fn set_with_flags(l: &mut Lifter<'_>, rd: u8, op: Op, a: Value, b: Value) {
+    let (v, f) = l.b.bin_flags(op, a, b);
     l.set_r(rd, v);
     l.set_flags(f);
 }
@@ -71,10 +71,11 @@ pub fn add_sub_shifted(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     }
     let a = l.r(sf, i.rn());
     let b = shifted(l, i);
-    let v = l.b.bin(if sub { Op::Sub } else { Op::Add }, a, b);
+    let op = if sub { Op::Sub } else { Op::Add };
     if flags {
-        set_with_flags(l, i.rd(), v);
+        set_with_flags(l, i.rd(), op, a, b);
     } else {
+        let v = l.b.bin(op, a, b);
         l.set_r(i.rd(), v);
     }
     Ok(())
@@ -89,10 +90,11 @@ pub fn add_sub_extended(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let a = l.r_sp(sf, i.rn());
     let b = extended(l, sf, i.rm(), option & 4 != 0, 8 << (option & 3));
     let b = shl(l, b, amount);
-    let v = l.b.bin(if i.bit(30) { Op::Sub } else { Op::Add }, a, b);
+    let op = if i.bit(30) { Op::Sub } else { Op::Add };
     if i.bit(29) {
-        set_with_flags(l, i.rd(), v);
+        set_with_flags(l, i.rd(), op, a, b);
     } else {
+        let v = l.b.bin(op, a, b);
         l.set_r_sp(i.rd(), v);
     }
     Ok(())
@@ -105,7 +107,9 @@ pub fn with_carry(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let f = l.flags();
     let v = l.b.with_carry(if i.bit(30) { Op::Sbc } else { Op::Adc }, a, b, f);
     if i.bit(29) {
-        set_with_flags(l, i.rd(), v);
+        let f = l.b.flags_of(v);
+        l.set_r(i.rd(), v);
+        l.set_flags(f);
     } else {
         l.set_r(i.rd(), v);
     }

@@ -1,5 +1,6 @@
 //! Integer data processing with immediates: pc-relative, add/subtract, logical, move wide, bitfield, extract.
 
+use super::int::set_with_flags;
 use super::lift::{Insn, Lifted, Lifter, Undefined};
 use crate::ir::{Op, Value};
 
@@ -37,10 +38,8 @@ pub fn add_sub(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 /// ADDS and SUBS (immediate), also CMP and CMN.
 pub fn adds_subs(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let a = l.r_sp(i.sf(), i.rn());
-    let v = l.b.bin_imm(if i.bit(30) { Op::Sub } else { Op::Add }, a, add_sub_operand(i));
-    let f = l.b.flags_of(v);
-    l.set_r(i.rd(), v);
-    l.set_flags(f);
+    let c = l.c(i.sf(), add_sub_operand(i));
+    set_with_flags(l, i.rd(), if i.bit(30) { Op::Sub } else { Op::Add }, a, c);
     Ok(())
 }
 
@@ -82,12 +81,11 @@ pub fn logical(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     }
     let a = l.r(sf, i.rn());
     let op = [Op::And, Op::Or, Op::Xor, Op::And][opc as usize];
-    let v = l.b.bin_imm(op, a, imm);
     if opc == 3 {
-        let f = l.b.flags_of(v);
-        l.set_r(i.rd(), v);
-        l.set_flags(f);
+        let c = l.c(sf, imm);
+        set_with_flags(l, i.rd(), op, a, c);
     } else {
+        let v = l.b.bin_imm(op, a, imm);
         l.set_r_sp(i.rd(), v);
     }
     Ok(())
@@ -122,18 +120,12 @@ pub fn movk(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let shift = wide_shift(i)?;
     let old = l.r(i.sf(), i.rd());
     let new = l.c(i.sf(), i.bits(20, 5) as u64);
-    let v = bfi(l, old, new, shift, 16);
+    let v = l.b.bfi(old, new, shift, 16);
     l.set_r(i.rd(), v);
     Ok(())
 }
 
-/// `a` with the low `width` bits of `b` inserted at `pos`.
-pub(super) fn bfi(l: &mut Lifter<'_>, a: Value, b: Value, pos: u32, width: u32) -> Value {
-    let ty = l.b.ty(a);
-    l.b.op(Op::Bfi, ty, &[a, b], 0, field(pos, width))
-}
-
-/// A bit field as `ubfx`, `sbfx` and `bfi` take it.
+/// A bit field as `ubfx` and `sbfx` take it.
 pub(super) fn field(pos: u32, width: u32) -> u64 {
     (width << 8 | pos) as u64
 }
@@ -215,7 +207,7 @@ pub fn bfm(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let mut src = l.r(sf, i.rn());
     let v = if imms < immr {
         let old = l.r(sf, i.rd());
-        bfi(l, old, src, width - immr, imms + 1)
+        l.b.bfi(old, src, width - immr, imms + 1)
     } else if imms - immr + 1 == width {
         src
     } else {
@@ -223,7 +215,7 @@ pub fn bfm(l: &mut Lifter<'_>, i: Insn) -> Lifted {
             src = l.b.bin_imm(Op::Shr, src, immr as u64);
         }
         let old = l.r(sf, i.rd());
-        bfi(l, old, src, 0, imms - immr + 1)
+        l.b.bfi(old, src, 0, imms - immr + 1)
     };
     l.set_r(i.rd(), v);
     Ok(())

@@ -1,6 +1,5 @@
 //! Exclusives, acquire and release, and the atomics of Armv8.1.
 
-use super::int_imm::bfi;
 use super::lift::{Insn, Lifted, Lifter};
 use crate::ir::{Arr, Mem, Op, Type, Value};
 
@@ -25,7 +24,7 @@ fn join(l: &mut Lifter<'_>, wide: bool, low: u8, high: u8) -> Value {
     if wide {
         l.b.op(Op::VPair, Type::V128, &[a, b], 0, 0)
     } else {
-        bfi(l, a, b, 32, 32)
+        l.b.bfi(a, b, 32, 32)
     }
 }
 
