@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import counting
 import plot
 import report
 from arena import Arena, Failure
@@ -19,7 +20,6 @@ from roots import ensure_qemu, ensure_roots, require, say, snapshot
 from workloads import BY_NAME, WORKLOADS, quick
 
 EMULATORS = ("native", "qemu", "ours")
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 @dataclass
@@ -74,7 +74,7 @@ def measure(emulator, workload, round_, results):
     """One run: what it cost, or how it failed. Its output must be what native's was."""
     run = {"workload": workload.name, "round": round_, "emulator": emulator.name, "load": round(os.getloadavg()[0], 2)}
     native = results.get(workload.name, round_, "native")
-    limit = 120 if not native else max(60, 100 * native["wall"] * workload.repeat)
+    limit = 300 if not native else 120 + 300 * native["wall"] * workload.repeat
     try:
         run.update(emulator.arena.run(workload.argv, workload.repeat, limit))
         run["output"] = output_digest(emulator.arena, workload)
@@ -117,13 +117,15 @@ def progress(run, results):
     return f"{run['emulator']} {run['wall']:.4g} s{ratio}"
 
 
-def publish(results, metric, image):
-    """Puts table and plot between the marks in RESULTS.md; the text around them is written by people."""
+def publish(part, text):
+    """Puts a text between the marks of its part in RESULTS.md; the text around them is written by people."""
+    begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
     page = BENCH / "RESULTS.md"
-    text = page.read_text() if page.exists() else f"# Results\n\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n![Times as multiples of native]({image.relative_to(BENCH)})\n\n{report.table(results, metric)}{END}{after}")
+    old = page.read_text() if page.exists() else "# Results\n"
+    if begin not in old:
+        old += f"\n{begin}\n{end}\n"
+    before, _, rest = old.partition(begin)
+    page.write_text(f"{before}{begin}\n{text}{end}{rest.partition(end)[2]}")
 
 
 def options():
@@ -136,6 +138,7 @@ def options():
     parser.add_argument("--report", type=Path, metavar="FILE", help="no measuring: the table and plot of a results file")
     parser.add_argument("--metric", choices=("wall", "cpu"), default="wall", help="what the table shows (cpu is steadier on a busy machine)")
     parser.add_argument("--publish", action="store_true", help="put the table and the plot into bench/RESULTS.md")
+    parser.add_argument("--count", action="store_true", help="instead: host instructions per guest instruction on small kernels, without noise")
     parser.add_argument("--list", action="store_true", help="list the workloads")
     return parser.parse_args()
 
@@ -149,18 +152,34 @@ def choose(args):
     return [quick(w) for w in chosen] if args.quick else chosen
 
 
-def bench(args):
-    """Prepares, measures, and returns the results."""
+def choose_emulators(args):
     names = args.emulators.split(",")
     if unknown := set(names) - set(EMULATORS):
         sys.exit(f"bench: no such emulator: {', '.join(unknown)}")
+    return make_emulators([n for n in EMULATORS if n in names])
+
+
+def count(args):
+    """The counted figures with what they were taken from."""
+    emulators = choose_emulators(args)
+    meta = describe(emulators, False, 1, command())
+    versions = "; ".join(e.facts["version"] for e in emulators if e.name != "native")
+    return f"{counting.count(emulators, ensure_qemu())}\n{meta['date'][:10]}; {meta['cpu']}; {versions}; commit {meta['commit']}; command `{meta['command']}`.\n"
+
+
+def command():
+    return " ".join(["tools/bench", *sys.argv[1:]])
+
+
+def bench(args):
+    """Prepares, measures, and returns the results."""
     require("unshare", "nsenter", "chroot")
     workloads = choose(args)
     ensure_roots()
     ensure_inputs()
-    emulators = make_emulators([n for n in EMULATORS if n in names])
+    emulators = choose_emulators(args)
     rounds = args.rounds or (1 if args.quick else 5)
-    meta = describe(emulators, args.quick, rounds, " ".join(["tools/bench", *sys.argv[1:]]))
+    meta = describe(emulators, args.quick, rounds, command())
     if args.resume:
         results = Results.newest()
         if (results.meta["emulators"], results.meta["quick"]) != (meta["emulators"], args.quick):
@@ -185,6 +204,12 @@ def main():
         for w in WORKLOADS:
             print(f"{w.name:16}{w.group:14}{w.what}")
         return
+    if args.count:
+        text = count(args)
+        print(text)
+        if args.publish:
+            publish("count", text)
+        return
     results = Results.load(args.report) if args.report else bench(args)
     if not results.runs:
         return
@@ -193,7 +218,7 @@ def main():
     print(report.table(results, args.metric))
     say(f"plot: {image}")
     if args.publish:
-        publish(results, args.metric, image)
+        publish("bench", f"![Times as multiples of native]({image.relative_to(BENCH)})\n\n{report.table(results, args.metric)}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import subprocess
 from paths import BENCH, BINARIES, INPUTS, ROOTS
 from roots import require, say
 
-VERSION = "2"
+VERSION = "3"
 KERNELS = ("nbody", "matmul", "integer", "threads")
 COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 WORDS = """the of kernel page fault socket opened closed retry after timeout while reading header from client session user cache entry
@@ -78,7 +78,7 @@ def _mixed_bytes(choice, size):
 
 def _write_lines(choice):
     data = (INPUTS / "data.bin").read_bytes()
-    for name, size in (("large.bin", 24 << 20), ("medium.bin", 8 << 20), ("small.bin", 3 << 20)):
+    for name, size in (("large.bin", 24 << 20), ("medium.bin", 8 << 20), ("small.bin", 1 << 20)):
         (INPUTS / name).write_bytes(data[:size])
     (INPUTS / "large.gz").write_bytes(gzip.compress(data[:24 << 20], 6, mtime=0))
     (INPUTS / "lines.txt").write_text("".join(f"{choice.getrandbits(48):x} {choice.choice(WORDS)} {choice.randrange(1000)}\n" for _ in range(400_000)))

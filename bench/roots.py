@@ -87,12 +87,15 @@ def ensure_qemu():
     for place in (apt / "lists/partial", apt / "cache/archives/partial", apt / "parts"):
         place.mkdir(parents=True, exist_ok=True)
     (apt / "sources.list").write_text(f"deb [signed-by={KEYRING} arch=amd64] {MIRROR} sid main\n")
+    # The system's own settings (a proxy, say) stay, its hooks don't.
     options = {
-        "Dir::Etc::SourceList": apt / "sources.list", "Dir::Etc::SourceParts": apt / "parts", "Dir::Etc::PreferencesParts": apt / "parts",
-        "Dir::State::Lists": apt / "lists", "Dir::Cache": apt / "cache", "APT::Sandbox::User": "root",
-        "APT::Update::Post-Invoke-Success": "", "DPkg::Post-Invoke": "",
+        "Dir::Etc::SourceList": apt / "sources.list", "Dir::Etc::SourceParts": apt / "parts", "Dir::Etc::Preferences": "/dev/null",
+        "Dir::Etc::PreferencesParts": apt / "parts", "Dir::State::Lists": apt / "lists", "Dir::Cache": apt / "cache",
+        "APT::Sandbox::User": "root", "Acquire::Languages": "none",
     }
-    command = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in options.items())]
+    cleared = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
+    (apt / "apt.conf").write_text("".join([*(f"#clear {key};\n" for key in cleared), *(f'{key} "{value}";\n' for key, value in options.items())]))
+    command = ["apt-get", "-q", "-c", apt / "apt.conf"]
     subprocess.run([*command, "update"], check=True, stdout=sys.stderr)
     subprocess.run([*command, "download", "qemu-user"], check=True, stdout=sys.stderr, cwd=home)
     package = next(home.glob("qemu-user_*.deb"))

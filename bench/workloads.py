@@ -74,7 +74,7 @@ WORKLOADS = [
     _program("sed", TOOL, "sed -E over a log", "/usr/bin/sed", "-E", "s/([a-z]+) (timeout|budget)/\\2=\\1/g; /info/d; y/abc/xyz/", f"{IN}/log.txt"),
     _program("awk", TOOL, "mawk: sums by key", "/usr/bin/mawk",
              "{ n[$2 $3]++; for (i = 4; i <= NF; i++) { w[$i]++; l += length($i) } } END { for (k in n) s += n[k] * length(k); for (k in w) t += w[k]; print s, t, l }", f"{IN}/log.txt"),
-    _shell("tar", TOOL, "tar out and in, 700 files five times", f"for i in 1 2 3 4 5; do tar -C {IN} --sort=name --mtime=@0 --owner=0 --group=0 --mode=0644 -cf t$i.tar tree; "
+    _shell("tar", TOOL, "tar out and in, 700 files ten times", f"for i in 1 2 3 4 5 6 7 8 9 10; do tar -C {IN} --sort=name --mtime=@0 --owner=0 --group=0 --mode=0644 -cf t$i.tar tree; "
            "mkdir o$i; tar --no-same-permissions --mode=0755 -C o$i -xf t$i.tar || :; cksum t$i.tar; done"),
     _program("xz", PACK, "xz -6", "/usr/bin/xz", "-6", "-T1", "-k", "-c", f"{IN}/small.bin"),
     _shell("zstd", PACK, "zstd -9 and back", f"zstd -q -9 -T1 --single-thread {IN}/large.bin -o z; zstd -q -d z -o back; cksum back", outputs=("back",)),
@@ -84,7 +84,7 @@ WORKLOADS = [
     _shell("aes", CRYPTO, "openssl AES-256-CTR of 320 MB", _CIPHER, outputs=("a",)),
     _shell("rsa", CRYPTO, "openssl RSA-4096, 20 signatures", _RSA, outputs=("sig",)),
     _program("c-nbody", KERNEL, "C: scalar doubles", f"{BIN}/nbody", "3000000"),
-    _program("c-matmul", KERNEL, "C: vectorised floats", f"{BIN}/matmul", "240"),
+    _program("c-matmul", KERNEL, "C: vectorised floats", f"{BIN}/matmul", "80"),
     _program("c-integer", KERNEL, "C: sieve, hash, quicksort, checksum", f"{BIN}/integer", "120"),
     _program("c-threads", KERNEL, "C: two threads, mutex, atomics", f"{BIN}/threads", "6000000"),
 ]

@@ -61,10 +61,6 @@ pub struct StackParams<'a> {
 pub struct Stack {
     /// Initial stack pointer: it points at argc.
     pub sp: u64,
-    /// Lowest usable address.
-    pub low: u64,
-    /// End.
-    pub top: u64,
     /// Start of the argument strings.
     pub arg_start: u64,
     /// End of the argument strings.
@@ -113,7 +109,7 @@ impl Down<'_> {
 fn fill(memory: &mut [u8], low: u64, layout: &Layout, p: &StackParams) -> Stack {
     let top = low + memory.len() as u64;
     let mut m = Down { memory, low, at: top - 8 };
-    let mut out = Stack { low, top, ..Stack::default() };
+    let mut out = Stack::default();
     let execfn = m.push(p.execfn.to_bytes_with_nul());
     out.env_end = execfn;
     let mut env: Vec<u64> = p.env.iter().rev().map(|s| m.push(s.to_bytes_with_nul())).collect();

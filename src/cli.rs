@@ -17,7 +17,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// argv\[0\] of a process that this program started for a guest's execve (see [`Invocation::reexec_argv`]).
+/// argv\[0\] of a process that this program started for a guest's execve (see [`Restart`]).
 pub const REEXEC: &CStr = c"run-foreign-exec";
 
 /// What the kernel gave this process.
@@ -92,6 +92,18 @@ pub struct Options {
     pub cpu: Vec<(bool, String)>,
 }
 
+/// Where a task's name comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Comm {
+    /// The last part of AT_EXECFN.
+    #[default]
+    Path,
+    /// The program's file, which was executed by descriptor.
+    File,
+    /// The kernel has set it.
+    Kernel,
+}
+
 /// Everything needed to run one program.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Invocation {
@@ -107,8 +119,10 @@ pub struct Invocation {
     pub root: Option<PathBuf>,
     /// The process has more rights than who started it: nothing that the invoking user controls may influence us.
     pub secure: bool,
-    /// Whether the kernel's binfmt_misc started us (the task's name is right already).
+    /// Whether the kernel's binfmt_misc starts foreign programs here, as it did (or would have done) this one.
     pub by_binfmt: bool,
+    /// Where the task's name comes from.
+    pub comm: Comm,
     /// A descriptor of this program's own file for starting it again, inherited by guests (needed where /proc is absent).
     pub self_exe: Option<RawFd>,
     /// Settings.
@@ -188,7 +202,13 @@ fn by_binfmt(start: Start) -> Action {
         None => Program::Named { name: Cow::Borrowed(path), here_too: false },
     };
     let options = inherited_options(&start);
-    run(Invocation { by_binfmt: true, execfn: start.execfn.map(Cow::Borrowed), ..invocation(program, argv, &start, options) })
+    let comm = Comm::Kernel;
+    run(Invocation {
+        by_binfmt: true,
+        comm,
+        execfn: start.execfn.map(Cow::Borrowed),
+        ..invocation(program, argv, &start, options)
+    })
 }
 
 /// `[emulator, program, args…]`.
@@ -216,6 +236,7 @@ fn invocation(program: Program, argv: Vec<&'static CStr>, start: &Start, options
         root: None,
         secure: start.secure,
         by_binfmt: false,
+        comm: Comm::Path,
         self_exe: None,
         options,
     }
@@ -270,13 +291,37 @@ impl Options {
     }
 }
 
-impl Invocation {
-    /// The first arguments of a process that is to run a foreign program in place of this one, to be followed by the program's own
-    /// argv (argv\[0\] included). `fd` is the opened program; it, and `self_exe`, must survive the execve. [`dispatch`] reads this.
-    pub fn reexec_argv(fd: RawFd, self_exe: Option<RawFd>, options: &Options, path: &CStr, execfn: &CStr) -> Vec<CString> {
-        let mut set = format!("fd={fd}");
-        if let Some(fd) = self_exe {
+/// A process that is to run a foreign program in place of this one.
+pub struct Restart<'a> {
+    /// The opened program. It, and `self_exe`, must survive the execve.
+    pub fd: RawFd,
+    /// See [`Invocation::self_exe`].
+    pub self_exe: Option<RawFd>,
+    /// See [`Invocation::by_binfmt`].
+    pub by_binfmt: bool,
+    /// The program was executed by descriptor: [`Comm::File`].
+    pub by_descriptor: bool,
+    /// Settings.
+    pub options: &'a Options,
+    /// The program's path.
+    pub path: &'a CStr,
+    /// AT_EXECFN.
+    pub execfn: &'a CStr,
+}
+
+impl Restart<'_> {
+    /// The first arguments of that process, to be followed by the program's own argv (argv\[0\] included). [`dispatch`] reads this.
+    pub fn argv(&self) -> Vec<CString> {
+        let Restart { options, path, execfn, .. } = *self;
+        let mut set = format!("fd={}", self.fd);
+        if let Some(fd) = self.self_exe {
             set += &format!(";self={fd}");
+        }
+        if self.by_binfmt {
+            set += ";binfmt";
+        }
+        if self.by_descriptor {
+            set += ";comm";
         }
         if options.strace {
             set += ";strace";
@@ -303,11 +348,13 @@ impl Invocation {
 /// `[REEXEC, settings, path, AT_EXECFN, argv…]`.
 fn by_ourselves(start: Start) -> Action {
     let [_, set, path, execfn, argv @ ..] = start.argv.as_slice() else { return Action::Say(no_program(), USAGE) };
-    let (mut fd, mut self_exe, mut options) = (None, None, Options::default());
+    let (mut fd, mut self_exe, mut by_binfmt, mut comm, mut options) = (None, None, false, Comm::Path, Options::default());
     for item in set.to_string_lossy().split(';') {
         match item.split_once('=').unwrap_or((item, "")) {
             ("fd", v) => fd = v.parse().ok(),
             ("self", v) => self_exe = v.parse().ok(),
+            ("binfmt", _) => by_binfmt = true,
+            ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
@@ -316,7 +363,13 @@ fn by_ourselves(start: Start) -> Action {
     }
     let Some(fd) = fd else { return Action::Say(no_program(), USAGE) };
     let program = Program::Opened { fd, path: Cow::Borrowed(path) };
-    run(Invocation { self_exe, execfn: Some(Cow::Borrowed(execfn)), ..invocation(program, argv.to_vec(), &start, options) })
+    run(Invocation {
+        self_exe,
+        by_binfmt,
+        comm,
+        execfn: Some(Cow::Borrowed(execfn)),
+        ..invocation(program, argv.to_vec(), &start, options)
+    })
 }
 
 fn by_person(start: Start) -> Action {
@@ -492,12 +545,16 @@ mod tests {
         {
             let options = Options { strace, dump_ir, dump_asm, cpu: if strace { cpu.clone() } else { vec![] } };
             let self_exe = strace.then_some(1000);
-            let argv = Invocation::reexec_argv(7, self_exe, &options, c"/bin/sh", c"./script");
+            let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
+            let restart =
+                Restart { fd: 7, self_exe, by_binfmt, by_descriptor, options: &options, path: c"/bin/sh", execfn: c"./script" };
+            let argv = restart.argv();
             let leak = |s: CString| -> &'static CStr { Box::leak(s.into_boxed_c_str()) };
             let mut argv: Vec<&'static CStr> = argv.into_iter().map(leak).collect();
             argv.extend([c"install", c"--help", c""]);
             let inv = running(start(&argv));
             assert_eq!(inv.program, Program::Opened { fd: 7, path: Cow::Borrowed(c"/bin/sh") });
+            assert_eq!((inv.by_binfmt, inv.comm == Comm::File), (by_binfmt, by_descriptor));
             assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
             assert_eq!(texts(&inv.argv), ["install", "--help", ""]);
         }

@@ -319,11 +319,8 @@ mod tests {
     /// The kernel itself judges the program that we write: the host's runs as it is.
     #[test]
     fn test_program_runs_natively() {
-        let path = std::env::temp_dir().join(format!("rf-doctor-test-{}", std::process::id()));
-        fs::write(&path, test_elf(Arch::HOST)).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let status = Command::new(&path).stdin(Stdio::null()).status();
-        fs::remove_file(&path).unwrap();
+        let dir = crate::kernel_oracle::TempDir::new("doctor");
+        let status = Command::new(dir.file("p", &test_elf(Arch::HOST))).stdin(Stdio::null()).status();
         assert!(status.unwrap().success());
     }
 }

@@ -1,18 +1,21 @@
 //! execve and execveat.
 //!
-//! Where the kernel's binfmt_misc starts foreign programs, the guest's call is the host's call. Elsewhere a foreign program (or a script that
+//! Where the kernel's binfmt_misc starts foreign programs, the guest's call is the host's call, once the program is checked. Elsewhere a foreign program (or a script that
 //! leads to one) is found and checked here, as the kernel would, and our own program is executed in its place with the opened
 //! file; `cli` describes the arguments. Every error is found before anything is lost.
 
-use crate::cli::Invocation;
+use crate::binfmt;
+use crate::cli::Restart;
 use crate::elf::Arch;
 use crate::errno;
-use crate::image::{self, Request, Resolved, Text};
+use crate::image::{self, Image, Request, Resolved, Text};
 use crate::machine::{Runtime, Vcpu};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::ptr;
 use syscalls::topics::signal;
 use syscalls::topics::task::AT_EXECVE_CHECK;
@@ -56,6 +59,14 @@ impl Prepared {
         Prepared::new(dirfd, path, req.flags, Vec::new(), req.argv, req.envp)
     }
 
+    /// Whether it will probably succeed: searches along PATH try many a file that isn't there.
+    fn likely(&self) -> bool {
+        let args = [self.dirfd as u64, self.path.as_ptr() as u64, libc::X_OK as u64, 0, 0, 0];
+        // SAFETY: the path is terminated.
+        let access = || unsafe { sys::raw(libc::SYS_faccessat, args) };
+        self.flags & AT_EXECVE_CHECK as u64 == 0 && (self.path.is_empty() || access() == 0)
+    }
+
     fn args(&self) -> [u64; 6] {
         [self.dirfd as u64, self.path.as_ptr() as u64, self.argv.as_ptr() as u64, self.envp.as_ptr() as u64, self.flags, 0]
     }
@@ -74,33 +85,96 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
     result
 }
 
-fn prepare(runtime: &Runtime, req: ExecRequest) -> Result<Prepared, Errno> {
-    if runtime.by_binfmt || req.flags & AT_EXECVE_CHECK as u64 != 0 {
+fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
+    if req.argv.is_empty() {
+        // As the kernel has it since 5.18.
+        req.argv.push(CString::default());
+    }
+    if req.flags & AT_EXECVE_CHECK as u64 != 0 {
         return Ok(Prepared::plain(req));
     }
     let (dirfd, opened) = match &req.target {
         Some(target) => (libc::AT_FDCWD, target),
         None => (req.dirfd, &req.path),
     };
-    let file = image::open_for_exec(dirfd, opened, req.flags as i32).map_err(ours)?;
+    let file = match image::open_for_exec(dirfd, opened, req.flags as i32) {
+        // The kernel itself finds the error, or starts what can't be read.
+        Err(_) if runtime.by_binfmt => return Ok(Prepared::plain(req)),
+        opened => opened.map_err(ours)?,
+    };
     let name = program_name(&req);
+    // The kernel does not start a program without any argument.
+    let none = req.argv.is_empty().then(CString::default);
+    let path_inaccessible = is_relative_to_descriptor(&req) && closes_on_exec(req.dirfd);
     let request = Request {
         file,
         path: Cow::Owned(name.clone()),
-        argv: req.argv.iter().map(|a| Cow::Owned(a.clone())).collect(),
-        path_inaccessible: is_relative_to_descriptor(&req) && closes_on_exec(req.dirfd),
+        argv: req.argv.iter().chain(&none).map(|a| Cow::Owned(a.clone())).collect(),
+        path_inaccessible,
     };
-    let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
-    let image = match image::resolve(request, Arch::GUEST, &mut open).map_err(|e| ours(e.errno))? {
-        Resolved::Native => return Ok(Prepared::plain(req)),
-        Resolved::Foreign(image) => image,
+    // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.
+    let too_much_for_the_kernel = path_inaccessible || req.target.is_some();
+    let found = if runtime.by_binfmt { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
+    let Some(image) = found else { return Ok(Prepared::plain(req)) };
+    let (own, self_fd) = match own_program(runtime) {
+        Err(_) if runtime.by_binfmt => return Ok(Prepared::plain(req)),
+        own => own?,
     };
     keep_open(image.file.as_raw_fd())?;
-    let (own, self_fd) = own_program(runtime)?;
-    let front = Invocation::reexec_argv(image.file.as_raw_fd(), runtime.self_exe, &runtime.options, &image.path, &name);
+    let restart = Restart {
+        fd: image.file.as_raw_fd(),
+        self_exe: runtime.self_exe,
+        by_binfmt: runtime.by_binfmt,
+        by_descriptor: req.path.is_empty(),
+        options: &runtime.options,
+        path: &image.path,
+        execfn: &name,
+    };
+    let front = restart.argv();
     let argv = image.argv.into_iter().map(Text::into_owned).collect();
     let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
     Ok(Prepared { descriptors: [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd)], ..prepared })
+}
+
+/// The program for us that a request leads to, if it does.
+fn follow(request: Request) -> Result<Option<Box<Image>>, Errno> {
+    let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
+    match image::resolve(request, Arch::GUEST, &mut open).map_err(|e| ours(e.errno))? {
+        Resolved::Native => Ok(None),
+        Resolved::Foreign(image) => Ok(Some(image)),
+    }
+}
+
+/// Where binfmt_misc starts us, the kernel does not look into foreign programs before the old one is gone. What it would find natively is
+/// found here. Files that are not ours to judge are left to the kernel: those of other machines, and those that can't be read. Returned is
+/// only what the kernel's way is known to fail for.
+fn vet(request: Request, too_much_for_the_kernel: bool) -> Result<Option<Box<Image>>, Errno> {
+    let opened = Cell::new(0);
+    let claimed = Cell::new(binfmt::claims(&request.file, Arch::GUEST));
+    let unreadable = Cell::new(false);
+    let mut open = |p: &CStr| {
+        let file = image::open_for_exec(libc::AT_FDCWD, p, 0)
+            .inspect_err(|_| unreadable.set(image::may_execute(libc::AT_FDCWD, p, 0).is_ok()))?;
+        claimed.set(binfmt::claims(&file, Arch::GUEST));
+        opened.set(opened.get() + 1);
+        Ok(file)
+    };
+    match image::resolve(request, Arch::GUEST, &mut open) {
+        Err(e) if !unreadable.get() && (claimed.get() || e.errno.0 != libc::ENOEXEC) => Err(ours(e.errno)),
+        Ok(Resolved::Foreign(image)) => {
+            // We count as an interpreter, too.
+            let scripts = opened.get() - usize::from(image.interp.is_some());
+            Ok(((too_much_for_the_kernel || scripts == image::MAX_DEPTH) && !gives_rights(&image.file)).then_some(image))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether the kernel would give the process more rights for this file: only it can.
+fn gives_rights(file: &File) -> bool {
+    // SAFETY: the name is terminated; nothing is written to a buffer without size.
+    let capabilities = unsafe { libc::fgetxattr(file.as_raw_fd(), c"security.capability".as_ptr(), ptr::null_mut(), 0) };
+    capabilities > 0 || file.metadata().is_ok_and(|m| m.mode() & (libc::S_ISUID | libc::S_ISGID) != 0)
 }
 
 fn ours(e: errno::Errno) -> Errno {
@@ -146,12 +220,25 @@ fn own_program(runtime: &Runtime) -> Result<(Option<File>, RawFd), Errno> {
     Ok((Some(file), fd))
 }
 
+/// Signals that the inbox holds for the guest's mask are pending for the next program. The host's mask is the guest's by now.
+fn hand_back(thread: &Thread) {
+    while let Some(info) = thread.signals.inbox.take_sent(!0) {
+        // SAFETY: reads `info`; the signal is blocked. If the exec fails, it comes back through the entry.
+        unsafe {
+            let pid = sys::raw(libc::SYS_getpid, [0; 6]) as u64;
+            let args = [pid, thread.tid as u64, info.signo as u64, &raw const info as u64, 0, 0];
+            sys::raw(libc::SYS_rt_tgsigqueueinfo, args);
+        }
+    }
+}
+
 /// The call itself, with the signal state that the next program is to inherit.
 fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
     let actions = thread.actions.clone();
     actions.lock().unwrap_or_else(|e| e.into_inner()).before_exec();
     let mask = thread.signals.mask();
     let pending = vcpu.pending();
+    let mut abandoned = false;
     // SAFETY: `mask` and what `prepared` holds are alive; a successful exec does not return, and leaves this memory to others unharmed.
     let result = unsafe {
         match sys::interruptible(
@@ -159,10 +246,17 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
             libc::SYS_rt_sigprocmask,
             [libc::SIG_SETMASK as u64, &raw const mask as u64, 0, 8, 0, 0],
         ) {
-            0 => sys::interruptible(pending, libc::SYS_execveat, prepared.args()),
+            0 => {
+                hand_back(thread);
+                abandoned = prepared.likely() && vcpu.abandon_code();
+                sys::interruptible(pending, libc::SYS_execveat, prepared.args())
+            }
             refused => refused,
         }
     };
+    if abandoned {
+        vcpu.take_code_back();
+    }
     signal::settle_mask(thread);
     actions.lock().unwrap_or_else(|e| e.into_inner()).after_failed_exec();
     match result {

@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{FromRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 
 /// A C string that either lies on the initial stack or was made.
 pub type Text = Cow<'static, CStr>;
 
 /// Scripts may name scripts as interpreters: this many files in a row.
-const MAX_DEPTH: usize = 5;
+pub const MAX_DEPTH: usize = 5;
 /// `AT_EXECVE_CHECK` (Linux 6.14): execveat answers whether the file may be executed, and does no more.
 const AT_EXECVE_CHECK: i32 = 0x10000;
 
@@ -164,6 +165,20 @@ fn until_nul(b: &[u8]) -> CString {
 /// Open a file for execution as `do_open_execat` does, with its errors: a regular file, with execute permission, not on a noexec
 /// mount, not being written. `flags` are execveat's: AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW.
 pub fn open_for_exec(dir: RawFd, path: &CStr, flags: i32) -> Result<File, Errno> {
+    may_execute(dir, path, flags)?;
+    if path.is_empty() {
+        return reopen(dir);
+    }
+    let nofollow = if flags & libc::AT_SYMLINK_NOFOLLOW != 0 { libc::O_NOFOLLOW } else { 0 };
+    // SAFETY: `path` is terminated; a descriptor that openat returns is ours.
+    unsafe {
+        let fd = Errno::check(libc::openat(dir, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | nofollow))?;
+        Ok(File::from_raw_fd(fd))
+    }
+}
+
+/// Whether the kernel would execute the file, readable or not, as far as that can be told without looking into it.
+pub fn may_execute(dir: RawFd, path: &CStr, flags: i32) -> Result<(), Errno> {
     // SAFETY: `path` is terminated and `st` is plain data, valid when zeroed.
     let st = unsafe {
         let mut st: libc::stat = std::mem::zeroed();
@@ -175,16 +190,7 @@ pub fn open_for_exec(dir: RawFd, path: &CStr, flags: i32) -> Result<File, Errno>
         libc::S_IFLNK => return Err(Errno(libc::ELOOP)),
         _ => return Err(Errno(libc::EACCES)),
     }
-    check_executable(dir, path, flags, &st)?;
-    if path.is_empty() {
-        return reopen(dir);
-    }
-    let nofollow = if flags & libc::AT_SYMLINK_NOFOLLOW != 0 { libc::O_NOFOLLOW } else { 0 };
-    // SAFETY: `path` is terminated; a descriptor that openat returns is ours.
-    unsafe {
-        let fd = Errno::check(libc::openat(dir, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | nofollow))?;
-        Ok(File::from_raw_fd(fd))
-    }
+    check_executable(dir, path, flags, &st)
 }
 
 /// The kernel's own word where it can be asked (it alone knows whether the file is open for writing), else the permission check.
@@ -202,6 +208,9 @@ fn check_executable(dir: RawFd, path: &CStr, flags: i32, st: &libc::stat) -> Res
         libc::EINVAL | libc::ENOSYS | libc::EPERM => {}
         _ => return Err(errno),
     }
+    if path.is_empty() && is_open_for_writing(dir) {
+        return Err(Errno(libc::ETXTBSY));
+    }
     // SAFETY: the path is terminated.
     let (said, errno) = unsafe {
         let r = libc::syscall(libc::SYS_faccessat2, dir, path.as_ptr(), libc::X_OK, flags | libc::AT_EACCESS);
@@ -216,18 +225,24 @@ fn check_executable(dir: RawFd, path: &CStr, flags: i32, st: &libc::stat) -> Res
     }
 }
 
+/// Whether the descriptor keeps its file from being executed. The kernel does not count a memfd's first one.
+fn is_open_for_writing(fd: RawFd) -> bool {
+    // SAFETY: asks about a descriptor.
+    let mode = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    let is_memfd =
+        || std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|l| l.as_os_str().as_bytes().starts_with(b"/memfd:"));
+    mode & libc::O_PATH == 0 && mode & libc::O_ACCMODE != libc::O_RDONLY && !is_memfd()
+}
+
 /// A readable descriptor for the file behind `fd`.
 fn reopen(fd: RawFd) -> Result<File, Errno> {
     // SAFETY: plain calls on a descriptor number; what they return is ours.
     unsafe {
         let mode = Errno::check(libc::fcntl(fd, libc::F_GETFL))?;
-        if mode & libc::O_PATH != 0 {
+        if mode & libc::O_PATH != 0 || mode & libc::O_ACCMODE == libc::O_WRONLY {
             let link = CString::new(format!("/proc/self/fd/{fd}")).unwrap_or_default();
             let fd = Errno::check(libc::open(link.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC))?;
             return Ok(File::from_raw_fd(fd));
-        }
-        if mode & libc::O_ACCMODE != libc::O_RDONLY {
-            return Err(Errno(libc::ETXTBSY));
         }
         Ok(File::from_raw_fd(Errno::check(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0))?))
     }

@@ -17,20 +17,31 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
-/// A folder that goes away with its owner.
-struct TempDir(PathBuf);
+/// Held by whatever has files to execute: while a thread writes one, another's fork would keep it open, and the kernel would find it busy. And programs with addresses
+/// of their own can be mapped one at a time only.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A folder that goes away with its owner. One exists at a time.
+pub struct TempDir {
+    /// Where it is.
+    pub path: PathBuf,
+    _alone: MutexGuard<'static, ()>,
+}
 
 impl TempDir {
-    fn new(name: &str) -> TempDir {
+    /// A fresh one.
+    pub fn new(name: &str) -> TempDir {
+        let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
         let dir = std::env::temp_dir().join(format!("rf-{name}-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        TempDir(dir)
+        TempDir { path: dir, _alone }
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
+    /// A program file in it.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path.join(name);
         // A fresh inode each time: an old one may still be executing.
         let _ = fs::remove_file(&path);
         fs::write(&path, bytes).unwrap();
@@ -41,7 +52,7 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -194,12 +205,8 @@ fn resolved(path: &Path, args: &[&str]) -> Result<Image, Refused> {
     }
 }
 
-/// Programs with addresses of their own can be mapped one at a time only.
-static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
-
 /// Compare everything about one program; returns whether it could be loaded.
 fn compare(path: &Path, what: &str) -> bool {
-    let _alone = ADDRESS_SPACE.lock().unwrap_or_else(|e| e.into_inner());
     let native = Stopped::exec(path, &[], &[]);
     let image = match (resolved(path, &[]), &native) {
         (Ok(image), _) => image,
@@ -310,7 +317,7 @@ fn compiled_programs_are_mapped_as_by_the_kernel() {
         "-static -no-pie -Wl,-z,noseparate-code,-z,norelro",
         "-static -no-pie -Wl,-z,execstack",
     ] {
-        let out = dir.0.join("p");
+        let out = dir.path.join("p");
         let done =
             Command::new("cc").args(flags.split(' ')).arg("-o").arg(&out).arg(&source).stderr(Stdio::null()).status().unwrap();
         assert!(done.success(), "cc {flags}");
@@ -380,7 +387,7 @@ fn random_elf(r: &mut Random) -> Vec<u8> {
 #[test]
 fn script_lines_are_read_as_by_the_kernel() {
     let dir = TempDir::new("script");
-    let tool = dir.0.join("t");
+    let tool = dir.path.join("t");
     fs::copy("/bin/true", &tool).unwrap();
     let tool = tool.to_str().unwrap().to_owned();
     let mut r = Random(7);
@@ -426,7 +433,7 @@ fn scripts_may_be_interpreters_of_scripts_as_deep_as_in_the_kernel() {
 #[test]
 fn the_stack_is_laid_out_as_by_the_kernel() {
     let dir = TempDir::new("stack");
-    let path = dir.0.join("prog");
+    let path = dir.path.join("prog");
     fs::copy("/bin/true", &path).unwrap();
     let (args, env) = (["a", "", "long argument with spaces"], [("A", "1"), ("BC", ""), ("PATH", "/nowhere")]);
     let native = Stopped::exec(&path, &args, &env).unwrap_or_else(|e| panic!("{e:?}"));
@@ -454,11 +461,12 @@ fn the_stack_is_laid_out_as_by_the_kernel() {
     };
     let mut mm = Recorder::default();
     let ours = auxv::build(&mut mm, &Layout::default(), &params).unwrap();
+    let our_top = mm.0.last().map(|&(at, len)| at + len).unwrap();
     // SAFETY: the stack was just mapped.
-    let mine = unsafe { std::slice::from_raw_parts(ours.sp as *const u8, (ours.top - ours.sp) as usize) };
+    let mine = unsafe { std::slice::from_raw_parts(ours.sp as *const u8, (our_top - ours.sp) as usize) };
     assert_eq!(sp % 16, 0);
     assert_eq!(ours.sp % 16, 0);
-    assert_eq!(describe(&theirs, sp, top), describe(mine, ours.sp, ours.top));
+    assert_eq!(describe(&theirs, sp, top), describe(mine, ours.sp, our_top));
     let known: Vec<u64> = ours.auxv.iter().map(|e| e.0).collect();
     let keys: Vec<u64> = native.auxv().iter().map(|e| e.0).filter(|k| known.contains(k)).collect();
     // AT_MINSIGSTKSZ and AT_SYSINFO_EHDR come first on both machines, in an order of each machine's own.
@@ -466,8 +474,8 @@ fn the_stack_is_laid_out_as_by_the_kernel() {
         keys.iter().copied().filter(|k| ![libc::AT_MINSIGSTKSZ, libc::AT_SYSINFO_EHDR].contains(k)).collect::<Vec<_>>()
     };
     assert_eq!(rest(&keys), rest(&known));
-    assert_eq!((top - native.stat(48), top - native.stat(49)), (ours.top - ours.arg_start, ours.top - ours.arg_end));
-    assert_eq!((top - native.stat(50), top - native.stat(51)), (ours.top - ours.env_start, ours.top - ours.env_end));
+    assert_eq!((top - native.stat(48), top - native.stat(49)), (our_top - ours.arg_start, our_top - ours.arg_end));
+    assert_eq!((top - native.stat(50), top - native.stat(51)), (our_top - ours.env_start, our_top - ours.env_end));
 }
 
 /// What does not depend on the machine: argc, strings and pointers as distances from the top, and how the pieces lie to each other.

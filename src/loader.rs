@@ -192,7 +192,8 @@ fn map_interpreter(mm: &mut dyn GuestMmap, file: &File, elf: &Elf) -> Result<u64
     for s in elf.loads() {
         let at = match bias {
             Some(b) => map_segment(mm, file, s, s.vaddr.wrapping_add(b), MAP_FIXED, total)?,
-            None if elf.fixed => map_segment(mm, file, s, s.vaddr, MAP_FIXED_NOREPLACE, total)?,
+            // Over the program, if they overlap: the kernel does not mind.
+            None if elf.fixed => map_segment(mm, file, s, s.vaddr, MAP_FIXED, total)?,
             None => map_segment(mm, file, s, 0, 0, total)?,
         };
         total = 0;

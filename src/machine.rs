@@ -8,7 +8,7 @@ use jit::guest::Fetch;
 use std::cell::Cell;
 use std::ops::Range;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
 use syscalls::{CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
@@ -30,6 +30,8 @@ pub struct Runtime {
     pub by_binfmt: bool,
     /// A descriptor of our own file, to start foreign programs with.
     pub self_exe: Option<RawFd>,
+    /// Guest threads of this process, and processes that share its memory without being waited for.
+    pub users: AtomicUsize,
     /// Counts changes of mappings that hold code, so that readers of code notice.
     pub code_epoch: AtomicU64,
 }
@@ -42,6 +44,8 @@ pub struct Vcpu {
     pub runtime: &'static Runtime,
     /// The thread is the first of its process: its host thread ends by exit, not by returning.
     pub leader: bool,
+    /// The process shares the memory of the one that created it.
+    pub borrower: bool,
     /// What a successful exec leaves to be freed by the other user of this memory (vfork).
     pub exec: Option<exec::Prepared>,
 }
@@ -53,7 +57,7 @@ impl Vcpu {
     /// A fresh CPU, or one with a copy of the registers of another.
     pub fn new(runtime: &'static Runtime, from: Option<&Vcpu>) -> Vcpu {
         let cpu = runtime.engine.new_cpu(from.map(|v| v.cpu()));
-        Vcpu { cpu: Box::into_raw(cpu), runtime, leader: true, exec: None }
+        Vcpu { cpu: Box::into_raw(cpu), runtime, leader: true, borrower: from.is_some_and(|v| v.borrower), exec: None }
     }
 
     /// The state.
@@ -71,6 +75,24 @@ impl Vcpu {
     /// The state's address, for the signal handler.
     pub fn address(&self) -> *mut Cpu {
         self.cpu
+    }
+
+    /// The only user of this memory is about to end or to execute another program: what a fork left shared need not be kept from change.
+    /// True if so.
+    pub fn abandon_code(&self) -> bool {
+        let alone = !self.borrower && self.runtime.users.load(Ordering::Relaxed) == 1;
+        if alone {
+            self.runtime.engine.abandon();
+        }
+        alone
+    }
+
+    /// After all the process goes on. By now the code may be another's.
+    pub fn take_code_back(&self) {
+        let engine = &self.runtime.engine;
+        engine.fork_prepare();
+        engine.fork_parent();
+        engine.invalidate(0, u64::MAX);
     }
 
     /// Set the result of a system call.

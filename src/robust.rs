@@ -99,10 +99,9 @@ mod tests {
         let mut m = [0u64; 9];
         let base = m.as_mut_ptr() as u64;
         let (first, second, pending) = (base + 24, base + 40, base + 56);
-        (m[0], m[1], m[2]) = (first, 8, pending);
-        (m[3], m[4]) = (second, u64::from(77 | WAITERS));
-        (m[5], m[6]) = (base, 78);
-        (m[7], m[8]) = (0, 77);
+        m = [first, 8, pending, second, u64::from(77 | WAITERS), base, 78, 0, 77];
+        // From here on it is read and written by address.
+        std::hint::black_box(&mut m);
         assert_eq!(walk(base, 77), Ok(()));
         let lock = |i: u64| GuestAddr(base + i * 8).read::<u32>().unwrap();
         assert_eq!([lock(4), lock(6), lock(8)], [WAITERS | OWNER_DIED, 78, OWNER_DIED]);

@@ -1,7 +1,7 @@
 //! Running one program: from the invocation to the first guest instruction.
 
 use crate::auxv::{self, StackParams};
-use crate::cli::{Invocation, Program};
+use crate::cli::{Comm, Invocation, Program};
 use crate::elf::{Arch, ExecError};
 use crate::errno::Errno;
 use crate::image::{self, Image, Request, Resolved, Text};
@@ -16,7 +16,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use syscalls::topics::mem::Space;
 use syscalls::topics::procfs::{self, Areas};
@@ -65,8 +65,12 @@ pub fn prepare(inv: &mut Invocation) -> Result<Prepared, ExecError> {
     let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
     match image::resolve(req, Arch::GUEST, &mut open)? {
         Resolved::Foreign(image) => {
-            if !inv.by_binfmt {
-                name_task(&execfn);
+            match inv.comm {
+                Comm::Path => name_task(&execfn),
+                Comm::File => name_task(&file_name(&image).unwrap_or(execfn.clone())),
+                // Executed by descriptor, the kernel has named the task after the file: ours.
+                Comm::Kernel if is_named_after_us(&execfn) => name_task(&file_name(&image).unwrap_or(execfn.clone())),
+                Comm::Kernel => {}
             }
             Ok(Prepared { image: *image, execfn })
         }
@@ -96,6 +100,22 @@ fn name_task(path: &CStr) {
     let name = path.to_bytes_with_nul().rsplit(|&b| b == b'/').next().unwrap_or(b"\0");
     // SAFETY: the string is terminated; the kernel takes 15 bytes of it.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// The name of the program's file, as its folder has it.
+fn file_name(image: &Image) -> Option<Text> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", image.file.as_raw_fd())).ok()?.into_os_string().into_vec();
+    let path = path.strip_suffix(b" (deleted)").unwrap_or(&path);
+    Some(Cow::Owned(CString::new(path).ok()?))
+}
+
+/// Whether the program was executed by a descriptor (and not by the path that names one), by a kernel that names tasks after files then.
+fn is_named_after_us(execfn: &CStr) -> bool {
+    let Some(number) = execfn.to_bytes().strip_prefix(b"/dev/fd/") else { return false };
+    let mut name = [0u8; 16];
+    // SAFETY: the kernel writes 16 bytes at most.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    number.iter().all(u8::is_ascii_digit) && CStr::from_bytes_until_nul(&name).is_ok_and(|n| n.to_bytes() != number)
 }
 
 /// Replace this process by a program that needs no translation.
@@ -223,6 +243,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         options: inv.options,
         by_binfmt: inv.by_binfmt,
         self_exe,
+        users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),
     }));
     Ok(first_task(runtime, process, loaded))
@@ -259,9 +280,9 @@ impl Task {
         self.enter();
         // From here on signals find their way: first the entries, then the mask.
         *self.thread.actions.lock().unwrap_or_else(|e| e.into_inner()) = Actions::inherit(signals::host_entry());
-        signal::restore_mask(&self.thread);
+        signal::settle_mask(&self.thread);
         let status = self.run();
-        crate::task::exit_thread(&mut self.thread, status)
+        crate::task::exit_thread(self, status)
     }
 }
 

@@ -5,6 +5,7 @@
 //! package managers can own files by other users. /proc, /dev, /sys and the host's resolver configuration appear in the new root as long
 //! as it has places for them; nothing of it shows outside.
 
+use crate::auxv;
 use crate::elf::ExecError;
 use crate::errno::Errno;
 use std::ffi::{CStr, CString};
@@ -18,17 +19,24 @@ use std::process::Command;
 /// Guests close low descriptors as they like; this is above what they see with the usual limit of 1024 in mind.
 const KEPT_FD: RawFd = 1000;
 
-/// Open this program's own file for starting it again from inside another root. Inherited by children.
+/// Open this program's own file for starting it again from inside another root. Inherited by children. Where /proc is absent the path
+/// that this program was started by has to do.
 pub fn keep_own_executable() -> Result<RawFd, ExecError> {
-    // SAFETY: plain calls; the first descriptor is closed here, the second lives as long as the process.
-    unsafe {
-        let fd = Errno::check(libc::open(c"/proc/self/exe".as_ptr(), libc::O_PATH | libc::O_CLOEXEC))
-            .map_err(|e| ExecError { errno: e, detail: Some("/proc/self/exe (is /proc mounted?)".into()) })?;
-        let kept =
-            Errno::check(libc::fcntl(fd, libc::F_DUPFD, KEPT_FD)).or_else(|_| Errno::check(libc::fcntl(fd, libc::F_DUPFD, 3)));
-        libc::close(fd);
-        Ok(kept?)
-    }
+    let fd = open_path(libc::AT_FDCWD, c"/proc/self/exe", 0)
+        .or_else(|e| started_as().map_or(Err(e), |path| open_path(libc::AT_FDCWD, path, 0)))
+        .map_err(|e| ExecError { errno: e, detail: Some("/proc/self/exe (is /proc mounted?)".into()) })?;
+    let keep = |from: RawFd| {
+        // SAFETY: makes a descriptor that lives as long as the process.
+        Errno::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, from) })
+    };
+    Ok(keep(KEPT_FD).or_else(|_| keep(3))?)
+}
+
+/// The path that the kernel started this program by.
+fn started_as() -> Option<&'static CStr> {
+    let path = auxv::own(libc::AT_EXECFN).filter(|&p| p != 0)?;
+    // SAFETY: a string on the initial stack, which stays.
+    Some(unsafe { CStr::from_ptr(path as *const libc::c_char) })
 }
 
 /// Make `root` the root folder, and the working directory.

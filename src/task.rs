@@ -68,6 +68,7 @@ fn new_task(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Task {
     let mut cpu = Vcpu::new(vcpu.runtime, Some(vcpu));
     set_registers(&mut cpu, args);
     cpu.leader = !has(THREAD);
+    cpu.borrower |= !has(THREAD);
     Task::new(child, cpu)
 }
 
@@ -131,10 +132,12 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
     let mut task = new_task(vcpu, thread, args);
     let word = Word::new();
     let (told, args) = (word.clone(), *args);
+    vcpu.runtime.users.fetch_add(1, Ordering::Relaxed);
     let host = std::thread::Builder::new().stack_size(STACK).spawn(move || {
         // Signals are blocked from birth, as they are in the creator.
         task.thread.tid = gettid();
         if let Err(e) = become_own(&args) {
+            task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
             return told.set(-e.0);
         }
         for (flag, address) in [(CHILD_SETTID, args.child_tid), (PARENT_SETTID, args.parent_tid)] {
@@ -151,7 +154,10 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
         let status = task.run();
         end_thread(task, status);
     });
-    let host = host.map_err(|e| Errno(e.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+    let host = host.map_err(|e| {
+        vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
+        Errno(e.raw_os_error().unwrap_or(libc::EAGAIN))
+    })?;
     let result = word.wait();
     if args.flags & VFORK != 0 {
         let _ = host.join();
@@ -174,12 +180,13 @@ fn become_own(args: &CloneArgs) -> Result<(), Errno> {
 fn end_thread(mut task: Task, status: i32) {
     if task.vcpu.leader {
         // The thread forked, and this is the child.
-        exit_thread(&mut task.thread, status);
+        exit_thread(&mut task, status);
     }
     // As the kernel does it, but while the host thread still needs its own stack: first the locks, then the word that a join waits for.
     robust::release(task.thread.tid);
     let address = task.thread.clear_child_tid;
     signals::set_current(std::ptr::null());
+    task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
     drop(task);
     if address != 0 && GuestAddr(address).write(0u32).is_ok() {
         // SAFETY: the kernel only uses the address as a name.
@@ -188,8 +195,12 @@ fn end_thread(mut task: Task, status: i32) {
 }
 
 /// End the host thread at once: it is the first of its process (which ends with its last thread). Signals are blocked.
-pub fn exit_thread(thread: &mut Thread, status: i32) -> ! {
-    let address = GuestAddr(thread.clear_child_tid).host();
+pub fn exit_thread(task: &mut Task, status: i32) -> ! {
+    task.vcpu.abandon_code();
+    if !task.vcpu.borrower {
+        task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
+    }
+    let address = GuestAddr(task.thread.clear_child_tid).host();
     loop {
         // SAFETY: the kernel clears the guest's word when the thread is gone; ends the thread.
         unsafe {
@@ -226,6 +237,8 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
         actions.clear_handlers();
     }
     vcpu.leader = true;
+    vcpu.borrower = false;
+    runtime.users.store(1, Ordering::Relaxed);
     set_registers(vcpu, args);
     thread.tid = gettid();
     thread.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
@@ -394,7 +407,7 @@ extern "sysv64" fn begin(start: *mut Start) -> ! {
     }
     signal::restore_mask(&task.thread);
     let status = task.run();
-    exit_thread(&mut task.thread, status)
+    exit_thread(task, status)
 }
 
 /// vfork and its like: the calling thread sleeps until the child has left the memory.
@@ -406,6 +419,8 @@ fn start_sharing(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, 
 /// A process on shared memory that its creator doesn't wait for.
 fn start_sharing_unawaited(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, Errno> {
     let task = new_task(vcpu, thread, args);
+    // For good: the memory may outlive this process.
+    vcpu.runtime.users.fetch_add(1, Ordering::Relaxed);
     let word = Word::new();
     let (told, child_args) = (word.clone(), *args);
     let sleeper = std::thread::Builder::new().stack_size(STACK).spawn(move || {

@@ -91,7 +91,10 @@ impl Task {
             Err(Stop::Flow(Flow::Replaced)) => {}
             Err(Stop::Flow(Flow::Repeat)) => self.vcpu.rewind(),
             Err(Stop::Flow(Flow::Exit(status))) => return Some(status),
-            Err(Stop::Flow(Flow::ExitGroup(status))) => signals::exit_group(status),
+            Err(Stop::Flow(Flow::ExitGroup(status))) => {
+                self.vcpu.abandon_code();
+                signals::exit_group(status)
+            }
         }
         None
     }

@@ -145,7 +145,7 @@ has "a normal user's doctor" 'sudo|root|unshare' "$(as_user "$P" doctor)"
 out=$(unshare -m bash -c "umount -l $BINFMT; $P status" 2>&1); has "not mounted: status says so" 'not mounted' "$out"
 out=$(unshare -m bash -c "umount -l $BINFMT; $P doctor" 2>&1); has "not mounted: doctor says so" 'not mounted|run-foreign install' "$out"
 out=$(unshare -m bash -c "umount -l $BINFMT; $P install && cd $TMP && ./id a b; echo \$?; $P uninstall" 2>&1); has "not mounted: install mounts it" "^argv0 ./id" "$out"
-cp "$RUN_FOREIGN" "$TMP/empty/"; out=$(timeout 20 chroot "$TMP/empty" /run-foreign install 2>&1); has "no /proc: install says so" '/proc|mounted' "$out"
+cp "$RUN_FOREIGN" "$TMP/empty/run-foreign"; out=$(timeout 20 chroot "$TMP/empty" /run-foreign install 2>&1); has "no /proc: install says so" '/proc|mounted' "$out"
 ! grep -qaE "$CRASH" <<<"$out" && pass "no crash" || fail "no crash" "$out"
 
 # --- a normal user's own ---

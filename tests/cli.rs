@@ -8,22 +8,34 @@ use std::os::unix::fs::{symlink, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard};
 
 const BIN: &str = env!("CARGO_BIN_EXE_run-foreign");
 const HOST: u8 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 const GUEST: u8 = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
 
-struct TempDir(PathBuf);
+/// Held while there are files to execute: while a thread writes one, another's fork would keep it open, and the kernel would find it busy.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+struct TempDir {
+    path: PathBuf,
+    _alone: MutexGuard<'static, ()>,
+}
 
 impl TempDir {
     fn new(name: &str) -> TempDir {
+        let _alone = alone();
         let dir = std::env::temp_dir().join(format!("rf-cli-{name}-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        TempDir(dir)
+        TempDir { path: dir, _alone }
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         let _ = fs::remove_file(&path);
         fs::write(&path, bytes).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -33,7 +45,7 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -139,7 +151,7 @@ fn malformed_programs_get_the_kernels_error() {
 #[test]
 fn interpreters_get_the_kernels_error() {
     let dir = TempDir::new("interp");
-    let at = |name: &str| [dir.0.join(name).as_os_str().as_bytes(), b"\0"].concat();
+    let at = |name: &str| [dir.path.join(name).as_os_str().as_bytes(), b"\0"].concat();
     let linked = |name: &str| {
         let path = at(name);
         move |m: u8| elf(m, &path)
@@ -159,14 +171,14 @@ fn interpreters_get_the_kernels_error() {
     dir.file("riscv", &elf(243, b""));
     same_error(&dir, "of a third machine", linked("riscv"));
     dir.file("plain", &elf(HOST, b""));
-    fs::set_permissions(dir.0.join("plain"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(dir.path.join("plain"), fs::Permissions::from_mode(0o644)).unwrap();
     same_error(&dir, "not executable", linked("plain"));
 }
 
 #[test]
 fn paths_and_scripts_get_the_kernels_error() {
     let dir = TempDir::new("paths");
-    let here = |name: &str| dir.0.join(name);
+    let here = |name: &str| dir.path.join(name);
     let plain = dir.file("plain", &elf(GUEST, b""));
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
     symlink("loop", here("loop")).unwrap();
@@ -234,25 +246,26 @@ fn a_third_machine_is_named() {
 fn names_are_looked_up_in_path_as_execvp_does() {
     let dir = TempDir::new("lookup");
     for sub in ["denied", "good"] {
-        fs::create_dir(dir.0.join(sub)).unwrap();
+        fs::create_dir(dir.path.join(sub)).unwrap();
     }
     let denied = dir.file("denied/tool", b"x");
     fs::set_permissions(denied, fs::Permissions::from_mode(0o644)).unwrap();
     let path = |subs: &[&str]| {
-        format!("PATH={}", subs.iter().map(|s| dir.0.join(s).display().to_string()).collect::<Vec<_>>().join(":"))
+        format!("PATH={}", subs.iter().map(|s| dir.path.join(s).display().to_string()).collect::<Vec<_>>().join(":"))
     };
     let status = |path: String| ours(&["-E", &path, "tool"]).status.code();
     assert_eq!(status(path(&["nothing", "good"])), Some(127));
     assert_eq!(status(path(&["nothing", "denied", "good"])), Some(126));
     dir.file("good/tool", b"#!/bin/sh\nexit 42\n");
     assert_eq!(status(path(&["nothing", "denied", "good"])), Some(42));
-    let here = Command::new(BIN).args(["-E", "PATH=", "tool"]).current_dir(dir.0.join("good")).status().unwrap();
+    let here = Command::new(BIN).args(["-E", "PATH=", "tool"]).current_dir(dir.path.join("good")).status().unwrap();
     assert_eq!(here.code(), Some(42), "an empty element is the working directory");
 }
 
 /// Programs of this machine are simply executed, so the options show without translation.
 #[test]
 fn options_shape_what_a_program_sees() {
+    let _alone = alone();
     let run = |args: &[&str]| String::from_utf8(Command::new(BIN).args(args).env("OLD", "old").output().unwrap().stdout).unwrap();
     assert_eq!(run(&["-E", "NEW=a=b", "-U", "OLD", "/bin/sh", "-c", "echo $NEW:$OLD:$0"]), "a=b::/bin/sh\n");
     assert_eq!(run(&["--env", "OLD=new", "--", "/usr/bin/env"]).matches("OLD=").count(), 1);
@@ -282,7 +295,7 @@ fn an_emulators_name_takes_no_options() {
                 .arg0(format!("/dev/{name}"))
                 .args([program, "-c", "x"])
                 .env("PATH", "/nowhere")
-                .current_dir(&dir.0)
+                .current_dir(&dir.path)
                 .output()
                 .unwrap();
             let want = format!("./{program} -c x\n");
@@ -294,6 +307,7 @@ fn an_emulators_name_takes_no_options() {
 /// SIGPIPE and the like are inherited as they were.
 #[test]
 fn signals_and_descriptors_are_inherited() {
+    let _alone = alone();
     for ignored in [false, true] {
         let mut cmd = Command::new(BIN);
         cmd.args(["/bin/grep", "SigIgn", "/proc/self/status"]);

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard};
 
 const BIN: &str = env!("CARGO_BIN_EXE_run-foreign");
 
@@ -37,12 +38,21 @@ const FOREIGN: &[u8] = &{
 
 const MISSING: &str = "No such file or directory: required file not found: /no/ld.so";
 
+/// Held while there are files to execute: while a thread writes one, another's fork would keep it open, and the kernel would find it busy.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(|e| e.into_inner())
+}
+
 struct Sandbox {
     dir: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Sandbox {
     fn new(name: &str) -> Option<Sandbox> {
+        let _alone = alone();
         let probe = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc";
         if !Command::new("unshare").args(["-Urm", "sh", "-c", probe]).status().is_ok_and(|s| s.success()) {
             eprintln!("skipped: no binfmt_misc of one's own here");
@@ -50,7 +60,7 @@ impl Sandbox {
         }
         let dir = std::env::temp_dir().join(format!("rf-binfmt-{name}-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        let sandbox = Sandbox { dir };
+        let sandbox = Sandbox { dir, _alone };
         sandbox.file("p", FOREIGN);
         Some(sandbox)
     }
@@ -197,6 +207,7 @@ fn installing_again_is_no_error_and_words_are_checked() {
 /// Without the right to: one line, and what to type.
 #[test]
 fn without_rights_the_remedy_is_named() {
+    let _alone = alone();
     let out = Command::new("unshare").args(["-U", BIN, "install", "all"]).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(!out.status.success() && said.contains("sudo") && said.lines().count() == 1, "{said}");

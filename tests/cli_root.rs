@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard};
 
 const BIN: &str = env!("CARGO_BIN_EXE_run-foreign");
 
@@ -23,10 +24,17 @@ int main(int argc, char **argv) {
 }
 "#;
 
-struct Root(PathBuf);
+/// Held while there are files to execute: while a thread writes one, another's fork would keep it open, and the kernel would find it busy.
+static ALONE: Mutex<()> = Mutex::new(());
+
+struct Root {
+    path: PathBuf,
+    _alone: MutexGuard<'static, ()>,
+}
 
 impl Root {
     fn new(name: &str) -> Root {
+        let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
         let dir = std::env::temp_dir().join(format!("rf-root-{name}-{}", std::process::id()));
         for sub in ["proc", "dev", "sys", "etc", "usr/bin"] {
             fs::create_dir_all(dir.join(sub)).unwrap();
@@ -37,13 +45,13 @@ impl Root {
         assert!(cc.success());
         fs::copy(BIN, dir.join("emulator")).unwrap();
         fs::write(dir.join("etc/resolv.conf"), "").unwrap();
-        Root(dir)
+        Root { path: dir, _alone }
     }
 }
 
 impl Drop for Root {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -58,7 +66,7 @@ fn check(out: &Output, uid: u32) {
 
 fn run(program: &Path, root: &Root) -> Command {
     let mut cmd = Command::new(program);
-    cmd.arg("--root").arg(&root.0).args(["probe", "x"]).env("PATH", "/nothing:/usr/bin");
+    cmd.arg("--root").arg(&root.path).args(["probe", "x"]).env("PATH", "/nothing:/usr/bin");
     cmd
 }
 
@@ -68,7 +76,7 @@ fn root_of_the_invoking_user() {
     // Root stays root; anybody else becomes root of a namespace.
     check(&run(Path::new(BIN), &root).output().unwrap(), 0);
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    assert!(!mounts.contains(root.0.to_str().unwrap()), "nothing shows outside: {mounts}");
+    assert!(!mounts.contains(root.path.to_str().unwrap()), "nothing shows outside: {mounts}");
 }
 
 #[test]
@@ -81,7 +89,7 @@ fn root_without_privileges() {
     }
     let root = Root::new("nobody");
     // The build folder may be closed to others: the copy is open to all.
-    let mut cmd = run(&root.0.join("emulator"), &root);
+    let mut cmd = run(&root.path.join("emulator"), &root);
     let out = cmd.uid(65534).gid(65534).output().unwrap();
     check(&out, 0);
 }

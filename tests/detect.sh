@@ -110,6 +110,12 @@ for name in prog bin/prog ./bin/prog; do
     same "emulator with the program name $name" "argv [$name] [show] [x] exe /bin/prog comm prog" \
         "$(in_env "$CHROOT" "$TMP/guest" /dev/.buildkit_qemu_emulator $name show x | sed -n 's/ execfn .* exe / exe /; s/ cmdline.*//; /^argv/p')"
 done
+# By the command, where there is no /proc to find oneself by.
+if ours; then
+    for r in native guest; do mkdir -p "$TMP/bare.$r/bin" "$TMP/bare.$r/tmp" && cp "$TMP/$r/bin/prog" "$TMP/bare.$r/bin/"; done
+    cp "$EMU" "$TMP/bare.guest/bin/run-foreign"
+    same "no /proc: a guest's execve" "$(in_env "$CHROOT" "$TMP/bare.native" /bin/prog plain)" "$(in_env "$CHROOT" "$TMP/bare.guest" /bin/run-foreign /bin/prog plain)"
+fi
 register || give_up "cannot register"
 compare "binfmt_misc" "$CHROOT" "$TMP/guest" /bin/prog
 unregister

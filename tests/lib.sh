@@ -97,7 +97,8 @@ make_tmp() {
 # mount namespace only.
 isolate() {
     [ -z "${ISOLATED:-}" ] || return 0
-    need_root; need unshare
+    need unshare
+    if [ "$(id -u)" != 0 ]; then isolate_user "$@"; fi
     local dir go p rc
     dir=$(mktemp -d); go=$dir/go; mkfifo "$go"
     ISOLATED=user unshare -U -m -p -f --kill-child --propagation private bash -c '
@@ -120,6 +121,13 @@ isolate() {
     export ISOLATED=mount
     exec unshare -m --propagation private bash -c '
         [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 1
+        exec "$@"' isolate bash "$SELF" "$@"
+}
+
+# The same for a normal user, whose ids come from /etc/subuid.
+isolate_user() {
+    ISOLATED=user exec unshare --map-root-user --map-auto -m -p -f --kill-child --propagation private bash -c '
+        mount -t proc proc /proc && mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 1
         exec "$@"' isolate bash "$SELF" "$@"
 }
 

@@ -44,6 +44,6 @@ def digits(n):
     return "".join(out)
 
 
-print(nbody(60000))
+print(nbody(100000))
 print(queens(9))
 print(digits(1200))

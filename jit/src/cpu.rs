@@ -105,7 +105,11 @@ impl Cpu {
     /// A fresh CPU: all zero, no jump cache.
     pub fn new() -> Box<Cpu> {
         // SAFETY: every field is plain data for which all-zero is valid (the pointer is null until set).
-        unsafe { Box::<Cpu>::new_zeroed().assume_init() }
+        unsafe {
+            let mut cpu = Box::<Cpu>::new_uninit();
+            cpu.as_mut_ptr().write_bytes(0, 1);
+            cpu.assume_init()
+        }
     }
 
     /// Byte offset of a guest register's slot from the start of the structure.

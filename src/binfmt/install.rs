@@ -191,6 +191,8 @@ fn ensure_mounted() -> Result<(), String> {
         let _ = std::process::Command::new("modprobe").arg("binfmt_misc").stderr(std::process::Stdio::null()).status();
     }
     match mount_state() {
+        // Where that is refused, too, writing says what there is to say.
+        MountState::Mounted if is_not_ours_to_write() => return mount().or(Ok(())),
         MountState::Mounted => return Ok(()),
         MountState::NotMounted => {}
         MountState::Absent if !Path::new("/proc/sys/fs").is_dir() => return Err("/proc is not mounted here".into()),
@@ -198,10 +200,23 @@ fn ensure_mounted() -> Result<(), String> {
             return Err("this kernel has no binfmt_misc (type as root: modprobe binfmt_misc; in a container: on the host)".into())
         }
     }
+    mount().map_err(|e| explain(e, &format!("mounting binfmt_misc on {DIR}")))
+}
+
+fn mount() -> Result<(), Errno> {
     let dir = std::ffi::CString::new(DIR).unwrap_or_default();
     // SAFETY: all strings are terminated.
     let done = unsafe { libc::mount(c"binfmt_misc".as_ptr(), dir.as_ptr(), c"binfmt_misc".as_ptr(), 0, std::ptr::null()) };
-    Errno::check(done).map_err(|e| explain(e, &format!("mounting binfmt_misc on {DIR}"))).map(drop)
+    Errno::check(done).map(drop)
+}
+
+/// Whether what is mounted belongs to somebody else: in a user namespace, the machine's own, with one of our own to be had beside it.
+fn is_not_ours_to_write() -> bool {
+    let register = Path::new(DIR).join("register");
+    let refused =
+        fs::OpenOptions::new().write(true).open(register).is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied);
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    refused && !map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// An error with what to type.

@@ -11,6 +11,8 @@ pub use entry::{entries, first_match, globally_enabled, mount_state, Entry, Moun
 pub use install::{install, status, uninstall};
 
 use crate::elf::Arch;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 /// The ELF header that a program of `arch` starts with. Bytes 7 (OS ABI) and 8 to 10 (AppImages put their mark there) may be anything, the
 /// type is a program or a shared object.
@@ -25,6 +27,14 @@ pub fn magic(arch: Arch) -> ([u8; 20], [u8; 20]) {
     mask[7..11].fill(0);
     mask[16] = 0xfe;
     (magic, mask)
+}
+
+/// Whether the kernel would start a file by what [`register_line`] registers for `arch`.
+pub fn claims(file: &File, arch: Arch) -> bool {
+    let (magic, mask) = magic(arch);
+    let mut head = [0; 20];
+    file.read_exact_at(&mut head, 0).is_ok()
+        && head.iter().zip(mask).map(|(h, m)| h & m).eq(magic.iter().zip(mask).map(|(h, m)| h & m))
 }
 
 /// The entry's name unless another is asked for.

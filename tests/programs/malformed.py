@@ -103,7 +103,7 @@ def cases(arch):
     yield made("property-bad", lambda x: x.p[0].update(type=PROPERTY, offset=0x700, filesz=48, memsz=48, align=8))
     yield made("property-long", lambda x: x.p[0].update(type=PROPERTY, offset=0x700, filesz=1 << 40, memsz=1 << 40, align=8))
     for name, text in {"missing": b"/no/such", "folder": b"/", "plain": b"/plain", "noexec": b"/noexec", "empty-name": b"", "relative": b"interp", "short": b"/short",
-                       "script": b"/script", "third": b"/third", "bits32": b"/bits32", "static": b"/sound", "self": b"/self", "loop": b"/loop", "long": b"/" + b"a" * 300}.items():
+                       "script": b"/script", "third": b"/third", "bits32": b"/bits32", "long": b"/" + b"a" * 300}.items():
         yield made(f"interp-{name}", interp=text)
     for name, update in {"unterminated": {"filesz": 7}, "size-0": {"filesz": 0}, "size-1": {"filesz": 1}, "size-4096": {"filesz": 4096, "memsz": 4096}, "size-4097": {"filesz": 4097},
                          "size-huge": {"filesz": 1 << 62}, "offset-end": {"offset": 0x1FFE}, "offset-beyond": {"offset": 1 << 40}, "offset-negative": {"offset": 1 << 63}}.items():
@@ -132,14 +132,11 @@ def main(arch, out):
     third[18] = 243
     bits = bytearray(sound)
     bits[4] = 1
-    loop = Elf(arch, b"/loop")
-    loop.code = INTERP[arch]
     for name, data, mode in (("interp", sound, 0o755), ("noexec", sound, 0o644), ("plain", b"some text\n" * 20, 0o755), ("short", sound[:40], 0o755), ("script", b"#!/interp\n" + bytes(200), 0o755),
-                             ("third", bytes(third), 0o755), ("bits32", bytes(bits), 0o755), ("loop", loop.bytes(), 0o755)):
+                             ("third", bytes(third), 0o755), ("bits32", bytes(bits), 0o755)):
         with open(os.path.join(out, name), "wb") as f:
             f.write(data)
         os.chmod(os.path.join(out, name), mode)
-    os.symlink("interp-self", os.path.join(out, "self"))
     os.mkdir(os.path.join(out, "folder"))
     os.symlink("nowhere", os.path.join(out, "dangling"))
     os.symlink("circle", os.path.join(out, "circle"))

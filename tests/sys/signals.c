@@ -434,11 +434,14 @@ static void deaths(void) {
 }
 
 static void jobs(void) {
-    int st;
+    int st, go[2];
+    char c;
+    if (pipe(go)) return;
     pid_t pid = fork();
     if (!pid) {
         raise(SIGSTOP);
-        raise(SIGTSTP);
+        (void)!read(go[0], &c, 1);
+        raise(SIGSTOP);
         _exit(5);
     }
     waitpid(pid, &st, WUNTRACED);
@@ -446,6 +449,7 @@ static void jobs(void) {
     kill(pid, SIGCONT);
     waitpid(pid, &st, WCONTINUED);
     say("continued %d\n", WIFCONTINUED(st));
+    (void)!write(go[1], "x", 1);
     waitpid(pid, &st, WUNTRACED);
     say("stopped %d by %d\n", WIFSTOPPED(st), WSTOPSIG(st));
     siginfo_t i;

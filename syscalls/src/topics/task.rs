@@ -149,11 +149,11 @@ pub fn execve(ctx: &mut Ctx<'_>, [path, argv, envp, ..]: [u64; 6]) -> SysResult 
 /// execveat(dirfd, path, argv, envp, flags).
 pub fn execveat(ctx: &mut Ctx<'_>, [dirfd, path, argv, envp, flags, _]: [u64; 6]) -> SysResult {
     let path = GuestAddr(path).read_path()?;
-    if flags & !((libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | AT_EXECVE_CHECK) as u64) != 0 {
-        return Err(Errno::EINVAL.into());
-    }
     if path.is_empty() && flags & libc::AT_EMPTY_PATH as u64 == 0 {
         return Err(Errno::ENOENT.into());
+    }
+    if flags & !((libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | AT_EXECVE_CHECK) as u64) != 0 {
+        return Err(Errno::EINVAL.into());
     }
     let mut budget = argument_budget();
     let argv = read_strings(argv, &mut budget)?;

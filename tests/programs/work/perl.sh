@@ -15,7 +15,7 @@ my @k; for my $i (1 .. 20) { my $p = fork // die; if (!$p) { exit $i } push @k, 
 print join(" ", map { waitpid($_, 0); $? >> 8 } @k), "\n";
 pipe(my $r, my $w) or die; if (!fork) { close $r; print $w "line $_\n" for 1 .. 1000; exit 0 } close $w;
 my $n = 0; while (<$r>) { $n += length } wait; print "pipe $n $?\n";
-socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die; syswrite $a, "hi\n"; sysread $b, my $buf, 10; print $buf;
+socketpair(my $one, my $two, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die; syswrite $one, "hi\n"; sysread $two, my $buf, 10; print $buf;
 local $SIG{ALRM} = sub { die "alarm\n" }; eval { alarm 1; select undef, undef, undef, 10; alarm 0 }; print "eval: $@";
 kill "KILL", (my $s = fork || do { sleep 100; exit }); waitpid $s, 0; print "signal ", $? & 127, "\n";
 my $d = dclone({ a => [1 .. 5], b => { c => undef } }); local $Data::Dumper::Sortkeys = 1; print Dumper($d);

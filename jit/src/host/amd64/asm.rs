@@ -283,7 +283,7 @@ impl Asm {
         if self.pool.is_empty() {
             return;
         }
-        while self.code.len() % 16 != 0 {
+        while self.code.len() & 15 != 0 {
             self.code.push(0xcc);
         }
         let base = self.pos();

@@ -88,7 +88,7 @@ pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
 }
 
 fn a_align(a: &mut Asm) {
-    while a.pos() % 16 != 0 {
+    while a.pos() & 15 != 0 {
         a.u8(0xcc);
     }
 }

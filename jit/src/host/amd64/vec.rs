@@ -65,7 +65,7 @@ impl Emitter<'_> {
                 let d = self.def();
                 self.vlow(d, a, inst.arr());
             }
-            VFromInt => self.from_int(inst),
+            VFromInt => self.int_to_vec(inst),
             VDup => self.dup(inst),
             VDupLane => self.dup_lane(inst),
             VInsert => self.insert(inst),
@@ -220,7 +220,7 @@ impl Emitter<'_> {
     }
 
     // --- to and from integers ------------------------------------------------------------------------
-    fn from_int(&mut self, inst: &Inst) {
+    fn int_to_vec(&mut self, inst: &Inst) {
         let log2 = inst.arr().log2();
         if log2 < 2 {
             let a = self.reg(inst.args[0]);

@@ -91,10 +91,10 @@ impl Emitter<'_> {
                 self.fp_result(arr, self.known(inst.args[0]));
             }
             FMla if self.feat.fma => self.fma(inst),
-            FToS => return self.to_int_lanes(inst),
-            FToSInt | FToUInt => return self.to_int(inst),
-            SToF => return self.from_int_lanes(inst),
-            IntSToF | IntUToF => return self.from_int_reg(inst),
+            FToS => return self.fp_to_lanes(inst),
+            FToSInt | FToUInt => return self.fp_to_reg(inst),
+            SToF => return self.int_lanes_to_fp(inst),
+            IntSToF | IntUToF => return self.reg_to_fp(inst),
             _ => return false,
         }
         true
@@ -345,7 +345,7 @@ impl Emitter<'_> {
         inst.imm >> 8 == 0 && round_imm(Round::from_bits(inst.imm)).is_some()
     }
 
-    fn to_int_lanes(&mut self, inst: &Inst) -> bool {
+    fn fp_to_lanes(&mut self, inst: &Inst) -> bool {
         if !Self::convertible(inst) {
             return false;
         }
@@ -381,7 +381,7 @@ impl Emitter<'_> {
         true
     }
 
-    fn to_int(&mut self, inst: &Inst) -> bool {
+    fn fp_to_reg(&mut self, inst: &Inst) -> bool {
         if !Self::convertible(inst) {
             return false;
         }
@@ -426,7 +426,7 @@ impl Emitter<'_> {
         true
     }
 
-    fn from_int_lanes(&mut self, inst: &Inst) -> bool {
+    fn int_lanes_to_fp(&mut self, inst: &Inst) -> bool {
         if inst.imm >> 8 != 0 {
             return false;
         }
@@ -458,7 +458,7 @@ impl Emitter<'_> {
         true
     }
 
-    fn from_int_reg(&mut self, inst: &Inst) -> bool {
+    fn reg_to_fp(&mut self, inst: &Inst) -> bool {
         if inst.imm >> 8 != 0 {
             return false;
         }

@@ -97,29 +97,36 @@ impl Actions {
     /// Those that this process inherited; installs the host's entry for what it must always see.
     pub fn inherit(host: HostEntry) -> Actions {
         let mut actions = Actions { host, ..Actions::default() };
-        let mut always = SYNCHRONOUS | CORE;
-        while always != 0 {
-            let sig = always.trailing_zeros() as i32 + 1;
-            always &= always - 1;
-            let inherited = actions.get(sig);
-            // Can't fail: the signal number is valid.
-            let _ = actions.set(sig, inherited);
+        for sig in (1..=64).filter(|&s| bit(s) & (SYNCHRONOUS | CORE) != 0) {
+            let ours = actions.on_host(sig, &Action::default());
+            let inherited = actions.adopt(sig, Some(&ours));
+            if inherited.is_ignore() && bit(sig) & CORE != 0 {
+                // Can't fail: the signal number is valid.
+                let _ = actions.set(sig, inherited);
+            }
         }
         actions
     }
 
+    /// Learn what this process inherited for a signal, and perhaps install something else.
+    fn adopt(&mut self, sig: i32, new: Option<&Action>) -> Action {
+        let mut old = Action::default();
+        let new = new.map_or(0, |a| a as *const Action as u64);
+        // SAFETY: reads a disposition into `old`, which is the kernel's structure; a new one is ours as in `install`.
+        unsafe { sys::raw(libc::SYS_rt_sigaction, [sig as u64, new, &raw mut old as u64, 8, 0, 0]) };
+        // A handler can't be inherited; flags and mask of the host don't matter to the guest.
+        let inherited = Action { handler: if old.is_ignore() { old.handler } else { 0 }, ..Action::default() };
+        self.table[sig as usize - 1] = inherited;
+        self.known |= bit(sig);
+        inherited
+    }
+
     /// The disposition of a valid signal.
     pub fn get(&mut self, sig: i32) -> Action {
-        let at = sig as usize - 1;
         if self.known & bit(sig) == 0 && self.host.handler != 0 {
-            let mut old = Action::default();
-            // SAFETY: reads a disposition into `old`, which is the kernel's structure.
-            unsafe { sys::raw(libc::SYS_rt_sigaction, [sig as u64, 0, &raw mut old as u64, 8, 0, 0]) };
-            // A handler can't be inherited; flags and mask of the host don't matter to the guest.
-            self.table[at] = Action { handler: if old.is_ignore() { old.handler } else { 0 }, ..Action::default() };
-            self.known |= bit(sig);
+            return self.adopt(sig, None);
         }
-        self.table[at]
+        self.table[sig as usize - 1]
     }
 
     /// Change the disposition of a signal that allows it, here and on the host.

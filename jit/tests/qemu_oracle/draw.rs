@@ -1,0 +1,295 @@
+//! Drawing cases from the decode tables.
+//!
+//! A draw is random first and made comparable after: base registers are moved until memory operands fall into the window, and
+//! what would still touch anything that the sides do not share is drawn again.
+
+use crate::case::*;
+use crate::interp::{Access, Run, Stepper};
+use crate::random::Random;
+use jit::guest::arm64::decode::{find, Row, ROWS};
+
+/// Rows whose result rightly differs between machines, or that would take the runner itself down.
+const EXCLUDED: &[&str] =
+    &["SVC", "BRK", "MRS_CTR", "MRS_CNTFRQ", "MRS_CNTVCT", "MRS_id", "MRS_TPIDR", "MSR_TPIDR", "MRS_TPIDRRO"];
+
+/// Rows with an offset from the pc in words: the field's mask and position.
+const PC_RELATIVE: &[(&str, u32, u32)] = &[
+    ("B", 0x3ff_ffff, 0),
+    ("BL", 0x3ff_ffff, 0),
+    ("B_cond", 0x7_ffff, 5),
+    ("CBZ", 0x7_ffff, 5),
+    ("CBNZ", 0x7_ffff, 5),
+    ("TBZ", 0x3fff, 5),
+    ("TBNZ", 0x3fff, 5),
+    ("LDR_lit", 0x7_ffff, 5),
+    ("LDRSW_lit", 0x7_ffff, 5),
+    ("LDR_fp_lit", 0x7_ffff, 5),
+];
+
+const CLREX: u32 = 0xd503_3f5f;
+/// The longest sequence.
+const LONGEST: u64 = 6;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Imm,
+    Branch,
+    Mem,
+    Reg,
+    Simd,
+}
+
+/// A row with what the drawing needs of it.
+pub struct Kind {
+    pub row: &'static Row,
+    class: Class,
+    /// Letter and lowest bit of the register fields.
+    fields: Vec<(u8, u32)>,
+}
+
+impl Kind {
+    fn new(row: &'static Row) -> Kind {
+        let p: Vec<u8> = row.pattern.bytes().filter(|b| *b != b' ').collect();
+        assert_eq!(p.len(), 32, "{}", row.name);
+        let mut fields = Vec::new();
+        let mut at = 0;
+        while at < 32 {
+            let len = p[at..].iter().take_while(|b| **b == p[at]).count();
+            if len == 5 && b"dnmatus".contains(&p[at]) {
+                fields.push((p[at], 32 - at as u32 - 5));
+            }
+            at += len;
+        }
+        let class = match row.value >> 25 & 15 {
+            8 | 9 => Class::Imm,
+            10 | 11 => Class::Branch,
+            5 | 13 => Class::Reg,
+            7 | 15 => Class::Simd,
+            _ => Class::Mem,
+        };
+        Kind { row, class, fields }
+    }
+
+    fn field(&self, letter: u8, word: u32) -> Option<u32> {
+        self.fields.iter().find(|f| f.0 == letter).map(|f| word >> f.1 & 31)
+    }
+
+    fn stores_exclusively(&self) -> bool {
+        self.row.name.starts_with("STX") || self.row.name.starts_with("STLX")
+    }
+
+    /// What the architecture leaves open: which of two results in one register wins, a base register that is data, too.
+    fn unpredictable(&self, word: u32) -> bool {
+        let (name, get) = (self.row.name, |letter| self.field(letter, word));
+        let (t, u, n, s) = (get(b't'), get(b'u'), get(b'n'), get(b's'));
+        let base = n.filter(|n| *n != 31);
+        let writes_back = name.ends_with("_post") || name.ends_with("_pre");
+        let general = !name.contains("_fp") && !name.contains("_q") && !name.as_bytes().get(2).is_some_and(u8::is_ascii_digit);
+        let is_load_pair = ["LDP", "LDXP", "LDAXP"].iter().any(|p| name.starts_with(p));
+        (is_load_pair && t == u)
+            || (writes_back && general && self.class == Class::Mem && base.is_some() && (base == t || base == u))
+            || (self.stores_exclusively() && (s == t || s == u || (s == n && base.is_some())))
+    }
+}
+
+/// How the registers of a sequence are chosen, so that its instructions meet.
+struct Shape {
+    pool: Vec<u32>,
+    bases: [u32; 2],
+    index: u32,
+}
+
+impl Shape {
+    fn new(r: &mut Random) -> Shape {
+        let size = 2 + r.below(5);
+        let pool = (0..size).map(|_| r.below(32) as u32).collect();
+        Shape { pool, bases: [r.below(32) as u32, r.below(32) as u32], index: r.below(31) as u32 }
+    }
+
+    fn apply(&self, kind: &Kind, mut word: u32, r: &mut Random) -> u32 {
+        let mem = kind.class == Class::Mem;
+        let by_register = mem && kind.row.name.ends_with("_reg");
+        for &(letter, shift) in &kind.fields {
+            let to = match letter {
+                b'n' if mem && r.chance(90) => r.pick(&self.bases),
+                b'm' if by_register && r.chance(80) => self.index,
+                _ if r.chance(75) => r.pick(&self.pool),
+                _ => continue,
+            };
+            let result = matches!(letter, b'd' | b't' | b'u' | b's');
+            if result && kind.class != Class::Simd && (self.bases.contains(&to) || to == self.index) && r.chance(85) {
+                continue;
+            }
+            word = word & !(31 << shift) | to << shift;
+        }
+        word
+    }
+}
+
+/// The load that a store-exclusive needs, into registers of its own.
+fn exclusive_load(kind: &Kind, word: u32) -> Option<u32> {
+    let rt = (word >> 5 & 31) ^ 1;
+    if rt == 31 || rt ^ 2 == 31 {
+        return None;
+    }
+    let load = if kind.row.name.ends_with('P') { 0x887f_0000 | ((rt ^ 2) << 10) } else { 0x085f_7c00 };
+    Some(load | word & 0xc000_03e0 | rt)
+}
+
+/// Draws cases.
+pub struct Draw {
+    pub r: Random,
+    pub stepper: Stepper,
+    /// What the window's edges hold before each case.
+    pub edges: Edges,
+    pub kinds: Vec<Kind>,
+}
+
+impl Draw {
+    /// Of the rows whose name contains `filter`.
+    pub fn new(seed: u64, filter: &str) -> Draw {
+        let mut r = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let edges = std::array::from_fn(|_| r.next() as u8);
+        let wanted = |row: &&Row| row.name.contains(filter) && !EXCLUDED.contains(&row.name);
+        let kinds = ROWS.iter().filter(wanted).map(Kind::new).collect();
+        Draw { r, stepper: Stepper::new(), edges, kinds }
+    }
+
+    /// One instruction of row number `kind`.
+    pub fn single(&mut self, kind: usize, pc: u64) -> (Case, Run) {
+        for _ in 0..2000 {
+            let mut case = self.empty(pc);
+            if self.push(kind, None, 1, &mut case) {
+                if let Some(run) = self.settle(&mut case) {
+                    return (case, run);
+                }
+            }
+        }
+        panic!("{}: no case", self.kinds[kind].row.name);
+    }
+
+    /// A sequence.
+    pub fn sequence(&mut self, pc: u64) -> (Case, Run) {
+        loop {
+            let mut case = self.empty(pc);
+            let shape = Shape::new(&mut self.r);
+            let len = 2 + self.r.below(LONGEST - 1) as usize;
+            let flavour = self.r.below(4);
+            case.state.x[shape.index as usize] = self.r.below(48).wrapping_sub(self.r.below(2) * 16);
+            while case.len < len {
+                let kind = self.kind(flavour);
+                self.push(kind, Some(&shape), len, &mut case);
+            }
+            match self.settle(&mut case) {
+                Some(run) if run.outcome.signal != SIGILL || self.r.chance(3) => return (case, run),
+                _ => {}
+            }
+        }
+    }
+
+    /// A row for a sequence: 0 anything, 1 mostly integers, 2 mostly vectors, 3 a mix.
+    fn kind(&mut self, flavour: u64) -> usize {
+        const MIXES: [&[Class]; 3] = [
+            &[Class::Imm, Class::Imm, Class::Reg, Class::Reg, Class::Reg, Class::Reg, Class::Mem, Class::Branch],
+            &[Class::Simd, Class::Simd, Class::Simd, Class::Simd, Class::Simd, Class::Mem, Class::Reg, Class::Imm],
+            &[Class::Imm, Class::Reg, Class::Mem, Class::Mem, Class::Simd, Class::Branch],
+        ];
+        let any = self.r.below(self.kinds.len() as u64) as usize;
+        if flavour == 0 {
+            return any;
+        }
+        let class = self.r.pick(MIXES[flavour as usize - 1]);
+        let draws = (0..50).map(|_| self.r.below(self.kinds.len() as u64) as usize).find(|n| self.kinds[*n].class == class);
+        draws.unwrap_or(any)
+    }
+
+    fn empty(&mut self, pc: u64) -> Case {
+        Case { code: [BRK; WORDS], len: 0, state: self.r.state(pc) }
+    }
+
+    /// Add an instruction (a store-exclusive with its load) to a case that is to have `len`; `false` when it isn't fit.
+    fn push(&mut self, kind: usize, shape: Option<&Shape>, len: usize, case: &mut Case) -> bool {
+        let (kind, r) = (&self.kinds[kind], &mut self.r);
+        let mut word = r.next() as u32 & !kind.row.mask | kind.row.value;
+        if let Some(shape) = shape {
+            word = shape.apply(kind, word, r);
+        }
+        let at = case.len as u64;
+        if let Some(&(_, field, shift)) = PC_RELATIVE.iter().find(|p| p.0 == kind.row.name) {
+            let offset = match r.below(8) {
+                0 if shape.is_none() => word >> shift,
+                1 if at > 0 => r.below(at + 1).wrapping_neg() as u32,
+                _ => 1 + r.below((len as u64 - at).max(3)) as u32,
+            };
+            word = word & !(field << shift) | (offset & field) << shift;
+        }
+        if find(word).map(|f| f.name) != Some(kind.row.name) || kind.unpredictable(word) {
+            return false;
+        }
+        if kind.class == Class::Branch && matches!(kind.row.name, "BR" | "BLR" | "RET") && r.chance(90) {
+            let target = case.state.pc + 4 * (at + 1 + r.below(len as u64 - at + 1));
+            case.state.x[(word >> 5 & 31).min(30) as usize] = target;
+        }
+        let mut add = |w: u32| {
+            case.code[case.len] = w;
+            case.len += 1;
+        };
+        if kind.stores_exclusively() && at < LONGEST - 1 {
+            let Some(load) = exclusive_load(kind, word) else { return false };
+            add(load);
+            if shape.is_none() && r.chance(20) {
+                add(CLREX);
+            }
+        }
+        add(word);
+        true
+    }
+
+    /// Move memory operands into the window; `None` when the case stays incomparable.
+    fn settle(&mut self, case: &mut Case) -> Option<Run> {
+        let mut aimed = 0u32;
+        loop {
+            let run = self.stepper.run(case, &self.edges);
+            let Some(access) = run.accesses.iter().find(|a| aimed >> a.insn & 1 == 0).copied() else {
+                return (!run.wild && run.outcome.signal != 0).then_some(run);
+            };
+            aimed |= 1 << access.insn;
+            self.aim(case, access);
+        }
+    }
+
+    /// Move a base register so that this access falls into the window, or just beside it.
+    fn aim(&mut self, case: &mut Case, access: Access) {
+        let (word, r) = (case.code[access.insn], &mut self.r);
+        let name = case.row(access.insn).map_or("", |row| row.name);
+        let strict = wants_alignment(word);
+        let inside = access.addr.wrapping_sub(WINDOW) < PAGE;
+        if name.ends_with("_lit") || (inside && case.len > 1) || (r.chance(3) && !strict) {
+            return;
+        }
+        let mut at = r.below(EDGE as u64 - 80);
+        match r.below(100) {
+            _ if strict => at &= !15,
+            0..=39 => at &= !15,
+            40..=44 => at = PAGE - r.below(80),
+            45..=49 => at = r.below(32).wrapping_neg(),
+            50..=69 => at += PAGE - EDGE as u64,
+            _ => {}
+        }
+        let mut delta = (WINDOW.wrapping_add(at)).wrapping_sub(access.addr);
+        if r.chance(4) {
+            delta = delta.wrapping_add(r.next() << 56);
+        }
+        let n = (if name.starts_with("DC_") { word } else { word >> 5 } & 31) as usize;
+        // Registers that hold what the memory holds let comparisons succeed.
+        if (strict || case.len == 1) && r.chance(50) && at < EDGE as u64 - 16 {
+            let step = if word >> 30 == 0 { 4 } else { 8 };
+            for k in (0..31).filter(|k| *k != n) {
+                let from = at as usize + (k & 1) * step;
+                case.state.x[k] = u64::from_le_bytes(self.edges[from..from + 8].try_into().unwrap());
+            }
+        }
+        let base = case.state.x_sp(n);
+        *base = base.wrapping_add(delta);
+    }
+}

@@ -1,0 +1,226 @@
+//! The interpreter's side: one guest instruction at a time, every access on record.
+
+use crate::case::*;
+use jit::cpu::Cpu;
+use jit::guest::arm64::GUEST;
+use jit::guest::{Fetch, Hints, Limits};
+use jit::ir::interp::{Exit, Interp, MemFault, Memory};
+use jit::ir::{text, verify, Block, Trap};
+
+/// Instructions after which a case is given up.
+const STEPS: usize = 64;
+
+/// A memory access.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Index of the instruction.
+    pub insn: usize,
+    pub addr: u64,
+}
+
+/// The window's edges, and the case's own code for literal loads.
+struct Ram {
+    edges: Edges,
+    slot: u64,
+    code: [u32; WORDS],
+    insn: usize,
+    accesses: Vec<Access>,
+    /// An access where the two sides may have different memory.
+    wild: bool,
+}
+
+enum Place {
+    Edge(usize),
+    Code(usize),
+}
+
+/// Nothing is mapped here, neither in the runner nor in this process: not canonical, or too low.
+fn unmapped(flat: u64) -> bool {
+    flat.wrapping_add(64) >= 1 << 47 || flat < 0x800
+}
+
+impl Ram {
+    fn place(&mut self, addr: u64, log2: u8, write: bool) -> Result<Place, MemFault> {
+        self.accesses.push(Access { insn: self.insn, addr });
+        // Top byte ignored.
+        let flat = ((addr << 8) as i64 >> 8) as u64;
+        let (n, at) = (1 << log2, flat.wrapping_sub(WINDOW));
+        if wants_alignment(self.code[self.insn]) && addr & (n - 1) != 0 {
+            self.wild = true;
+        }
+        if at <= EDGE as u64 - n {
+            return Ok(Place::Edge(at as usize));
+        }
+        if at >= PAGE - EDGE as u64 && at <= PAGE - n {
+            return Ok(Place::Edge((at - (PAGE - 2 * EDGE as u64)) as usize));
+        }
+        let in_slot = addr.wrapping_sub(self.slot);
+        if in_slot <= 4 * WORDS as u64 - n && !write {
+            return Ok(Place::Code(in_slot as usize));
+        }
+        let at = at.wrapping_add(GUARD);
+        let guarded = at < GUARD || at + n > GUARD + PAGE;
+        if !(at < PAGE + 2 * GUARD - n && guarded || unmapped(flat)) {
+            self.wild = true;
+        }
+        Err(MemFault { addr, write })
+    }
+}
+
+impl Memory for Ram {
+    fn load(&mut self, addr: u64, log2: u8) -> Result<u128, MemFault> {
+        let mut bytes = [0; 16];
+        let n = 1usize << log2;
+        match self.place(addr, log2, false)? {
+            Place::Edge(at) => bytes[..n].copy_from_slice(&self.edges[at..at + n]),
+            Place::Code(at) => {
+                let code: Vec<u8> = self.code.iter().flat_map(|w| w.to_le_bytes()).collect();
+                bytes[..n].copy_from_slice(&code[at..at + n]);
+            }
+        }
+        Ok(u128::from_le_bytes(bytes))
+    }
+    fn store(&mut self, addr: u64, log2: u8, v: u128) -> Result<(), MemFault> {
+        if let Place::Edge(at) = self.place(addr, log2, true)? {
+            self.edges[at..at + (1 << log2)].copy_from_slice(&v.to_le_bytes()[..1 << log2]);
+        }
+        Ok(())
+    }
+    fn cas(&mut self, addr: u64, log2: u8, expected: u128, new: u128) -> Result<u128, MemFault> {
+        self.place(addr, log2, true)?;
+        let old = self.load(addr, log2)?;
+        if old == expected {
+            self.store(addr, log2, new)?;
+        }
+        Ok(old)
+    }
+}
+
+/// Reads a case's code.
+pub struct Slot(pub u64, pub [u32; WORDS]);
+
+impl Fetch for Slot {
+    fn fetch32(&self, pc: u64) -> Option<u32> {
+        self.1.get((pc.wrapping_sub(self.0) / 4) as usize).copied()
+    }
+}
+
+/// Nothing learned.
+pub struct NoHints;
+
+impl Hints for NoHints {
+    fn hint(&self, _pc: u64) -> u8 {
+        0
+    }
+}
+
+/// What the interpreter made of a case.
+pub struct Run {
+    pub outcome: Outcome,
+    pub accesses: Vec<Access>,
+    /// The case can't be compared: an access or a jump to where the sides may differ, or no end.
+    pub wild: bool,
+    /// A fault changed registers.
+    pub imprecise: bool,
+}
+
+/// The interpreter with its memory.
+pub struct Stepper {
+    cpu: Box<Cpu>,
+    interp: Interp,
+    block: Block,
+}
+
+fn registers(cpu: &Cpu, nzcv: u8, pc: u64) -> State {
+    let mut state = State { pc, sp: cpu.gpr[31], nzcv: nzcv as u64, fpcr: cpu.fpcr, v: cpu.vec, ..State::default() };
+    state.x.copy_from_slice(&cpu.gpr[..31]);
+    state.fpsr = cpu.fpsr | ((cpu.qc != 0) as u32) << 27;
+    state
+}
+
+impl Stepper {
+    pub fn new() -> Stepper {
+        Stepper { cpu: Cpu::new(), interp: Interp::default(), block: Block::default() }
+    }
+
+    fn start(&mut self, s: &State) {
+        let cpu = &mut self.cpu;
+        cpu.gpr[..31].copy_from_slice(&s.x);
+        cpu.gpr[31] = s.sp;
+        cpu.vec = s.v;
+        cpu.fpcr = s.fpcr;
+        cpu.fpsr = s.fpsr & 0x9f;
+        cpu.qc = (s.fpsr >> 27 & 1) as u128;
+        cpu.excl_size = 0;
+        self.interp.nzcv = s.nzcv as u8;
+    }
+
+    /// Run `case` on a window that holds `edges`.
+    pub fn run(&mut self, case: &Case, edges: &Edges) -> Run {
+        let slot = case.state.pc;
+        let mut ram = Ram { edges: *edges, slot, code: case.code, insn: 0, accesses: Vec::new(), wild: false };
+        self.start(&case.state);
+        let fetch = Slot(slot, case.code);
+        let (mut pc, mut wild, mut imprecise, mut steps) = (slot, false, false, 0);
+        let signal = loop {
+            steps += 1;
+            let insn = pc.wrapping_sub(slot) / 4;
+            wild |= steps > STEPS;
+            if insn >= WORDS as u64 {
+                // Jumps to where nothing can be executed on either side.
+                wild |= !unmapped(pc) && pc.wrapping_sub(WINDOW) >= PAGE;
+            } else {
+                ram.insn = insn as usize;
+            }
+            if wild {
+                break 0;
+            }
+            match self.step(pc, &fetch, &mut ram) {
+                Ok(next) => pc = next,
+                Err((signal, at, changed)) => {
+                    pc = at;
+                    imprecise = changed;
+                    break signal;
+                }
+            }
+        };
+        let state = registers(&self.cpu, self.interp.nzcv, pc);
+        wild |= ram.wild;
+        let outcome = Outcome { signal, state, edges: ram.edges };
+        Run { outcome, accesses: ram.accesses, wild, imprecise }
+    }
+
+    /// The next pc, or the signal, where it happened and whether it left anything changed.
+    fn step(&mut self, pc: u64, fetch: &Slot, ram: &mut Ram) -> Result<u64, (u64, u64, bool)> {
+        self.block.clear(pc, (GUEST.fp_mode)(self.cpu.fpcr));
+        (GUEST.lift)(&mut self.block, fetch, &NoHints, Limits { insns: 1, side_exits: 0 });
+        if let Err(e) = verify::verify_lifted(&self.block) {
+            panic!("{e}\n{}", text::print(&self.block, GUEST.reg_name));
+        }
+        let before = registers(&self.cpu, self.interp.nzcv, pc);
+        match self.interp.run(&self.block, &mut self.cpu, ram) {
+            Exit::Jump(to) | Exit::Indirect(to) | Exit::Call(to) | Exit::Return(to) => Ok(to),
+            Exit::Fault(at, _) => Err((SIGSEGV, at, before != registers(&self.cpu, self.interp.nzcv, pc))),
+            Exit::Trap(kind, operand, _) => match kind {
+                Trap::Breakpoint => Err((SIGTRAP, pc, false)),
+                Trap::Undefined => Err((SIGILL, pc, false)),
+                Trap::FetchFault => Err((SIGSEGV, pc, false)),
+                Trap::PcAlign => Err((SIGBUS, pc, false)),
+                Trap::SetFpcr => {
+                    self.cpu.fpcr = operand as u32 & GUEST.fpcr_mask;
+                    Ok(self.block.end)
+                }
+                Trap::InvalidateCode => Ok(self.block.end),
+                Trap::Syscall => panic!("system call"),
+            },
+        }
+    }
+}
+
+/// The IR of the case's first block as the translator sees it.
+pub fn ir(case: &Case) -> String {
+    let mut block = Block::default();
+    block.clear(case.state.pc, (GUEST.fp_mode)(case.state.fpcr));
+    (GUEST.lift)(&mut block, &Slot(case.state.pc, case.code), &NoHints, Limits { insns: 64, side_exits: 3 });
+    text::print(&block, GUEST.reg_name)
+}

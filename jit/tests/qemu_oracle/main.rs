@@ -1,0 +1,127 @@
+//! Random instructions from the decode tables, three ways: QEMU's user mode, the IR interpreter, and translated code on the host.
+//! Registers, flags, memory and faults must agree.
+//!
+//! Needs `qemu-aarch64-static` (or what `QEMU_AARCH64` names) and `aarch64-linux-gnu-gcc`; without them the interpreter and the
+//! translator are compared with each other alone.
+//! Environment: `ORACLE_ROWS` (substring of row names), `ORACLE_CASES` (number of cases), `ORACLE_SEED`.
+//! A long run: `ORACLE_CASES=10000000 cargo test --release -p run-foreign-jit --test qemu_oracle -- --nocapture`.
+
+mod case;
+mod draw;
+mod interp;
+mod native;
+mod qemu;
+mod random;
+mod report;
+
+use case::{slot_pc, Case, Outcome, BATCH, SIGTRAP};
+use draw::Draw;
+use native::Native;
+use qemu::{Qemu, Running};
+use report::Report;
+use std::time::{Duration, Instant};
+
+fn env_number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+/// Cases with the interpreter's outcomes.
+type Batch = Vec<(Case, Outcome)>;
+
+/// The three sides.
+struct Oracle {
+    draw: Draw,
+    native: Native,
+    qemu: Option<Qemu>,
+    report: Report,
+}
+
+impl Oracle {
+    fn new() -> Oracle {
+        let qemu = Qemu::find();
+        if qemu.is_none() {
+            eprintln!("no qemu-aarch64-static or aarch64-linux-gnu-gcc: without QEMU");
+        }
+        let filter = std::env::var("ORACLE_ROWS").unwrap_or_default();
+        let draw = Draw::new(env_number("ORACLE_SEED", 1), &filter);
+        assert!(!draw.kinds.is_empty(), "no row has {filter:?} in its name");
+        Oracle { draw, native: Native::new(), qemu, report: Report::default() }
+    }
+
+    /// Compare `count` cases that `next` draws.
+    fn compare(&mut self, count: usize, mut next: impl FnMut(&mut Draw, usize, u64) -> (Case, interp::Run)) {
+        let mut under_way: Option<(Running, Batch)> = None;
+        let (started, mut told) = (Instant::now(), Instant::now());
+        let mut done = 0;
+        while done < count && !self.report.enough() {
+            let mut batch = Batch::new();
+            for n in 0..BATCH.min(count - done) {
+                let (case, run) = next(&mut self.draw, done + n, slot_pc(n));
+                if run.imprecise {
+                    self.report.imprecise(&case);
+                }
+                batch.push((case, run.outcome));
+            }
+            let running = self.qemu.as_ref().map(|q| q.start(&self.draw.edges, batch.iter().map(|b| &b.0)));
+            self.translated(&batch, done);
+            if let Some((running, batch)) = under_way.take() {
+                self.emulated(running, &batch);
+            }
+            done += batch.len();
+            under_way = running.map(|r| (r, batch));
+            if told.elapsed() > Duration::from_secs(10) {
+                told = Instant::now();
+                eprintln!("{done} cases, {} differ, {:.0} s", self.report.count, started.elapsed().as_secs_f64());
+            }
+        }
+        if let Some((running, batch)) = under_way {
+            self.emulated(running, &batch);
+        }
+        eprintln!("{done} cases, {} differ, {:.1} s", self.report.count, started.elapsed().as_secs_f64());
+    }
+
+    /// Each case on the engine with all features and on one of the others.
+    fn translated(&mut self, batch: &Batch, done: usize) {
+        self.native.next_batch();
+        for (n, (case, expected)) in batch.iter().enumerate() {
+            let other = 1 + (done + n) % (self.native.sets.len() - 1);
+            for set in [0, other] {
+                let got = self.native.run(set, case, &self.draw.edges);
+                if got != *expected {
+                    self.report.translated(&mut self.native, &mut self.draw, set, case);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn emulated(&mut self, running: Running, batch: &Batch) {
+        let report = &mut self.report;
+        running.finish(|n, theirs| report.emulated(&batch[n].0, &batch[n].1, &theirs));
+    }
+}
+
+#[test]
+fn single_instructions_agree() {
+    let mut o = Oracle::new();
+    let kinds = o.draw.kinds.len();
+    let count = env_number("ORACLE_CASES", 8 * kinds as u64) as usize;
+    let mut finished = vec![false; kinds];
+    o.compare(count, |draw, n, pc| {
+        let drawn = draw.single(n % kinds, pc);
+        finished[n % kinds] |= drawn.1.outcome.signal == SIGTRAP;
+        drawn
+    });
+    o.report.verdict();
+    let idle = finished.iter().zip(&o.draw.kinds).take(count).filter(|(f, _)| !**f).map(|(_, k)| k.row.name);
+    let idle: Vec<_> = idle.collect();
+    assert!(count < 8 * kinds || idle.is_empty(), "no case ran to its end: {idle:?}");
+}
+
+#[test]
+fn sequences_agree() {
+    let mut o = Oracle::new();
+    let count = env_number("ORACLE_CASES", 8_000) as usize;
+    o.compare(count, |draw, _, pc| draw.sequence(pc));
+    o.report.verdict();
+}
