@@ -98,9 +98,17 @@ fn generate(rows: &[Row]) -> String {
         buckets.push((start, len));
     }
     assert!(list.len() <= u16::MAX as usize, "the index outgrew its type");
+    let candidates: Vec<_> = list.iter().map(|&i| (rows[i as usize].mask, rows[i as usize].value, i)).collect();
     writeln!(s, "const INDEX_SHIFT: u32 = {shift};").unwrap();
     writeln!(s, "/// Per value of the index bits: first candidate in `CANDIDATES` and their number.").unwrap();
     writeln!(s, "static BUCKETS: [(u16, u16); {}] = {buckets:?};", buckets.len()).unwrap();
-    writeln!(s, "static CANDIDATES: [u16; {}] = {list:?};", list.len()).unwrap();
+    writeln!(s, "/// Mask, value and row number: all that finding a row looks at, in the order in which it does.").unwrap();
+    writeln!(s, "static CANDIDATES: [(u32, u32, u16); {}] = {candidates:?};", list.len()).unwrap();
+    writeln!(s, "/// The lifting functions by row.").unwrap();
+    writeln!(s, "static LIFT: [LiftFn; {}] = [", rows.len()).unwrap();
+    for r in rows {
+        writeln!(s, "super::{},", r.lift).unwrap();
+    }
+    s.push_str("];\n");
     s
 }

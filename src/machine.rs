@@ -11,13 +11,14 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
-use syscalls::{CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Context, ExecRequest, Machine, SysResult, Thread};
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
 const TPIDR: usize = 32;
 /// Bytes of an instruction.
 const INSN: u64 = 4;
+const PAGE: u64 = 4096;
 
 /// What all threads of a process share and nothing changes: made once, never freed.
 pub struct Runtime {
@@ -189,20 +190,36 @@ impl Code {
         Code { space, runtime, known: Cell::new((0, 0, 0)) }
     }
 
-    fn lookup(&self, pc: u64, epoch: u64) -> bool {
-        let Some(Range { start, end }) = self.space.exec_range(pc) else { return false };
+    /// The end of the executable mapping that `pc` is in, or 0.
+    fn end(&self, pc: u64) -> u64 {
+        let epoch = self.runtime.code_epoch.load(Ordering::Acquire);
+        let (start, end, then) = self.known.get();
+        if then == epoch && (start..end).contains(&pc) {
+            return end;
+        }
+        let Some(Range { start, end }) = self.space.exec_range(pc) else { return 0 };
         self.known.set((start, end, epoch));
-        true
+        end
     }
 }
 
 impl Fetch for Code {
     fn fetch32(&self, pc: u64) -> Option<u32> {
-        let epoch = self.runtime.code_epoch.load(Ordering::Acquire);
-        let (start, end, then) = self.known.get();
-        if (then != epoch || pc < start || pc >= end) && !self.lookup(pc, epoch) {
+        if self.end(pc) == 0 {
             return None;
         }
-        GuestAddr(pc).read().ok()
+        sys::load(pc)
+    }
+
+    fn fetch(&self, pc: u64, out: &mut [u32]) -> usize {
+        // A page is readable or not as a whole.
+        let end = self.end(pc).min((pc | (PAGE - 1)).saturating_add(1));
+        let n = (end.saturating_sub(pc) / INSN).min(out.len() as u64) as usize;
+        // SAFETY: a slice of words as bytes.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<u8>(), n * INSN as usize) };
+        match GuestAddr(pc).read_bytes(bytes) {
+            Ok(()) => n,
+            Err(_) => 0,
+        }
     }
 }

@@ -58,7 +58,10 @@ fn map_file_pair(size: usize) -> Result<(*mut u8, *mut u8), i32> {
         let pair = match libc::ftruncate(fd, size as i64) {
             0 => map_shared(size, libc::PROT_READ | libc::PROT_WRITE, 0, fd).and_then(|rw| {
                 let rx = map_shared(size, libc::PROT_READ | libc::PROT_EXEC, 0, fd);
-                rx.map(|rx| (rw.cast(), rx.cast())).inspect_err(|_| drop(libc::munmap(rw, size)))
+                if rx.is_err() {
+                    libc::munmap(rw, size);
+                }
+                rx.map(|rx| (rw.cast(), rx.cast()))
             }),
             _ => Err(errno()),
         };

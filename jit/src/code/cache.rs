@@ -11,6 +11,7 @@ use super::area::Area;
 use crate::host::{Emitted, Point, Reloc};
 use crate::ir::Mode;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// No block, no link.
 const NONE: u32 = u32::MAX;
@@ -96,6 +97,22 @@ impl Lookup {
     }
 }
 
+/// Page numbers are well spread once multiplied.
+#[derive(Default)]
+struct PageHasher(u64);
+
+impl Hasher for PageHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.write_u64(b as u64));
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// See the module.
 pub struct Cache {
     pub area: Area,
@@ -105,7 +122,7 @@ pub struct Cache {
     points: Vec<Point>,
     lookup: Lookup,
     /// Guest page number → blocks that overlap it.
-    pages: HashMap<u64, Vec<u32>>,
+    pages: HashMap<u64, Vec<u32>, BuildHasherDefault<PageHasher>>,
     /// Offsets of the common stubs.
     stubs: Vec<u32>,
 }
@@ -122,7 +139,7 @@ impl Cache {
             links: Vec::new(),
             points: Vec::new(),
             lookup: Lookup::new(),
-            pages: HashMap::new(),
+            pages: HashMap::default(),
             stubs: stubs_at,
         };
         c.relocate(at, &stubs.relocs, helper);

@@ -100,13 +100,23 @@ struct Inner {
 // racy by design (see `forget`).
 unsafe impl Send for Inner {}
 
-impl Hints for HashMap<u64, u8> {
+/// What the lifter may ask.
+struct Facts<'a> {
+    hints: &'a HashMap<u64, u8>,
+    cache: &'a Cache,
+    mode: Mode,
+}
+
+impl Hints for Facts<'_> {
     fn hint(&self, pc: u64) -> u8 {
-        if self.is_empty() {
+        if self.hints.is_empty() {
             0
         } else {
-            self.get(&pc).copied().unwrap_or(0)
+            self.hints.get(&pc).copied().unwrap_or(0)
         }
+    }
+    fn translated(&self, pc: u64) -> bool {
+        self.cache.find(pc, self.mode).is_some()
     }
 }
 
@@ -258,15 +268,15 @@ impl Engine {
     }
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
-        // Not kept: what is not there now may be mapped later.
-        if pc & 3 != 0 {
-            return Err(Exit::PcAlign);
-        }
-        if mem.fetch32(pc).is_none() {
-            return Err(Exit::FetchFault);
-        }
         i.block.clear(pc, mode);
-        (self.guest.lift)(&mut i.block, mem, &i.hints, LIMITS);
+        (self.guest.lift)(&mut i.block, mem, &Facts { hints: &i.hints, cache: &i.cache, mode }, LIMITS);
+        if i.block.guest_insns == 0 {
+            // Not kept: what is not there now may be mapped later.
+            return Err(match i.block.insts[0].trap() {
+                Trap::PcAlign => Exit::PcAlign,
+                _ => Exit::FetchFault,
+            });
+        }
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }

@@ -8,6 +8,13 @@ use crate::ir::{Block, GuestReg, Mode, Round};
 pub trait Fetch {
     /// The 32-bit word at `pc`, or `None` when it can't be fetched (not mapped or not executable).
     fn fetch32(&self, pc: u64) -> Option<u32>;
+
+    /// Read words from `pc` on into `out`: how many could be read. At least one if `fetch32` would succeed; may stop short of
+    /// what could be read where a page ends.
+    fn fetch(&self, pc: u64, out: &mut [u32]) -> usize {
+        let words = (pc..).step_by(4).map(|pc| self.fetch32(pc));
+        out.iter_mut().zip(words).map_while(|(out, word)| word.map(|w| *out = w)).count()
+    }
 }
 
 /// Limits of one translation.
@@ -19,10 +26,15 @@ pub struct Limits {
     pub side_exits: u32,
 }
 
-/// Bits of [`crate::ir::hint`] for guest instructions, as learned at run time.
+/// What the runtime knows about guest code.
 pub trait Hints {
-    /// The bits for the instruction at `pc`.
+    /// Bits of [`crate::ir::hint`] for the instruction at `pc`, as learned at run time.
     fn hint(&self, pc: u64) -> u8;
+
+    /// Whether there is a translation that begins at `pc`: a block that gets there may end, rather than translate that code again.
+    fn translated(&self, _pc: u64) -> bool {
+        false
+    }
 }
 
 /// What the rest of the translator needs from a guest.

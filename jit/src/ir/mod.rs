@@ -272,6 +272,7 @@ impl Block {
     /// Flags of the arithmetic just pushed.
     pub fn flags_of(&mut self, v: Value) -> Value {
         debug_assert_eq!(v.index() + 1, self.insts.len());
+        debug_assert_ne!(self.def(v).op, Op::Const, "folded: see bin_flags");
         self.op(Op::FlagsOf, Type::Flags, &[v], 0, 0)
     }
     /// i32 → i64, zeros above.

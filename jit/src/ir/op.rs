@@ -96,7 +96,12 @@ macro_rules! ops {
         /// Every operation, in table order.
         pub const ALL_OPS: &[Op] = &[$(Op::$name),*];
 
-        static INFO: &[OpInfo] = &[$(OpInfo {
+        const COUNT: usize = ALL_OPS.len();
+
+        /// The effects once more, close together for those who look at nothing else.
+        static EFFECTS: [u8; COUNT] = [$(0 $(| fx::$fx)+),*];
+
+        static INFO: [OpInfo; COUNT] = [$(OpInfo {
             text: $text, result: Kind::$res, args: [Kind::$a, Kind::$b, Kind::$c],
             aux: Aux::$aux, fx: 0 $(| fx::$fx)+,
         }),*];
@@ -105,6 +110,9 @@ macro_rules! ops {
             /// The operation's row.
             #[inline]
             pub fn info(self) -> &'static OpInfo { &INFO[self as usize] }
+            /// Its effects.
+            #[inline]
+            pub fn fx(self) -> u8 { EFFECTS[self as usize] }
         }
     };
 }

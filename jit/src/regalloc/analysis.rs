@@ -2,7 +2,7 @@
 //! the liveness of the flags (backward).
 
 use super::{Home, NONE};
-use crate::ir::{fx, Arr, Block, Op, Type, Value, Width, FLAGS_DEAD};
+use crate::ir::{fx, Arr, Block, Inst, Op, Type, Width, FLAGS_DEAD, GUEST_REGS};
 
 /// No code is needed for the instruction.
 pub const DEAD: u8 = 1;
@@ -12,6 +12,10 @@ pub const CLEAN: u8 = 2;
 pub const FLAGS_LIVE: u8 = 4;
 /// The root is a constant.
 pub(super) const CONST: u8 = 8;
+/// Operand 0 ends here; the bits for operands 1 and 2 follow.
+pub(super) const KILLS: u8 = 16;
+/// The result has no use.
+pub(super) const UNUSED: u8 = 128;
 
 /// What is known about a value. `root` counts for every value, the rest for roots.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +28,7 @@ pub struct Val {
     pub uses: u16,
     /// Guest register whose pin the result may be computed into, or `NONE`.
     pub want: u8,
-    /// [`DEAD`], [`CLEAN`], [`FLAGS_LIVE`].
+    /// [`DEAD`], [`CLEAN`], [`FLAGS_LIVE`] and what only the allocator knows.
     pub bits: u8,
     /// Vectors: log2 of the number of low bytes that can be non-zero.
     pub width: u8,
@@ -35,6 +39,13 @@ pub struct Val {
     /// Current memory.
     pub home: Home,
 }
+
+/// No instruction.
+const FAR: u16 = u16::MAX;
+
+/// Before anything is known.
+const UNKNOWN: Val =
+    Val { root: 0, last: 0, uses: 0, want: NONE, bits: 0, width: 0, first_cc: NONE, reg: NONE, home: Home::None };
 
 impl Val {
     /// Whether a bit of `bits` is set.
@@ -53,71 +64,38 @@ pub fn run(block: &mut Block, vals: &mut Vec<Val>) {
 fn roots(block: &mut Block, vals: &mut Vec<Val>) {
     vals.clear();
     vals.reserve(block.insts.len());
-    let mut cur = [u16::MAX; 129];
-    for i in 0..block.insts.len() {
-        if let Some(c) = folded(block, vals, i) {
-            let inst = &mut block.insts[i];
-            (inst.op, inst.args, inst.imm) = (Op::Const, [Value::NONE; 3], c);
-        }
-        let inst = &block.insts[i];
-        let mut root = i as u16;
-        let mut bits = 0;
-        let arg = |k: usize| vals[inst.args[k].index()].root;
+    let mut cur = [FAR; GUEST_REGS];
+    for (i, inst) in block.insts.iter().enumerate() {
+        let mut v = Val { root: i as u16, ..UNKNOWN };
+        let arg = || vals[inst.args[0].index()].root;
         match inst.op {
+            Op::InsnStart => {}
             Op::Get => {
                 let c = &mut cur[inst.imm as usize & 0xff];
-                if *c == u16::MAX {
-                    *c = root;
+                if *c == FAR {
+                    *c = v.root;
                 } else {
-                    root = *c;
+                    v.root = *c;
                 }
+                v.width = 4;
             }
-            Op::Set => cur[inst.imm as usize & 0xff] = arg(0),
-            Op::Trunc => root = arg(0),
-            Op::Zext if vals[arg(0) as usize].is(CLEAN) => root = arg(0),
-            Op::VLow if vals[arg(0) as usize].width <= arr_width(inst.arr()) => root = arg(0),
-            Op::Const => bits = CONST | if inst.imm >> 32 == 0 { CLEAN } else { 0 },
-            _ if inst.ty == Type::I32 => bits = CLEAN,
-            _ => {}
+            Op::Set => cur[inst.imm as usize & 0xff] = arg(),
+            Op::Trunc => v.root = arg(),
+            Op::Zext if vals[arg() as usize].is(CLEAN) => v.root = arg(),
+            Op::Const => v.bits = CONST | if inst.imm >> 32 == 0 { CLEAN } else { 0 },
+            op => match inst.ty {
+                Type::I32 => v.bits = CLEAN,
+                Type::V128 => {
+                    v.width = vec_width(op, inst.aux, inst.imm);
+                    if op == Op::VLow && vals[arg() as usize].width <= arr_width(inst.arr()) {
+                        v.root = arg();
+                    }
+                }
+                _ => {}
+            },
         }
-        let width = if inst.ty == Type::V128 { vec_width(inst.op, inst.aux, inst.imm) } else { 0 };
-        vals.push(Val { root, last: 0, uses: 0, want: NONE, bits, width, first_cc: NONE, reg: NONE, home: Home::None });
+        vals.push(v);
     }
-}
-
-/// The constant that instruction `i` computes from constants (addresses and wide constants made in pieces), if it does and its flags
-/// are not asked for.
-fn folded(block: &Block, vals: &[Val], i: usize) -> Option<u64> {
-    let inst = &block.insts[i];
-    if !matches!(inst.op, Op::Add | Op::Sub | Op::And | Op::Or | Op::Orn | Op::Xor | Op::Shl | Op::Not | Op::Bfi) {
-        return None;
-    }
-    let constant = |k: usize| {
-        let root = vals[inst.args[k].index()].root as usize;
-        vals[root].is(CONST).then(|| block.insts[root].imm)
-    };
-    let a = constant(0)?;
-    let b = if inst.op == Op::Not { 0 } else { constant(1)? };
-    if block.insts.get(i + 1).is_some_and(|n| n.op == Op::FlagsOf) {
-        return None;
-    }
-    let bits = inst.ty.bits();
-    let c = match inst.op {
-        Op::Add => a.wrapping_add(b),
-        Op::Sub => a.wrapping_sub(b),
-        Op::And => a & b,
-        Op::Or => a | b,
-        Op::Orn => a | !b,
-        Op::Xor => a ^ b,
-        Op::Shl => a << (b & (bits as u64 - 1)),
-        Op::Not => !a,
-        _ => {
-            let (lsb, width) = (inst.imm & 63, (inst.imm >> 8).clamp(1, 64));
-            let field = (u64::MAX >> (64 - width)) << lsb;
-            a & !field | b << lsb & field
-        }
-    };
-    Some(c & (u64::MAX >> (64 - bits)))
 }
 
 /// log2 of the bytes that an arrangement names.
@@ -129,6 +107,7 @@ pub(super) fn arr_width(a: Arr) -> u8 {
     }
 }
 
+#[inline(never)]
 fn vec_width(op: Op, aux: u8, imm: u64) -> u8 {
     let arr = Arr(aux);
     match op {
@@ -150,96 +129,107 @@ fn vec_width(op: Op, aux: u8, imm: u64) -> u8 {
     }
 }
 
+/// What is known about the code behind the instruction that [`backward`] looks at.
+struct Behind {
+    /// The next instruction that can fault or leave.
+    barrier: u16,
+    /// Of each guest register: the next `get` and `set`.
+    get: [u16; GUEST_REGS],
+    set: [u16; GUEST_REGS],
+    flags_live: bool,
+}
+
 fn backward(block: &Block, vals: &mut [Val]) {
-    let far = u16::MAX;
-    let mut next_barrier = far;
-    let mut next_get = [far; 129];
-    let mut next_set = [far; 129];
-    let mut flags_live = false;
-    for i in (0..block.insts.len()).rev() {
-        let inst = &block.insts[i];
-        let info_fx = inst.op.info().fx;
-        let at = i as u16;
+    let mut behind = Behind { barrier: FAR, get: [FAR; GUEST_REGS], set: [FAR; GUEST_REGS], flags_live: false };
+    let insts = &block.insts[..vals.len()];
+    for i in (0..insts.len()).rev() {
+        let inst = &insts[i];
         match inst.op {
+            Op::InsnStart | Op::Nop | Op::Const => vals[i].bits |= DEAD,
             Op::Get => {
-                vals[i].bits |= (flags_live as u8) * FLAGS_LIVE;
-                if vals[i].root == at && vals[i].uses != 0 {
-                    next_get[inst.imm as usize & 0xff] = at;
+                let v = &mut vals[i];
+                v.bits |= (behind.flags_live as u8) * FLAGS_LIVE;
+                if v.root == i as u16 && v.uses != 0 {
+                    behind.get[inst.imm as usize & 0xff] = i as u16;
                 } else {
-                    vals[i].bits |= DEAD;
+                    v.bits |= DEAD;
                 }
-                continue;
             }
-            Op::Set => {
-                let g = inst.imm as usize & 0xff;
-                let dead = if g == 128 { !flags_live } else { next_set[g] < next_barrier };
-                if g == 128 {
-                    flags_live = false;
-                }
-                if dead {
-                    vals[i].bits |= DEAD;
-                    continue;
-                }
-                next_set[g] = at;
-                let root = vals[inst.args[0].index()].root as usize;
-                if g < 128 {
-                    vals[root].want = g as u8;
-                }
-                used(vals, root, at);
-                continue;
-            }
-            Op::InsnStart | Op::Nop => {
-                vals[i].bits |= (flags_live as u8) * FLAGS_LIVE;
-                continue;
-            }
-            _ => {}
-        }
-        if vals[i].root as usize != i {
-            vals[i].bits |= DEAD;
-            continue;
-        }
-        let barrier = info_fx & (fx::FAULT | fx::EXIT | fx::FP) != 0;
-        let flags_dead_there = info_fx & fx::EXIT != 0 && inst.aux & FLAGS_DEAD != 0 && inst.op != Op::Trap;
-        flags_live |= barrier && !flags_dead_there;
-        vals[i].bits |= (flags_live as u8) * FLAGS_LIVE;
-        let removable = info_fx & !fx::VOLATILE == 0 && inst.ty != Type::None;
-        if removable && vals[i].uses == 0 && !flagsof_follows(block, vals, i) {
-            vals[i].bits |= DEAD;
-            continue;
-        }
-        let w = vals[i].want;
-        if w != NONE {
-            let set_at = next_set[w as usize];
-            let same = set_at != far && vals[block.insts[set_at as usize].args[0].index()].root == at;
-            if !same || vals[set_at as usize].is(DEAD) || next_barrier <= set_at || next_get[w as usize] <= set_at {
-                vals[i].want = NONE;
-            }
-        }
-        if barrier {
-            next_barrier = at;
-        }
-        if inst.op == Op::FlagsOf {
-            continue;
-        }
-        for a in inst.args {
-            if a.is_some() {
-                let root = vals[a.index()].root as usize;
-                used(vals, root, at);
-            }
-        }
-        if let Some(f) = condition_operand(inst.op) {
-            let root = vals[inst.args[f].index()].root as usize;
-            vals[root].first_cc = inst.aux & 15;
+            Op::Set => backward_set(inst, vals, i, &mut behind),
+            _ if vals[i].root as usize != i => vals[i].bits |= DEAD,
+            _ => backward_op(block, vals, i, &mut behind),
         }
     }
 }
 
-fn used(vals: &mut [Val], root: usize, at: u16) {
+fn backward_set(inst: &Inst, vals: &mut [Val], i: usize, behind: &mut Behind) {
+    let g = inst.imm as usize & 0xff;
+    let dead = if g == 128 { !std::mem::take(&mut behind.flags_live) } else { behind.set[g] < behind.barrier };
+    if dead {
+        vals[i].bits |= DEAD;
+        return;
+    }
+    behind.set[g] = i as u16;
+    let root = vals[inst.args[0].index()].root as usize;
+    if g < 128 {
+        vals[root].want = g as u8;
+    }
+    vals[i].bits |= used(vals, root, i as u16) as u8 * KILLS;
+}
+
+fn backward_op(block: &Block, vals: &mut [Val], i: usize, behind: &mut Behind) {
+    let inst = &block.insts[i];
+    let at = i as u16;
+    let effects = inst.op.fx();
+    let barrier = effects & (fx::FAULT | fx::EXIT | fx::FP) != 0;
+    let flags_dead_there = effects & fx::EXIT != 0 && inst.aux & FLAGS_DEAD != 0 && inst.op != Op::Trap;
+    behind.flags_live |= barrier && !flags_dead_there;
+    let v = &mut vals[i];
+    v.bits |= (behind.flags_live as u8) * FLAGS_LIVE;
+    if v.uses == 0 && inst.ty != Type::None {
+        v.bits |= UNUSED;
+        let removable = effects & !fx::VOLATILE == 0;
+        if removable && !flagsof_follows(block, vals, i) {
+            vals[i].bits |= DEAD;
+            return;
+        }
+    }
+    let w = vals[i].want as usize;
+    if w != NONE as usize {
+        let set_at = behind.set[w];
+        let same = set_at != FAR && vals[block.insts[set_at as usize].args[0].index()].root == at;
+        if !same || vals[set_at as usize].is(DEAD) || behind.barrier <= set_at || behind.get[w] <= set_at {
+            vals[i].want = NONE;
+        }
+    }
+    if barrier {
+        behind.barrier = at;
+    }
+    if inst.op == Op::FlagsOf {
+        return;
+    }
+    for (k, a) in inst.args.iter().enumerate() {
+        if a.is_some() {
+            let root = vals[a.index()].root as usize;
+            vals[i].bits |= used(vals, root, at) as u8 * (KILLS << k);
+        }
+    }
+    if let Some(f) = condition_operand(inst.op) {
+        let root = vals[inst.args[f].index()].root as usize;
+        vals[root].first_cc = inst.aux & 15;
+    }
+}
+
+/// Count a use, seen from behind: whether it is the last one.
+#[inline]
+fn used(vals: &mut [Val], root: usize, at: u16) -> bool {
     let v = &mut vals[root];
     v.uses += 1;
-    if v.last == 0 {
+    let last = v.last == 0;
+    if last {
         v.last = at;
     }
+    last
 }
 
 /// Whether instruction `i`'s flags are wanted.

@@ -72,6 +72,8 @@ pub struct Alloc {
     owner: [[u16; 32]; 2],
     free: [u32; 2],
     locked: [u32; 2],
+    /// Registers that are or were scratch in the current instruction.
+    scratch: [u32; 2],
     /// Per guest register: the root that it is known to hold.
     cur: [u16; 128],
     spills: u64,
@@ -88,6 +90,7 @@ impl Alloc {
             target,
             owner: [[NOBODY; 32]; 2],
             locked: [0; 2],
+            scratch: [0; 2],
             cur: [NOBODY; 128],
             spills: u64::MAX,
             overflow: false,
@@ -100,6 +103,7 @@ impl Alloc {
         self.owner = [[NOBODY; 32]; 2];
         self.free = self.target.temps;
         self.locked = [0; 2];
+        self.scratch = [0; 2];
         self.cur = [NOBODY; 128];
         self.spills = u64::MAX;
         self.overflow = false;
@@ -179,7 +183,9 @@ impl Alloc {
 
     /// A scratch register until the end of the instruction.
     pub fn temp<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize) -> u8 {
-        self.alloc(m, b, class, SCRATCH)
+        let r = self.alloc(m, b, class, SCRATCH);
+        self.scratch[class] |= 1 << r;
+        r
     }
 
     /// A claimed register is not needed any more: it may become the result.
@@ -197,8 +203,11 @@ impl Alloc {
     /// The operands have been read: their registers may be given up for the result.
     pub fn operands_done(&mut self) {
         for class in [INT, VEC] {
-            for r in 0..32 {
-                if self.locked[class] >> r & 1 != 0 && self.owner[class][r] != SCRATCH {
+            let mut left = self.locked[class];
+            while left != 0 {
+                let r = left.trailing_zeros() as usize;
+                left &= left - 1;
+                if self.owner[class][r] != SCRATCH {
                     self.locked[class] &= !(1 << r);
                 }
             }
@@ -223,6 +232,7 @@ impl Alloc {
         self.free[class] &= !(1 << r);
         self.owner[class][r as usize] = SCRATCH;
         self.locked[class] |= 1 << r;
+        self.scratch[class] |= 1 << r;
     }
 
     // --- results -----------------------------------------------------------------------------------
@@ -462,26 +472,41 @@ impl Alloc {
 
     // --- end of an instruction ---------------------------------------------------------------------
     /// Free what instruction `i` used last, its scratch registers and locks.
+    #[inline]
     pub fn finish(&mut self, b: &Block, i: usize) {
+        self.locked = [0; 2];
+        if self.scratch != [0; 2] {
+            self.free_scratch();
+        }
+        let bits = self.vals[i].bits;
+        if bits & (analysis::KILLS * 7 | analysis::UNUSED) != 0 {
+            self.release_ended(b, i, bits);
+        }
+    }
+
+    fn free_scratch(&mut self) {
         for class in [INT, VEC] {
-            let mut l = self.locked[class];
-            self.locked[class] = 0;
-            while l != 0 {
-                let r = l.trailing_zeros() as usize;
-                l &= l - 1;
+            let mut left = std::mem::take(&mut self.scratch[class]);
+            while left != 0 {
+                let r = left.trailing_zeros() as usize;
+                left &= left - 1;
                 if self.owner[class][r] == SCRATCH {
                     self.owner[class][r] = NOBODY;
                     self.free[class] |= 1 << r & self.target.temps[class];
                 }
             }
         }
+    }
+
+    fn release_ended(&mut self, b: &Block, i: usize, bits: u8) {
         let inst = &b.insts[i];
-        for a in inst.args {
-            if a.is_some() && self.dies(a, i) {
-                self.release(self.root(a), b.ty(a));
-            }
+        let mut kills = bits / analysis::KILLS & 7;
+        while kills != 0 {
+            let a = inst.args[kills.trailing_zeros() as usize];
+            kills &= kills - 1;
+            self.release(self.root(a), b.ty(a));
         }
-        if inst.ty != Type::None && self.vals[i].uses == 0 && self.vals[i].root as usize == i {
+        if bits & analysis::UNUSED != 0 {
             self.release(i, inst.ty);
         }
     }

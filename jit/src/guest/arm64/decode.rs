@@ -22,18 +22,24 @@ pub struct Row {
 
 include!(concat!(env!("OUT_DIR"), "/a64.rs"));
 
-/// The row that a word belongs to.
+/// The number of the row that a word belongs to.
 #[inline]
-pub fn find(word: u32) -> Option<&'static Row> {
+fn find_index(word: u32) -> Option<usize> {
     let (start, len) = BUCKETS[(word >> INDEX_SHIFT) as usize];
     let candidates = &CANDIDATES[start as usize..start as usize + len as usize];
-    candidates.iter().map(|&i| &ROWS[i as usize]).find(|r| word & r.mask == r.value)
+    candidates.iter().find(|(mask, value, _)| word & mask == *value).map(|c| c.2 as usize)
+}
+
+/// The row that a word belongs to.
+pub fn find(word: u32) -> Option<&'static Row> {
+    find_index(word).map(|i| &ROWS[i])
 }
 
 /// Find the row of a word and lift it.
+#[inline]
 pub fn lift_one(l: &mut Lifter<'_>, i: Insn) -> Lifted {
-    match find(i.0) {
-        Some(row) => (row.lift)(l, i),
+    match find_index(i.0) {
+        Some(row) => LIFT[row](l, i),
         None => Err(Undefined),
     }
 }

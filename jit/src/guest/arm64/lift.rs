@@ -2,7 +2,7 @@
 
 use super::super::{Fetch, Hints, Limits};
 use super::{decode, regs};
-use crate::ir::{Arr, Block, GuestReg, Op, Trap, Type, Value};
+use crate::ir::{Arr, Block, GuestReg, Trap, Type, Value};
 
 /// An A64 instruction word with the field names of the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,24 +158,49 @@ impl Lifter<'_> {
     }
 }
 
+/// Instruction words, read a few at a time, for one translation only: what is in memory may change before the next.
+struct Words<'a> {
+    mem: &'a dyn Fetch,
+    buffer: [u32; AHEAD],
+    at: usize,
+    len: usize,
+}
+
+/// Words to read at once.
+const AHEAD: usize = 16;
+
+impl Words<'_> {
+    /// The next word, which is at `pc`.
+    #[inline]
+    fn next(&mut self, pc: u64) -> Option<u32> {
+        if self.at == self.len {
+            (self.at, self.len) = (0, self.mem.fetch(pc, &mut self.buffer));
+            if self.len == 0 {
+                return None;
+            }
+        }
+        self.at += 1;
+        Some(self.buffer[self.at - 1])
+    }
+}
+
 /// `Guest::lift`.
 pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Limits) {
     let start = b.pc;
+    if start & 3 != 0 {
+        b.trap(Trap::PcAlign, Value::NONE, start);
+        return;
+    }
+    let mut words = Words { mem, buffer: [0; AHEAD], at: 0, len: 0 };
     let mut l = Lifter { pc: start, side_exits: limits.side_exits, done: false, b };
     let mut left = limits.insns.max(1);
     while !l.done {
-        let pc = l.pc;
-        if pc & 3 != 0 {
-            l.b.end = pc;
-            l.b.trap(Trap::PcAlign, Value::NONE, pc);
-            return;
-        }
-        let word = match mem.fetch32(pc) {
+        let (pc, side_exits) = (l.pc, l.side_exits);
+        let word = match words.next(pc) {
             Some(w) => w,
             // The fault belongs to the instruction that can't be fetched: run what comes before first.
             None if pc != start => return finish(&mut l, pc),
             None => {
-                l.b.end = pc;
                 l.b.trap(Trap::FetchFault, Value::NONE, pc);
                 return;
             }
@@ -198,10 +223,13 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
             l.done = true;
         }
         l.pc = pc.wrapping_add(4);
+        if l.side_exits != side_exits && hints.translated(l.pc) {
+            let next = l.pc;
+            return finish(&mut l, next);
+        }
     }
     l.b.end = l.pc;
-    debug_assert!(l.b.insts.last().is_some_and(|i| i.op.info().fx & crate::ir::fx::TERM != 0));
-    let _ = Op::Nop;
+    debug_assert!(l.b.insts.last().is_some_and(|i| i.op.fx() & crate::ir::fx::TERM != 0));
 }
 
 fn finish(l: &mut Lifter<'_>, pc: u64) {

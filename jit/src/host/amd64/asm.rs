@@ -175,6 +175,21 @@ pub struct Short(u32);
 #[derive(Clone, Copy, Debug)]
 pub struct Near(pub u32);
 
+/// The first bytes of an instruction, at most 8.
+#[derive(Clone, Copy, Default)]
+struct Head {
+    bytes: u64,
+    bits: u32,
+}
+
+impl Head {
+    #[inline(always)]
+    fn add(&mut self, b: u8) {
+        self.bytes |= (b as u64) << (self.bits & 63);
+        self.bits += 8;
+    }
+}
+
 /// Code under construction.
 #[derive(Debug, Default)]
 pub struct Asm {
@@ -200,15 +215,41 @@ impl Asm {
     pub fn pos(&self) -> u32 {
         self.code.len() as u32
     }
+    /// Make room for what an IR instruction usually becomes, so that growth is rare.
+    #[inline]
+    pub fn reserve(&mut self) {
+        if self.code.capacity() - self.code.len() < 256 {
+            self.code.reserve(4096);
+        }
+    }
+    /// Append the low `len` bytes of `v`, at most 8.
+    #[inline(always)]
+    fn put(&mut self, v: u64, len: u32) {
+        debug_assert!(len <= 8);
+        let at = self.code.len();
+        if self.code.capacity() - at < 8 {
+            self.grow();
+        }
+        // SAFETY: there is room for 8 bytes, all of them are written, and `len` is at most 8.
+        unsafe {
+            self.code.as_mut_ptr().add(at).cast::<u64>().write_unaligned(v);
+            self.code.set_len(at + len as usize);
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.code.reserve(4096);
+    }
     /// Append a byte.
     #[inline]
     pub fn u8(&mut self, b: u8) {
-        self.code.push(b);
+        self.put(b as u64, 1);
     }
     /// Append 32 bits.
     #[inline]
     pub fn u32(&mut self, v: u32) {
-        self.code.extend_from_slice(&v.to_le_bytes());
+        self.put(v as u64, 4);
     }
     /// Append bytes.
     #[inline]
@@ -256,23 +297,19 @@ impl Asm {
     }
 
     // --- operand encoding --------------------------------------------------------------------------
-    /// ModRM, SIB and displacement. `tail` = bytes of immediate that follow.
-    fn modrm(&mut self, reg: u8, rm: Rm, tail: u8) {
+    /// The opcode bytes so far, then ModRM, SIB and displacement. `tail` = bytes of immediate that follow.
+    #[inline(always)]
+    fn modrm(&mut self, mut head: Head, reg: u8, rm: Rm, tail: u8) {
         let reg = (reg & 7) << 3;
         let a = match rm {
-            Rm::R(n) => return self.u8(0xc0 | reg | (n & 7)),
+            Rm::R(n) => {
+                head.add(0xc0 | reg | (n & 7));
+                return self.put(head.bytes, head.bits / 8);
+            }
             Rm::M(a) => a,
         };
-        if a.base == POOL {
-            self.u8(reg | 5);
-            self.fixes.push(PoolFix { at: self.code.len() as u32, offset: a.disp as u32, tail });
-            return self.u32(0);
-        }
-        if a.base == NOREG {
-            self.u8(reg | 4);
-            let index = if a.index == NOREG { 4 } else { a.index & 7 };
-            self.u8(a.scale << 6 | index << 3 | 5);
-            return self.u32(a.disp as u32);
+        if a.base >= POOL {
+            return self.odd_address(head, reg, a, tail);
         }
         let md = if a.disp == 0 && a.base & 7 != r::BP {
             0
@@ -282,17 +319,36 @@ impl Asm {
             2
         };
         if a.index != NOREG || a.base & 7 == r::SP {
-            self.u8(md << 6 | reg | 4);
+            head.add(md << 6 | reg | 4);
             let index = if a.index == NOREG { 4 } else { a.index & 7 };
-            self.u8(a.scale << 6 | index << 3 | (a.base & 7));
+            head.add(a.scale << 6 | index << 3 | (a.base & 7));
         } else {
-            self.u8(md << 6 | reg | (a.base & 7));
+            head.add(md << 6 | reg | (a.base & 7));
         }
-        match md {
-            1 => self.u8(a.disp as u8),
-            2 => self.u32(a.disp as u32),
-            _ => {}
+        // At most two prefixes, three opcode bytes, ModRM and SIB: there is room for a byte more.
+        if md == 1 {
+            head.add(a.disp as u8);
         }
+        self.put(head.bytes, head.bits / 8);
+        if md == 2 {
+            self.u32(a.disp as u32);
+        }
+    }
+
+    /// Addresses in the pool and without a base.
+    #[inline(never)]
+    fn odd_address(&mut self, mut head: Head, reg: u8, a: Addr, tail: u8) {
+        if a.base == POOL {
+            head.add(reg | 5);
+            self.put(head.bytes, head.bits / 8);
+            self.fixes.push(PoolFix { at: self.code.len() as u32, offset: a.disp as u32, tail });
+            return self.u32(0);
+        }
+        head.add(reg | 4);
+        let index = if a.index == NOREG { 4 } else { a.index & 7 };
+        head.add(a.scale << 6 | index << 3 | 5);
+        self.put(head.bytes, head.bits / 8);
+        self.u32(a.disp as u32);
     }
 
     /// REX bits X and B of an operand.
@@ -309,37 +365,39 @@ impl Asm {
 
     /// A legacy-encoded instruction. `force` demands a REX prefix (byte registers).
     pub fn op(&mut self, e: Enc, w: bool, reg: u8, rm: Rm, tail: u8, force: bool) {
-        match e.pp {
-            1 => self.u8(0x66),
-            2 => self.u8(0xf3),
-            3 => self.u8(0xf2),
-            _ => {}
+        let mut head = Head::default();
+        if e.pp != 0 {
+            head.add([0, 0x66, 0xf3, 0xf2][e.pp as usize & 3]);
         }
         let rex = ((w || e.w) as u8) << 3 | (reg >> 3 & 1) << 2 | Asm::xb(rm);
         if rex != 0 || force {
-            self.u8(0x40 | rex);
+            head.add(0x40 | rex);
         }
-        match e.map {
-            1 => self.u8(0x0f),
-            2 => self.bytes(&[0x0f, 0x38]),
-            3 => self.bytes(&[0x0f, 0x3a]),
-            _ => {}
+        if e.map != 0 {
+            head.add(0x0f);
+            if e.map != 1 {
+                head.add(if e.map == 2 { 0x38 } else { 0x3a });
+            }
         }
-        self.u8(e.op);
-        self.modrm(reg, rm, tail);
+        head.add(e.op);
+        self.modrm(head, reg, rm, tail);
     }
 
     /// A VEX.128 instruction (`v` = the extra operand, 0 when there is none).
     pub fn vex(&mut self, e: Enc, reg: u8, v: u8, rm: Rm, tail: u8) {
         let xb = Asm::xb(rm);
         let last = (!v & 15) << 3 | e.pp;
+        let mut head = Head::default();
         if e.map == 1 && !e.w && xb == 0 {
-            self.bytes(&[0xc5, (!reg & 8) << 4 | last]);
+            head.add(0xc5);
+            head.add((!reg & 8) << 4 | last);
         } else {
-            self.bytes(&[0xc4, (!reg & 8) << 4 | (!xb & 3) << 5 | e.map, (e.w as u8) << 7 | last]);
+            head.add(0xc4);
+            head.add((!reg & 8) << 4 | (!xb & 3) << 5 | e.map);
+            head.add((e.w as u8) << 7 | last);
         }
-        self.u8(e.op);
-        self.modrm(reg, rm, tail);
+        head.add(e.op);
+        self.modrm(head, reg, rm, tail);
     }
 
     // --- integer instructions --------------------------------------------------------------------------

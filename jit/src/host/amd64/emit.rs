@@ -103,10 +103,14 @@ impl<'a> Emitter<'a> {
     pub fn run(&mut self) {
         let b = self.b;
         for (i, inst) in b.insts.iter().enumerate() {
-            self.i = i;
             if self.ra.vals[i].is(DEAD) {
+                if inst.op == Op::InsnStart {
+                    self.insn_start(inst.imm);
+                }
                 continue;
             }
+            self.i = i;
+            self.asm.reserve();
             self.inst(inst);
             self.ra.finish(b, i);
         }
@@ -116,11 +120,9 @@ impl<'a> Emitter<'a> {
 
     fn inst(&mut self, inst: &Inst) {
         match inst.op {
-            Op::InsnStart => self.insn_start(inst.imm),
-            Op::Nop | Op::Const | Op::Trunc => {}
             Op::Get => self.get(inst),
             Op::Set => self.set(inst),
-            Op::FlagsOf => {}
+            Op::InsnStart | Op::Nop | Op::Const | Op::Trunc | Op::FlagsOf => {}
             Op::Load | Op::LoadAcq => self.load(inst),
             Op::Store | Op::StoreRel => self.store(inst),
             Op::LoadEx | Op::StoreEx | Op::ClrEx => self.exclusive(inst),

@@ -297,7 +297,8 @@ impl Gen<'_> {
                     let f = self.flags();
                     self.b.with_carry(op, a, b, f)
                 } else {
-                    self.b.bin(op, a, b)
+                    // Not by the builder, which folds constants.
+                    self.b.op(op, ty, &[a, b], 0, 0)
                 };
                 if self.r.below(3) > 0 {
                     let f = self.b.flags_of(v);
@@ -311,7 +312,7 @@ impl Gen<'_> {
             3 | 4 => {
                 let op = self.r.pick(&[Or, Orn, Xor, Xorn, Shl, Shr, Sar, Ror, Mul, Udiv, Sdiv]);
                 let (a, b) = (self.val(ty), self.val(ty));
-                self.b.bin(op, a, b)
+                self.b.op(op, ty, &[a, b], 0, 0)
             }
             5 => {
                 let op = self.r.pick(&[Umulh, Smulh]);
