@@ -155,14 +155,16 @@ impl Stepper {
     }
 
     /// Whether the result of `word` differs between machines: it reads back bits of FPCR or FPSR that only some keep, or stores
-    /// exclusively with another size than was loaded.
+    /// exclusively with another size than was loaded or without alignment.
     fn differs(&mut self, word: u32) -> bool {
         if word & 0x3f80_0000 == 0x0800_0000 {
             let access = word & 0xc020_0000;
             if word & 1 << 22 != 0 {
                 self.watched = Some(access);
             } else {
-                return self.watched.is_some_and(|w| w != access);
+                let bytes = 1u64 << (word >> 30) << (word >> 21 & 1);
+                let address = self.cpu.gpr[(word >> 5 & 31) as usize];
+                return address & (bytes - 1) != 0 || self.watched.is_some_and(|w| w != access);
             }
         }
         let operand = self.cpu.gpr[(word & 31) as usize % 31] as u32;

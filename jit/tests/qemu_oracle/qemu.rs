@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 const STATE_BYTES: usize = 36 * 8 + 32 * 16;
 const REPLY_BYTES: usize = 16 + STATE_BYTES + 2 * EDGE;
@@ -66,7 +67,9 @@ pub struct Running {
 impl Qemu {
     /// Build the runner; `None` when there is no cross compiler or no QEMU.
     pub fn find() -> Option<Qemu> {
-        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oracle-runner-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("oracle-runner-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu_oracle/runner.c");
         let built = Command::new("aarch64-linux-gnu-gcc").args(["-O1", "-static", source, "-o"]).arg(&out).status().ok()?;
         Command::new(program()).arg("--version").stdout(Stdio::null()).status().ok()?;
