@@ -34,6 +34,8 @@ mod vec;
 mod vec_arith;
 mod vec_crypto;
 mod vec_fp;
+mod vec_sat;
+mod vec_shift;
 
 use crate::host::{Backend, Emitted, Features, Pins};
 use crate::ir::{Block, GuestReg, Inst, Op, Type, Value};

@@ -1,6 +1,6 @@
 //! Integer vector arithmetic, shifts, widening and narrowing, saturation.
 
-use super::asm::{enc, p38, p3a, p66, state, Enc, Rm};
+use super::asm::{enc, p38, p3a, p66, Enc, Rm};
 use super::emit::Emitter;
 use super::regs::VS;
 use super::vec::{arr_bytes, control, splat};
@@ -36,10 +36,26 @@ fn lane(op: Op, log2: u8) -> Option<Enc> {
     row(op)?.0[log2 as usize & 3]
 }
 
-const PAND: Enc = p66(0xdb);
+pub const PAND: Enc = p66(0xdb);
+/// !a & b
+pub const PANDN: Enc = p66(0xdf);
+pub const POR: Enc = p66(0xeb);
+pub const PXOR: Enc = p66(0xef);
 
-const POR: Enc = p66(0xeb);
-const PXOR: Enc = p66(0xef);
+/// Lane-wise addition.
+pub const fn add(log2: u8) -> Enc {
+    p66([0xfc, 0xfd, 0xfe, 0xd4][log2 as usize & 3])
+}
+
+/// Lane-wise subtraction.
+pub const fn sub(log2: u8) -> Enc {
+    p66([0xf8, 0xf9, 0xfa, 0xfb][log2 as usize & 3])
+}
+
+/// Lane-wise comparison for equality.
+pub const fn equal(log2: u8) -> Enc {
+    [p66(0x74), p66(0x75), p66(0x76), p38(0x29)][log2 as usize & 3]
+}
 
 impl Emitter<'_> {
     /// Emit an arithmetic vector operation directly, if there is a way.
@@ -69,23 +85,29 @@ impl Emitter<'_> {
             VCmpGe | VCmpHi | VCmpHs | VTst => self.compare_lanes(inst),
             VSabd | VUabd if log2 < 3 => self.abs_diff(inst),
             VCnt => self.count(inst),
-            VUhadd | VShadd | VSrhadd | VUrhadd if log2 == 1 || log2 == 2 => self.halving(inst),
-            VAddp | VSmaxp | VSminp | VUmaxp | VUminp => return self.pairwise(inst),
-            VUaddlp | VSaddlp => return self.pairwise_long(inst),
-            VAddv | VSmaxv | VSminv | VUmaxv | VUminv => return self.across(inst),
-            VUaddlv if log2 == 0 => {
-                let a = self.rm(inst.args[0]);
-                if arr.width() == Width::W128 {
-                    self.asm.vmov(VS, a);
-                } else {
-                    self.asm.movq(VS, a);
-                }
-                self.byte_sums();
-                self.vresult(inst, 0);
+            VUhadd | VShadd | VSrhadd | VUrhadd | VShsub | VUhsub if log2 < 3 => self.halving(inst),
+            VAbs => {
+                let a = self.reg(inst.args[0]);
+                let d = self.def_early();
+                self.signs(log2, d, a);
+                self.asm.v3(PXOR, VS, a, d);
+                self.asm.v3(sub(log2), VS, VS, d);
+                self.asm.vmov(d, VS);
+                self.clean(d, arr, 4);
             }
+            VClz | VCls if log2 < 3 => self.leading(inst),
+            VRbit => self.reverse_bits(inst),
+            VUaddlv if log2 == 0 => self.sum_bytes(inst),
+            VSaddlv | VUaddlv => return self.across_long(inst),
+            VAddp | VSmaxp | VSminp | VUmaxp | VUminp => return self.pairwise(inst),
+            VUaddlp | VSaddlp => self.pairwise_long(inst),
+            VAddv | VSmaxv | VSminv | VUmaxv | VUminv => return self.across(inst),
             VShlI | VUshrI | VSshrI | VUrshrI | VSrshrI => self.shift_lanes(inst),
             VSliI | VSriI => self.shift_insert(inst),
-            VSqadd | VUqadd | VSqsub | VUqsub if log2 < 2 => self.saturating(inst),
+            VUshl | VSshl | VUrshl | VSrshl => return self.shift_by_lanes(inst),
+            op if op as u8 >= VSqadd as u8 && op as u8 <= VSqshluI as u8 => return self.saturating(inst),
+            VSqdmull => return self.mul_long(inst),
+            op if op as u8 >= VSqshrn as u8 && op as u8 <= VSqrshrun as u8 => self.narrow_saturating(inst),
             VSxtl | VUxtl => self.extend(inst),
             VSmull | VUmull => return self.mul_long(inst),
             VPmull if log2 == 3 && self.feat.pclmul => {
@@ -101,7 +123,7 @@ impl Emitter<'_> {
     }
 
     /// The result is in the scratch register; `known` as for [`Emitter::clean`].
-    fn vresult(&mut self, inst: &Inst, known: u8) {
+    pub fn vresult(&mut self, inst: &Inst, known: u8) {
         let d = self.def();
         let arr = inst.arr();
         if 1usize << known > arr_bytes(arr) {
@@ -124,7 +146,7 @@ impl Emitter<'_> {
     }
 
     /// Both operands in registers, none of which is the result's.
-    fn two(&mut self, inst: &Inst) -> (u8, u8, u8) {
+    pub fn two(&mut self, inst: &Inst) -> (u8, u8, u8) {
         let a = self.reg(inst.args[0]);
         let b = self.reg(inst.args[1]);
         let d = self.def_early();
@@ -206,35 +228,43 @@ impl Emitter<'_> {
         self.clean(d, inst.arr(), 4);
     }
 
-    fn count(&mut self, inst: &Inst) {
-        let a = self.reg(inst.args[0]);
-        let d = self.def_early();
-        let nibble = self.asm.constant(splat(0, 0x0f));
-        let table = self.asm.constant(u128::from_le_bytes([0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4]));
-        let t = self.vtemp();
-        self.asm.vshift(0x71, 2, VS, a, 4);
-        self.asm.v3(PAND, VS, VS, nibble);
-        self.asm.vmov(d, table);
-        self.asm.v3(p38(0x00), d, d, VS);
-        self.asm.vmov(VS, nibble);
-        self.asm.v3(PAND, VS, VS, a);
-        self.asm.vmov(t, table);
-        self.asm.v3(p38(0x00), t, t, VS);
-        self.asm.v3(p66(0xfc), d, d, t);
-        self.clean(d, inst.arr(), 4);
-    }
-
     fn halving(&mut self, inst: &Inst) {
+        use Op::*;
         let (a, b, d) = self.two(inst);
         let log2 = inst.arr().log2();
-        let signed = matches!(inst.op, Op::VShadd | Op::VSrhadd);
-        let rounded = matches!(inst.op, Op::VSrhadd | Op::VUrhadd);
-        // (a & b) + ((a ^ b) >> 1), rounded: (a | b) - ((a ^ b) >> 1).
+        let ext = if matches!(inst.op, VShadd | VSrhadd | VShsub) { 4 } else { 2 };
+        let flip = match inst.op {
+            VUhadd => u64::MAX,
+            VShadd => u64::MAX >> (65 - inst.arr().ebits()),
+            _ => 1 << (inst.arr().ebits() - 1),
+        };
+        if log2 < 2 && matches!(inst.op, VUhadd | VShadd | VSrhadd) {
+            // By the rounded average of unsigned numbers: complement turns rounding up into down, the sign bit signed into unsigned.
+            let flip = self.asm.constant(splat(log2, flip));
+            self.asm.v3(PXOR, VS, a, flip);
+            self.asm.v3(PXOR, d, b, flip);
+            self.asm.v3(p66(if log2 == 0 { 0xe0 } else { 0xe3 }), d, d, VS);
+            self.asm.v3(PXOR, d, d, flip);
+            return self.clean(d, inst.arr(), 4);
+        }
+        // (a & b) + ((a ^ b) >> 1), rounded: (a | b) - ((a ^ b) >> 1); the difference: ((a ^ b) >> 1) - (!a & b).
         self.asm.v3(PXOR, VS, a, b);
-        self.asm.vshift(0x71 + log2 - 1, if signed { 4 } else { 2 }, VS, VS, 1);
-        self.asm.v3(if rounded { POR } else { PAND }, d, a, b);
-        let op = if rounded { [0xf9, 0xfa] } else { [0xfd, 0xfe] };
-        self.asm.v3(p66(op[log2 as usize - 1]), d, d, VS);
+        self.shift_imm_lanes(ext, log2, VS, VS, 1);
+        match inst.op {
+            VUhadd | VShadd => {
+                self.asm.v3(PAND, d, a, b);
+                self.asm.v3(add(log2), d, d, VS);
+            }
+            VShsub | VUhsub => {
+                self.asm.v3(PANDN, d, a, b);
+                self.asm.v3(sub(log2), VS, VS, d);
+                self.asm.vmov(d, VS);
+            }
+            _ => {
+                self.asm.v3(POR, d, a, b);
+                self.asm.v3(sub(log2), d, d, VS);
+            }
+        }
         self.clean(d, inst.arr(), 4);
     }
 
@@ -308,9 +338,16 @@ impl Emitter<'_> {
         self.asm.v3(pack, d, d, VS);
     }
 
-    fn pairwise_long(&mut self, inst: &Inst) -> bool {
-        let (arr, log2) = (inst.arr(), inst.arr().log2());
-        let signed = inst.op == Op::VSaddlp;
+    fn pairwise_long(&mut self, inst: &Inst) {
+        self.pair_sums(inst);
+        let d = self.def();
+        self.vlow(d, Rm::R(VS), inst.arr());
+    }
+
+    /// The sums of neighbouring lanes of operand 0 in the scratch register, twice as wide.
+    fn pair_sums(&mut self, inst: &Inst) {
+        let log2 = inst.arr().log2();
+        let signed = matches!(inst.op, Op::VSaddlp | Op::VSaddlv);
         let ones = self.asm.constant(splat(log2, 1));
         match (log2, signed) {
             (0, true) => {
@@ -323,22 +360,54 @@ impl Emitter<'_> {
                 let a = self.reg(inst.args[0]);
                 self.asm.v3(if log2 == 0 { p38(0x04) } else { p66(0xf5) }, VS, a, ones);
             }
-            (1 | 2, false) => {
+            (_, false) => {
                 let a = self.reg(inst.args[0]);
                 let n = 8 << log2;
                 let low = self.asm.constant(splat(log2 + 1, (1 << n) - 1));
-                let d = self.def_early();
-                self.asm.vshift(0x71 + log2, 2, VS, a, n);
-                self.asm.v3(PAND, d, a, low);
-                self.asm.v3(p66([0xfe, 0xd4][log2 as usize - 1]), d, d, VS);
-                self.clean(d, Arr::new(3, arr.width()), 4);
-                return true;
+                let t = self.vtemp();
+                self.asm.vshift(0x71 + log2, 2, t, a, n);
+                self.asm.v3(PAND, VS, a, low);
+                self.asm.v3(add(log2 + 1), VS, VS, t);
             }
-            _ => return false,
+            _ => {
+                let a = self.reg(inst.args[0]);
+                let t = self.vtemp();
+                self.asm.v2i(p66(0x70), t, a, 0x08);
+                self.asm.v2(p38(0x25), t, Rm::R(t));
+                self.asm.v2i(p66(0x70), VS, a, 0x0d);
+                self.asm.v2(p38(0x25), VS, Rm::R(VS));
+                self.asm.v3(p66(0xd4), VS, VS, t);
+            }
         }
-        let d = self.def();
-        self.vlow(d, Rm::R(VS), arr);
+    }
+
+    fn across_long(&mut self, inst: &Inst) -> bool {
+        let (arr, log2) = (inst.arr(), inst.arr().log2());
+        if arr.width() == Width::Scalar || log2 > 2 {
+            return false;
+        }
+        self.pair_sums(inst);
+        let d = self.def_early();
+        let e = add(log2 + 1);
+        let steps = [64u8, 32, 16];
+        let skip = (arr.width() == Width::W64) as usize;
+        for &n in steps[skip..].iter().filter(|&&n| n >= 16 << log2) {
+            self.asm.vshift(0x73, 3, d, VS, n / 8);
+            self.asm.v3(e, VS, VS, d);
+        }
+        self.vlow(d, Rm::R(VS), Arr::new(log2 + 1, Width::Scalar));
         true
+    }
+
+    fn sum_bytes(&mut self, inst: &Inst) {
+        let a = self.rm(inst.args[0]);
+        if inst.arr().width() == Width::W128 {
+            self.asm.vmov(VS, a);
+        } else {
+            self.asm.movq(VS, a);
+        }
+        self.byte_sums();
+        self.vresult(inst, 0);
     }
 
     /// Sum of the scratch register's bytes in its lowest word.
@@ -374,108 +443,6 @@ impl Emitter<'_> {
         true
     }
 
-    // --- shifts --------------------------------------------------------------------------------------
-    /// `d = a << n` (ext 6), `a >> n` logical (2) or arithmetic (4) by lanes of `log2`, n below the width.
-    fn shift_imm_lanes(&mut self, ext: u8, log2: u8, d: u8, a: u8, n: u8) {
-        match (log2, ext) {
-            (0, _) => {
-                self.asm.vshift(0x71, if ext == 4 { 2 } else { ext }, d, a, n);
-                let m = if ext == 6 { 0xff << n & 0xff } else { 0xff >> n };
-                let m = self.asm.constant(splat(0, m));
-                self.asm.v3(PAND, d, d, m);
-                if ext == 4 {
-                    // Extend from the moved sign bit.
-                    let s = self.asm.constant(splat(0, 0x80 >> n));
-                    self.asm.v3(PXOR, d, d, s);
-                    self.asm.v3(p66(0xf8), d, d, s);
-                }
-            }
-            (3, 4) => {
-                self.asm.vshift(0x73, 2, d, a, n);
-                let s = self.asm.constant(splat(3, 1 << (63 - n)));
-                self.asm.v3(PXOR, d, d, s);
-                self.asm.v3(p66(0xfb), d, d, s);
-            }
-            _ => self.asm.vshift(0x70 + log2, ext, d, a, n),
-        }
-    }
-
-    fn shift_lanes(&mut self, inst: &Inst) {
-        let (arr, log2) = (inst.arr(), inst.arr().log2());
-        let bits = arr.ebits() as u8;
-        let n = inst.imm as u8;
-        let a = self.reg(inst.args[0]);
-        let ext = match inst.op {
-            Op::VShlI => 6,
-            Op::VUshrI | Op::VUrshrI => 2,
-            _ => 4,
-        };
-        let rounded = matches!(inst.op, Op::VUrshrI | Op::VSrshrI);
-        if !rounded {
-            let d = self.def();
-            match (ext, n >= bits) {
-                (2, true) => self.asm.vzero(d),
-                (4, _) => self.shift_imm_lanes(4, log2, d, a, n.min(bits - 1)),
-                _ => self.shift_imm_lanes(ext, log2, d, a, n),
-            }
-            return self.clean(d, arr, self.known(inst.args[0]));
-        }
-        // Plus the last bit shifted out.
-        let d = self.def_early();
-        self.shift_imm_lanes(2, log2, VS, a, n - 1);
-        let one = self.asm.constant(splat(log2, 1));
-        self.asm.v3(PAND, VS, VS, one);
-        if n >= bits && ext == 2 {
-            self.asm.vmov(d, VS);
-        } else {
-            self.shift_imm_lanes(ext, log2, d, a, n.min(bits - 1));
-            self.asm.v3(p66([0xfc, 0xfd, 0xfe, 0xd4][log2 as usize & 3]), d, d, VS);
-        }
-        self.clean(d, arr, self.known(inst.args[0]));
-    }
-
-    fn shift_insert(&mut self, inst: &Inst) {
-        let (arr, log2) = (inst.arr(), inst.arr().log2());
-        let (bits, n) = (arr.ebits(), inst.imm as u32);
-        let (a, b, d) = self.two(inst);
-        let left = inst.op == Op::VSliI;
-        let lanes = u64::MAX >> (64 - bits);
-        let keep = match (left, n >= bits) {
-            (true, _) => lanes & !(lanes << n),
-            (false, true) => lanes,
-            (false, false) => lanes & !(lanes >> n),
-        };
-        if n >= bits {
-            self.asm.vmov(d, a);
-        } else {
-            self.shift_imm_lanes(if left { 6 } else { 2 }, log2, VS, b, n as u8);
-            let keep = self.asm.constant(splat(log2, keep));
-            self.asm.v3(PAND, d, a, keep);
-            self.asm.v3(POR, d, d, VS);
-        }
-        self.clean(d, arr, 4);
-    }
-
-    // --- saturation ----------------------------------------------------------------------------------
-    fn saturating(&mut self, inst: &Inst) {
-        let (arr, log2) = (inst.arr(), inst.arr().log2());
-        let (a, b, d) = self.two(inst);
-        let (sat, wrap) = match inst.op {
-            Op::VSqadd => (0xec, 0xfc),
-            Op::VUqadd => (0xdc, 0xfc),
-            Op::VSqsub => (0xe8, 0xf8),
-            _ => (0xd8, 0xf8),
-        };
-        self.asm.v3(p66(sat + log2), d, a, b);
-        self.asm.v3(p66(wrap + log2), VS, a, b);
-        // QC: somewhere in the lanes that count the two differ.
-        self.asm.v3(PXOR, VS, VS, d);
-        self.clean(VS, arr, 4);
-        self.asm.v3(POR, VS, VS, state!(qc));
-        self.asm.vstore(state!(qc), VS);
-        self.clean(d, arr, 4);
-    }
-
     // --- widening and narrowing ----------------------------------------------------------------------
     fn extend(&mut self, inst: &Inst) {
         let log2 = inst.arr().log2();
@@ -498,10 +465,11 @@ impl Emitter<'_> {
 
     fn mul_long(&mut self, inst: &Inst) -> bool {
         let log2 = inst.arr().log2();
-        if inst.arr().width() == Width::Scalar {
+        let double = inst.op == Op::VSqdmull;
+        if inst.arr().width() == Width::Scalar && !double || log2 == 3 {
             return false;
         }
-        let signed = inst.op == Op::VSmull;
+        let signed = double || inst.op == Op::VSmull;
         let high = inst.imm != 0;
         let (a, b, d) = self.two(inst);
         match log2 {
@@ -530,10 +498,19 @@ impl Emitter<'_> {
                 self.asm.v3(if signed { p38(0x28) } else { p66(0xf4) }, d, d, VS);
             }
         }
+        if double {
+            let wide = match inst.arr().width() {
+                Width::Scalar => Arr::new(log2 + 1, Width::Scalar),
+                _ => Arr::new(log2 + 1, Width::W128),
+            };
+            self.asm.v3(add(log2 + 1), d, d, d);
+            self.fix_minimum(wide, d, d);
+            self.clean(d, wide, 4);
+        }
         true
     }
 
-    fn narrow(&mut self, inst: &Inst) {
+    pub fn narrow(&mut self, inst: &Inst) {
         let (arr, log2) = (inst.arr(), inst.arr().log2());
         let n = inst.imm as u8;
         let a = self.reg(inst.args[0]);
