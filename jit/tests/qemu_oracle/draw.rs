@@ -50,6 +50,8 @@ pub struct Kind {
     class: Class,
     /// Letter and lowest bit of the register fields.
     fields: Vec<(u8, u32)>,
+    /// Bits that should be ones, and do not matter on most machines.
+    ones: u32,
 }
 
 impl Kind {
@@ -72,7 +74,8 @@ impl Kind {
             7 | 15 => Class::Simd,
             _ => Class::Mem,
         };
-        Kind { row, class, fields }
+        let ones = p.iter().fold(0, |v, b| v << 1 | (*b == b'-') as u32);
+        Kind { row, class, fields, ones }
     }
 
     fn field(&self, letter: u8, word: u32) -> Option<u32> {
@@ -237,7 +240,7 @@ impl Draw {
     /// Add an instruction (a store-exclusive with its load) to a case that is to have `len`; `false` when it isn't fit.
     fn push(&mut self, kind: usize, shape: Option<&Shape>, len: usize, case: &mut Case) -> bool {
         let (kind, r) = (&self.kinds[kind], &mut self.r);
-        let mut word = r.next() as u32 & !kind.row.mask | kind.row.value;
+        let mut word = r.next() as u32 & !kind.row.mask | kind.row.value | kind.ones;
         if let Some(shape) = shape {
             word = shape.apply(kind, word, r);
         }
