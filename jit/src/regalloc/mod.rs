@@ -247,6 +247,14 @@ impl Alloc {
         self.define(m, b, i, false)
     }
 
+    /// A register for the result of a later instruction `i` that is made along with the current one's. Instruction `i`
+    /// has nothing left to do when its value is somewhere by then.
+    pub fn def_ahead<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize) -> u8 {
+        let r = self.alloc(m, b, Alloc::class(b.insts[i].ty), i as u16);
+        self.vals[i].reg = r;
+        r
+    }
+
     fn define<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, share: bool) -> u8 {
         let class = Alloc::class(b.insts[i].ty);
         let root = i as u16;
