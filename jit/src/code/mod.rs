@@ -272,6 +272,7 @@ impl Engine {
                 _ => Exit::FetchFault,
             });
         }
+        self.mark_dead_flags(&mut i.block, mem);
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }
@@ -291,6 +292,33 @@ impl Engine {
             dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }
         Ok(host)
+    }
+
+    /// Tell the exits whose targets overwrite the flags before they read them, where the block has flags to bring to rest. What was looked
+    /// at for that counts as part of the block, so targets far away are left alone.
+    fn mark_dead_flags(&self, b: &mut ir::Block, mem: &dyn Fetch) {
+        const NEAR: u64 = 2048;
+        let mut unsaved = false;
+        for n in 0..b.insts.len() {
+            let i = b.insts[n];
+            match i.op {
+                ir::Op::Set if i.reg() == ir::GuestReg::FLAGS => unsaved = true,
+                op if unsaved && op.fx() & ir::fx::EXIT != 0 => {
+                    // An exit that needs them saves them for all that follow.
+                    unsaved = false;
+                    let indirect = matches!(op, ir::Op::Trap | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return);
+                    if indirect || i.imm.wrapping_sub(b.pc).wrapping_add(NEAR) > 2 * NEAR {
+                        continue;
+                    }
+                    if let Some(end) = (self.guest.flags_dead)(i.imm, mem) {
+                        b.insts[n].aux |= ir::FLAGS_DEAD;
+                        b.seen = b.seen.start.min(i.imm)..b.seen.end.max(end);
+                        unsaved = true;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Replace the cache by an empty one.
@@ -522,7 +550,8 @@ impl Engine {
 }
 
 fn jump_cache_layout(size: usize) -> std::alloc::Layout {
-    std::alloc::Layout::from_size_align(size, 64).expect("a constant layout")
+    // No stricter than malloc's own: then fresh memory of the kernel's is not cleared again, and costs nothing until it is used.
+    std::alloc::Layout::from_size_align(size, align_of::<JumpEntry>()).expect("a constant layout")
 }
 
 fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i32> {

@@ -57,8 +57,8 @@ pub struct Guest {
     pub fp_round: fn(fpcr: u32) -> Round,
     /// The writable bits of the guest's FP control.
     pub fpcr_mask: u32,
-    /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt).
-    pub flags_dead: fn(pc: u64, mem: &dyn Fetch) -> bool,
+    /// Where the code ends that shows that the flags are overwritten from `pc` on before they are read (a short look; `None` when in doubt).
+    pub flags_dead: fn(pc: u64, mem: &dyn Fetch) -> Option<u64>,
     /// Disassemble one instruction at `pc`.
     pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

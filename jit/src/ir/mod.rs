@@ -122,6 +122,8 @@ pub struct Block {
     pub pc: u64,
     /// Guest address after the last instruction.
     pub end: u64,
+    /// Code outside of the block that its translation depends on, as a range that may include the block.
+    pub seen: std::ops::Range<u64>,
     /// The mode it was translated for.
     pub mode: Mode,
     /// The instructions.
@@ -138,6 +140,7 @@ impl Block {
     pub fn clear(&mut self, pc: u64, mode: Mode) {
         self.pc = pc;
         self.end = pc;
+        self.seen = pc..pc;
         self.mode = mode;
         self.insts.clear();
         self.hints.clear();

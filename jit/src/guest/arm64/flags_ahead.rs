@@ -5,29 +5,22 @@
 
 use super::super::Fetch;
 
-/// What an instruction does to the flags and the flow.
+/// What an instruction does to the flags.
 enum Step {
-    /// Reads them, or leaves to where can't be seen.
+    /// Reads them, or the flow leaves the straight line.
     Live,
     /// Overwrites all four without reading them.
     Dead,
     /// Goes on after it, flags untouched.
     Next,
-    /// Goes on at an offset.
-    Jump(i64),
-    /// Goes on after it or at an offset.
-    Branch(i64),
 }
 
 fn step(w: u32) -> Step {
-    let imm = |hi: u32, lo: u32| (((w as i32) << (31 - hi)) >> (31 - hi + lo)) as i64 * 4;
     match w >> 24 {
-        // B.cond, SVC and its like, MSR/MRS/SYS (but for hints), BR/BLR/RET/ERET
-        0x54 | 0xd4 | 0xd6 | 0xd7 => return Step::Live,
+        // B.cond, CBZ, TBZ, B and BL, SVC and its like, BR/BLR/RET/ERET
+        0x54 | 0x34..=0x37 | 0xb4..=0xb7 | 0x14..=0x17 | 0x94..=0x97 | 0xd4 | 0xd6 | 0xd7 => return Step::Live,
+        // MSR/MRS/SYS, but for hints
         0xd5 => return if w & 0xffff_f01f == 0xd503_201f { Step::Next } else { Step::Live },
-        0x14..=0x17 | 0x94..=0x97 => return Step::Jump(imm(25, 0)),
-        0x34 | 0x35 | 0xb4 | 0xb5 => return Step::Branch(imm(23, 5)),
-        0x36 | 0x37 | 0xb6 | 0xb7 => return Step::Branch(imm(18, 5)),
         _ => {}
     }
     // ADC/SBC, CCMP/CCMN, CSEL family
@@ -50,28 +43,16 @@ fn step(w: u32) -> Step {
     Step::Next
 }
 
-/// Whether every path from `pc` overwrites the flags before it reads them, as far as a few instructions show.
-pub fn flags_dead(pc: u64, mem: &dyn Fetch) -> bool {
-    let mut budget = 12;
-    dead(pc, mem, &mut budget, 2)
-}
-
-fn dead(mut pc: u64, mem: &dyn Fetch, budget: &mut u32, depth: u32) -> bool {
-    while *budget > 0 {
-        *budget -= 1;
-        let Some(w) = mem.fetch32(pc) else { return false };
+/// Where the first few instructions from `pc` on overwrite the flags, if they do before they read them or branch: the address after that.
+pub fn flags_dead(pc: u64, mem: &dyn Fetch) -> Option<u64> {
+    let mut words = [0; 6];
+    let n = mem.fetch(pc, &mut words);
+    for (k, &w) in words[..n].iter().enumerate() {
         match step(w) {
-            Step::Live => return false,
-            Step::Dead => return true,
-            Step::Next => pc = pc.wrapping_add(4),
-            Step::Jump(o) => pc = pc.wrapping_add(o as u64),
-            Step::Branch(o) => {
-                if depth == 0 || !dead(pc.wrapping_add(o as u64), mem, budget, depth - 1) {
-                    return false;
-                }
-                pc = pc.wrapping_add(4);
-            }
+            Step::Live => return None,
+            Step::Dead => return Some(pc + 4 * (k as u64 + 1)),
+            Step::Next => {}
         }
     }
-    false
+    None
 }
