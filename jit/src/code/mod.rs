@@ -272,7 +272,9 @@ impl Engine {
                 _ => Exit::FetchFault,
             });
         }
-        self.mark_dead_flags(&mut i.block, mem);
+        if i.block.backward {
+            self.mark_dead_flags(&mut i.block, mem);
+        }
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }
@@ -294,8 +296,9 @@ impl Engine {
         Ok(host)
     }
 
-    /// Tell the exits whose targets overwrite the flags before they read them, where the block has flags to bring to rest. What was looked
-    /// at for that counts as part of the block, so targets far away are left alone.
+    /// Tell the exits backward whose targets overwrite the flags before they read them (loops whose condition is at their end), where the
+    /// block has flags to bring to rest. What was looked at for that counts as part of the block, so targets far away are left alone; looking
+    /// ahead from the other exits costs more than it finds.
     fn mark_dead_flags(&self, b: &mut ir::Block, mem: &dyn Fetch) {
         const NEAR: u64 = 2048;
         let mut unsaved = false;
@@ -307,12 +310,13 @@ impl Engine {
                     // An exit that needs them saves them for all that follow.
                     unsaved = false;
                     let indirect = matches!(op, ir::Op::Trap | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return);
-                    if indirect || i.imm.wrapping_sub(b.pc).wrapping_add(NEAR) > 2 * NEAR {
+                    if indirect || i.imm >= b.end {
                         continue;
                     }
-                    if let Some(end) = (self.guest.flags_dead)(i.imm, mem) {
+                    let mut near = b.pc.saturating_sub(NEAR)..b.pc.saturating_add(NEAR);
+                    if (self.guest.flags_dead)(i.imm, mem, &mut near) {
                         b.insts[n].aux |= ir::FLAGS_DEAD;
-                        b.seen = b.seen.start.min(i.imm)..b.seen.end.max(end);
+                        b.seen = b.seen.start.min(near.start)..b.seen.end.max(near.end);
                         unsaved = true;
                     }
                 }
