@@ -210,7 +210,7 @@ def main():
         if args.publish:
             publish("count", text)
         return
-    results = Results.load(args.report) if args.report else bench(args)
+    results = Results.load(args.report.resolve()) if args.report else bench(args)
     if not results.runs:
         return
     image = results.path.with_suffix(".svg")

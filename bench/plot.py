@@ -42,13 +42,14 @@ def draw(results, metric="wall"):
         parts.append(f'<line x1="20" x2="{WIDTH - 20}" y1="{y - 8}" y2="{y - 8}" stroke="#999"/>')
         parts += _row("geometric mean", y, {n: [m] for n, m in means.items() if m}, scale, set(), bold=True)
         y += ROW
-    return "\n".join([*_frame(results, names, scale, y), *parts, "</svg>"]) + "\n"
+    return "\n".join([*_frame(results, names, scale, y, metric), *parts, "</svg>"]) + "\n"
 
 
-def _frame(results, names, scale, bottom):
+def _frame(results, names, scale, bottom, metric):
+    kind = "wall-clock" if metric == "wall" else "processor"
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{bottom + 44}" viewBox="0 0 {WIDTH} {bottom + 44}" {FONT} font-size="13">',
            f'<rect width="{WIDTH}" height="{bottom + 44}" fill="#fff"/>',
-           '<text x="20" y="28" font-size="18" font-weight="bold">arm64 programs on amd64: time as a multiple of native</text>',
+           f'<text x="20" y="28" font-size="18" font-weight="bold">arm64 programs on amd64: {kind} time as a multiple of native</text>',
            f'<text x="20" y="48" fill="#555">Logarithmic scale, left is faster, 1 = native. {escape(results.meta["cpu"])}, {results.meta["date"][:10]}.</text>']
     x = 20
     for name in names:

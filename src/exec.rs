@@ -1,8 +1,8 @@
 //! execve and execveat.
 //!
-//! Where the kernel's binfmt_misc starts foreign programs, the guest's call is the host's call, once the program is checked. Elsewhere a foreign program (or a script that
-//! leads to one) is found and checked here, as the kernel would, and our own program is executed in its place with the opened
-//! file; `cli` describes the arguments. Every error is found before anything is lost.
+//! Where the kernel's binfmt_misc starts foreign programs, the guest's call is the host's call, once the program is checked. Elsewhere a
+//! foreign program (or a script that leads to one) is found and checked here, as the kernel would, and our own program is executed in
+//! its place with the opened file; `cli` describes the arguments. Every error is found before anything is lost.
 
 use crate::binfmt;
 use crate::cli::Restart;
@@ -103,13 +103,11 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
         opened => opened.map_err(ours)?,
     };
     let name = program_name(&req);
-    // The kernel does not start a program without any argument.
-    let none = req.argv.is_empty().then(CString::default);
     let path_inaccessible = is_relative_to_descriptor(&req) && closes_on_exec(req.dirfd);
     let request = Request {
         file,
         path: Cow::Owned(name.clone()),
-        argv: req.argv.iter().chain(&none).map(|a| Cow::Owned(a.clone())).collect(),
+        argv: req.argv.iter().map(|a| Cow::Owned(a.clone())).collect(),
         path_inaccessible,
     };
     // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.

@@ -18,6 +18,7 @@ const EC_PC_ALIGN: u64 = 0x22 << 26;
 const EC_DATA_ABORT: u64 = 0x24 << 26;
 const IL: u64 = 1 << 25;
 const WNR: u64 = 1 << 6;
+const FSC_KERNEL: u64 = 4;
 const FSC_TRANSLATION: u64 = 7;
 const FSC_PERMISSION: u64 = 15;
 const FSC_EXTERNAL: u64 = 16;
@@ -45,7 +46,7 @@ pub fn fetch(space: &Space, pc: u64) -> Fault {
         // Behind the end of a mapped file.
         (true, true) => (libc::SIGBUS, BUS_ADRERR, FSC_EXTERNAL),
     };
-    Fault { info: SigInfo::fault(sig, code, pc), syndrome: Some((pc, EC_INSN_ABORT | IL | status)) }
+    Fault { info: SigInfo::fault(sig, code, pc), syndrome: Some((pc, EC_INSN_ABORT | IL | told(pc, status))) }
 }
 
 /// A memory access of translated code failed. The host's mappings are the guest's, but for those of the runtime: there nothing is, to a guest.
@@ -65,7 +66,16 @@ pub fn data(space: &Space, host: &HostFault) -> Fault {
         _ => return Fault { info, syndrome: Some((0, 0)) },
     };
     let write = if host.write { WNR } else { 0 };
-    Fault { info, syndrome: Some((addr, EC_DATA_ABORT | IL | write | status)) }
+    Fault { info, syndrome: Some((addr, EC_DATA_ABORT | IL | write | told(addr, status))) }
+}
+
+/// Of the kernel's half of the addresses user space learns no more than that nothing is there.
+fn told(addr: u64, status: u64) -> u64 {
+    if addr >> 55 & 1 != 0 {
+        FSC_KERNEL
+    } else {
+        status
+    }
 }
 
 /// A line buffer on the stack: the place of the error may be anywhere, an allocation included.

@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
-use syscalls::{CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
@@ -208,7 +208,7 @@ impl Fetch for Code {
         if self.end(pc) == 0 {
             return None;
         }
-        GuestAddr(pc).read().ok()
+        sys::load(pc)
     }
 
     fn fetch(&self, pc: u64, out: &mut [u32]) -> usize {

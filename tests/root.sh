@@ -70,7 +70,7 @@ mounts() {
     mount --rbind --make-rslave /proc "$root/proc" && mount --rbind --make-rslave /dev "$root/dev" && mount -t tmpfs -o mode=1777 tmpfs "$root/tmp" &&
         mkdir "$root/tmp/work" && cp "$WORK"/* "$root/tmp/work/"
 }
-unmounts() { local m; for m in tmp dev proc; do umount -R -l "$1/$m" 2>/dev/null; done; }
+unmounts() { local m; for m in tmp dev proc; do umount -l "$1/$m" || give_up "cannot unmount $1/$m"; done; }
 
 ENVIRON=(PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC HOME=/tmp/home DEBIAN_FRONTEND=noninteractive)
 
@@ -136,14 +136,14 @@ phase_chroot() {
 }
 
 # A copy that may be written to.
-copy_root() { rm -rf --one-file-system "$2" && cp -a --reflink=auto "$CACHE/root-$1" "$2"; }
+copy_root() { [ -z "$(ls -A "$CACHE/root-$1/proc")" ] || give_up "$CACHE/root-$1 is in use"; rm -rf --one-file-system "$2" && cp -a --reflink=auto "$CACHE/root-$1" "$2"; }
 
 # The user's own root: nothing is registered, nothing is privileged, nothing of ours but the program.
 user_root() {
     ours || { skip "$1" "only run-foreign has --root"; return 1; }
     [ -d "$CACHE/root-arm64" ] || { fail "$1: no arm64 root"; return 1; }
     unregister
-    cp "$RUN_FOREIGN" "$TMP/run-foreign" && chmod 755 "$TMP/run-foreign"
+    [ -e "$TMP/run-foreign" ] || install -m 755 "$RUN_FOREIGN" "$TMP/run-foreign"
     [ -d "$TMP/user" ] || { copy_root arm64 "$TMP/user" && chown -hR "$USER_ID:$USER_ID" "$TMP/user"; } || give_up "cannot copy the root"
 }
 

@@ -20,10 +20,18 @@ need() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# The Rust toolchain may have been installed after the shell was started.
+# need_rust [COMPONENT...]: the toolchain may have been installed after the shell was started, and without rustfmt or clippy.
 need_rust() {
     command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
     command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup first"
+    local component command
+    for component in "$@"; do
+        command=${component/rustfmt/fmt}
+        if ! cargo "$command" --version >/dev/null 2>&1; then
+            command -v rustup >/dev/null || die "cargo $command is missing: install Rust's component $component"
+            rustup component add "$component"
+        fi
+    done
 }
 
 # build [cargo's arguments]: build the program and print its path.

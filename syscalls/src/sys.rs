@@ -11,7 +11,7 @@ use crate::Errno;
 core::arch::global_asm!(
     ".text",
     ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
-    ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault",
+    ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault, rf_load, rf_load_end",
     "rf_sys_interruptible:", // (pending: *const u32, nr, args: *const [u64; 6]) -> result or -errno
     "mov rax, rsi",
     "mov r11, rdi",
@@ -48,6 +48,10 @@ core::arch::global_asm!(
     "rf_cas_end:",
     "mov eax, eax",
     "ret",
+    "rf_load:", // (word) -> what is there, or -1 if the page was not accessible
+    "mov eax, dword ptr [rdi]",
+    "rf_load_end:",
+    "ret",
     "rf_cas_fault:",
     "mov rax, -1",
     "ret",
@@ -57,6 +61,8 @@ extern "sysv64" {
     fn rf_sys_interruptible(pending: *const u32, nr: u64, args: *const [u64; 6]) -> i64;
     fn rf_copy(dst: *mut u8, src: *const u8, len: usize) -> u64;
     fn rf_cas(word: *mut u32, old: u32, new: u32) -> i64;
+    fn rf_load(word: *const u32) -> i64;
+    static rf_load_end: u8;
     static rf_cas_start: u8;
     static rf_cas_end: u8;
     static rf_cas_fault: u8;
@@ -121,6 +127,12 @@ pub unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), ()> {
     }
 }
 
+/// Read a word of guest memory. `None` when it was not accessible.
+pub fn load(address: u64) -> Option<u32> {
+    // SAFETY: reads at most one word, of whatever; a fault is caught by `fixup` in the signal handler.
+    u32::try_from(unsafe { rf_load(address as *const u32) }).ok()
+}
+
 /// Compare and exchange a word of guest memory: what was there. `None` when it was not accessible.
 ///
 /// # Safety
@@ -135,7 +147,11 @@ pub fn fixup(pc: u64) -> Option<u64> {
     let at = |s: &u8| s as *const u8 as u64;
     // SAFETY: only the labels' addresses are taken.
     let guarded = unsafe {
-        [(at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)), (at(&rf_cas_start), at(&rf_cas_end), at(&rf_cas_fault))]
+        [
+            (at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)),
+            (rf_load as *const () as u64, at(&rf_load_end), at(&rf_cas_fault)),
+            (at(&rf_cas_start), at(&rf_cas_end), at(&rf_cas_fault)),
+        ]
     };
     guarded.into_iter().find(|&(start, end, _)| (start..end).contains(&pc)).map(|(_, _, to)| to)
 }

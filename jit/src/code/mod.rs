@@ -7,6 +7,7 @@ mod lock;
 
 use crate::cpu::{Cpu, ExitKind, JumpEntry, JUMP_CACHE_ENTRIES};
 use crate::guest::{Fetch, Guest, Hints, Limits};
+pub use crate::host::HostContext;
 use crate::host::{self, Backend, Emitted, Features};
 use crate::ir::{self, hint, Mode, Trap};
 use area::Area;
@@ -45,21 +46,6 @@ pub enum FaultAction {
     Guest(u64),
     /// The engine deals with it itself (an exact FP path, a tagged pointer): go on at this host address.
     Resume(u64),
-}
-
-/// The host registers at a synchronous signal, in the order of the processor's numbering (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8..r15).
-#[derive(Clone, Copy, Debug)]
-pub struct HostContext {
-    /// General registers.
-    pub gpr: [u64; 16],
-    /// Vector registers.
-    pub vec: [u128; 16],
-    /// Program counter.
-    pub pc: u64,
-    /// Condition flags register.
-    pub flags: u64,
-    /// FP control and status.
-    pub fpctl: u32,
 }
 
 /// Options of the engine.
@@ -224,6 +210,11 @@ impl Engine {
         let entry = unsafe { &mut *cpu.jump_cache.add(index(pc)) };
         if entry.pc == pc {
             return Ok(entry.host);
+        }
+        let canonical = (self.guest.branch_target)(pc);
+        if canonical != pc {
+            cpu.pc = canonical;
+            return self.host_for(cpu, mem);
         }
         let mode = self.mode(cpu);
         let host = self.inner.with(|i| match i.cache.find(pc, mode) {

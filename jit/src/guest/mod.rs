@@ -56,6 +56,8 @@ pub struct Guest {
     pub fp_mode: fn(fpcr: u32) -> Mode,
     /// The rounding mode in the guest's FP control.
     pub fp_round: fn(fpcr: u32) -> Round,
+    /// The pc after an indirect branch to an address (tags are dropped).
+    pub branch_target: fn(u64) -> u64,
     /// The writable bits of the guest's FP control.
     pub fpcr_mask: u32,
     /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt). Looks only at code in

@@ -101,6 +101,21 @@ pub struct Features {
     pub avx512: bool,
 }
 
+/// The host registers at a synchronous signal, in the order of the processor's numbering (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8..r15).
+#[derive(Clone, Copy, Debug)]
+pub struct HostContext {
+    /// General registers.
+    pub gpr: [u64; 16],
+    /// Vector registers.
+    pub vec: [u128; 16],
+    /// Program counter.
+    pub pc: u64,
+    /// Condition flags register.
+    pub flags: u64,
+    /// FP control and status.
+    pub fpctl: u32,
+}
+
 /// A host back end, ready for one (guest, host) pair.
 pub trait Backend {
     /// Emit `block` into `out` (cleared first).
@@ -112,8 +127,7 @@ pub trait Backend {
 /// The back end for the machine that this program is built for, under the names that `code` uses.
 #[cfg(target_arch = "x86_64")]
 mod native {
-    use super::{amd64, Point};
-    use crate::code::HostContext;
+    use super::{amd64, HostContext, Point};
     use crate::cpu::Cpu;
     use crate::ir::Round;
     use capstone::prelude::*;

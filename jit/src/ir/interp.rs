@@ -279,7 +279,8 @@ fn memory(i: &Inst, args: [u128; 3], cpu: &mut Cpu, mem: &mut dyn Memory) -> Res
 
 /// Stores by compare-and-swap when the monitor watches just this access; the monitor is open afterwards either way.
 fn store_exclusive(i: &Inst, addr: u64, v: u128, cpu: &mut Cpu, mem: &mut dyn Memory) -> Result<u128, MemFault> {
-    let watched = cpu.excl_size == i.aux as u64 + 1 && cpu.excl_addr == addr;
+    // Pointer tags don't count.
+    let watched = cpu.excl_size == i.aux as u64 + 1 && (cpu.excl_addr ^ addr) << 8 == 0;
     if !watched {
         cpu.excl_size = 0;
         return Ok(1);

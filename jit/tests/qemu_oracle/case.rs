@@ -13,9 +13,9 @@ pub const GUARD: u64 = 64 << 10;
 /// Bytes of an edge.
 pub const EDGE: usize = 512;
 /// Words of a case's code, its final BRKs included.
-pub const WORDS: usize = 8;
+pub const WORDS: usize = 16;
 /// Distance of cases, and where in its slot the code of a case begins.
-pub const SLOT_BYTES: u64 = 64;
+pub const SLOT_BYTES: u64 = 96;
 const SLOT_CODE: u64 = 8;
 /// Cases that one run of QEMU takes.
 pub const BATCH: usize = 8192;
@@ -68,6 +68,8 @@ pub struct Case {
     pub code: [u32; WORDS],
     /// Number of instructions before the BRKs.
     pub len: usize,
+    /// The code reads itself.
+    pub read: bool,
     pub state: State,
 }
 

@@ -27,8 +27,9 @@ const PC_RELATIVE: &[(&str, u32, u32)] = &[
 ];
 
 const CLREX: u32 = 0xd503_3f5f;
-/// The longest sequence.
-const LONGEST: u64 = 6;
+/// The longest sequence, and what most are no longer than.
+const LONGEST: u64 = 12;
+const USUAL: u64 = 6;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -85,8 +86,11 @@ impl Kind {
         let base = n.filter(|n| *n != 31);
         let writes_back = name.ends_with("_post") || name.ends_with("_pre");
         let general = !name.contains("_fp") && !name.contains("_q") && !name.as_bytes().get(2).is_some_and(u8::is_ascii_digit);
+        // QEMU takes the register after X30 for SP.
+        let around_31 = name == "CASP" && (word & 31 == 30 || word >> 16 & 31 == 30);
         let is_load_pair = ["LDP", "LDXP", "LDAXP"].iter().any(|p| name.starts_with(p));
-        (is_load_pair && t == u)
+        around_31
+            || (is_load_pair && t == u)
             || (writes_back && general && self.class == Class::Mem && base.is_some() && (base == t || base == u))
             || (self.stores_exclusively() && (s == t || s == u || (s == n && base.is_some())))
     }
@@ -173,7 +177,8 @@ impl Draw {
         loop {
             let mut case = self.empty(pc);
             let shape = Shape::new(&mut self.r);
-            let len = 2 + self.r.below(LONGEST - 1) as usize;
+            let longest = if self.r.chance(20) { LONGEST } else { USUAL };
+            let len = 2 + self.r.below(longest - 1) as usize;
             let flavour = self.r.below(4);
             case.state.x[shape.index as usize] = self.r.below(48).wrapping_sub(self.r.below(2) * 16);
             while case.len < len {
@@ -204,7 +209,7 @@ impl Draw {
     }
 
     fn empty(&mut self, pc: u64) -> Case {
-        Case { code: [BRK; WORDS], len: 0, state: self.r.state(pc) }
+        Case { code: [BRK; WORDS], len: 0, read: false, state: self.r.state(pc) }
     }
 
     /// Add an instruction (a store-exclusive with its load) to a case that is to have `len`; `false` when it isn't fit.
@@ -251,6 +256,7 @@ impl Draw {
         loop {
             let run = self.stepper.run(case, &self.edges);
             let Some(access) = run.accesses.iter().find(|a| aimed >> a.insn & 1 == 0).copied() else {
+                case.read = run.reads_code;
                 return (!run.wild && run.outcome.signal != 0).then_some(run);
             };
             aimed |= 1 << access.insn;

@@ -10,6 +10,11 @@ use jit::ir::{text, verify, Block, Trap};
 /// Instructions after which a case is given up.
 const STEPS: usize = 64;
 
+const MSR_FPCR: u32 = 0xd51b_4400;
+const MSR_FPSR: u32 = 0xd51b_4420;
+const MRS_FPCR: u32 = 0xd53b_4400;
+const MRS_FPSR: u32 = 0xd53b_4420;
+
 /// A memory access.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
@@ -27,6 +32,7 @@ struct Ram {
     accesses: Vec<Access>,
     /// An access where the two sides may have different memory.
     wild: bool,
+    reads_code: bool,
 }
 
 enum Place {
@@ -56,6 +62,7 @@ impl Ram {
         }
         let in_slot = addr.wrapping_sub(self.slot);
         if in_slot <= 4 * WORDS as u64 - n && !write {
+            self.reads_code = true;
             return Ok(Place::Code(in_slot as usize));
         }
         let at = at.wrapping_add(GUARD);
@@ -120,6 +127,8 @@ pub struct Run {
     pub accesses: Vec<Access>,
     /// The case can't be compared: an access or a jump to where the sides may differ, or no end.
     pub wild: bool,
+    /// It read its own code.
+    pub reads_code: bool,
     /// A fault changed registers.
     pub imprecise: bool,
 }
@@ -129,6 +138,8 @@ pub struct Stepper {
     cpu: Box<Cpu>,
     interp: Interp,
     block: Block,
+    odd: bool,
+    watched: Option<u32>,
 }
 
 fn registers(cpu: &Cpu, nzcv: u8, pc: u64) -> State {
@@ -140,7 +151,30 @@ fn registers(cpu: &Cpu, nzcv: u8, pc: u64) -> State {
 
 impl Stepper {
     pub fn new() -> Stepper {
-        Stepper { cpu: Cpu::new(), interp: Interp::default(), block: Block::default() }
+        Stepper { cpu: Cpu::new(), interp: Interp::default(), block: Block::default(), odd: false, watched: None }
+    }
+
+    /// Whether the result of `word` differs between machines: it reads back bits of FPCR or FPSR that only some keep, or stores
+    /// exclusively with another size than was loaded or without alignment.
+    fn differs(&mut self, word: u32) -> bool {
+        if word & 0x3f80_0000 == 0x0800_0000 {
+            let access = word & 0xc020_0000;
+            if word & 1 << 22 != 0 {
+                self.watched = Some(access);
+            } else {
+                let bytes = 1u64 << (word >> 30) << (word >> 21 & 1);
+                let address = self.cpu.gpr[(word >> 5 & 31) as usize];
+                return address & (bytes - 1) != 0 || self.watched.is_some_and(|w| w != access);
+            }
+        }
+        let operand = self.cpu.gpr[(word & 31) as usize % 31] as u32;
+        match word & !31 {
+            MSR_FPCR => self.odd |= word & 31 != 31 && operand & !FPCR_BITS != 0,
+            MSR_FPSR => self.odd |= word & 31 != 31 && operand & !FPSR_BITS != 0,
+            MRS_FPCR | MRS_FPSR => return self.odd,
+            _ => {}
+        }
+        false
     }
 
     fn start(&mut self, s: &State) {
@@ -152,13 +186,14 @@ impl Stepper {
         cpu.fpsr = s.fpsr & 0x9f;
         cpu.qc = (s.fpsr >> 27 & 1) as u128;
         cpu.excl_size = 0;
+        (self.odd, self.watched) = (false, None);
         self.interp.nzcv = s.nzcv as u8;
     }
 
     /// Run `case` on a window that holds `edges`.
     pub fn run(&mut self, case: &Case, edges: &Edges) -> Run {
         let slot = case.state.pc;
-        let mut ram = Ram { edges: *edges, slot, code: case.code, insn: 0, accesses: Vec::new(), wild: false };
+        let mut ram = Ram { edges: *edges, slot, code: case.code, insn: 0, accesses: Vec::new(), wild: false, reads_code: false };
         self.start(&case.state);
         let fetch = Slot(slot, case.code);
         let (mut pc, mut wild, mut imprecise, mut steps) = (slot, false, false, 0);
@@ -171,6 +206,7 @@ impl Stepper {
                 wild |= !unmapped(pc) && pc.wrapping_sub(WINDOW) >= PAGE;
             } else {
                 ram.insn = insn as usize;
+                wild |= self.differs(case.code[insn as usize]);
             }
             if wild {
                 break 0;
@@ -187,7 +223,7 @@ impl Stepper {
         let state = registers(&self.cpu, self.interp.nzcv, pc);
         wild |= ram.wild;
         let outcome = Outcome { signal, state, edges: ram.edges };
-        Run { outcome, accesses: ram.accesses, wild, imprecise }
+        Run { outcome, accesses: ram.accesses, wild, reads_code: ram.reads_code, imprecise }
     }
 
     /// The next pc, or the signal, where it happened and whether it left anything changed.
@@ -199,7 +235,7 @@ impl Stepper {
         }
         let before = registers(&self.cpu, self.interp.nzcv, pc);
         match self.interp.run(&self.block, &mut self.cpu, ram) {
-            Exit::Jump(to) | Exit::Indirect(to) | Exit::Call(to) | Exit::Return(to) => Ok(to),
+            Exit::Jump(to) | Exit::Indirect(to) | Exit::Call(to) | Exit::Return(to) => Ok((GUEST.branch_target)(to)),
             Exit::Fault(at, _) => Err((SIGSEGV, at, before != registers(&self.cpu, self.interp.nzcv, pc))),
             Exit::Trap(kind, operand, _) => match kind {
                 Trap::Breakpoint => Err((SIGTRAP, pc, false)),

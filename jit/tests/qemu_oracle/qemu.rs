@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 const STATE_BYTES: usize = 36 * 8 + 32 * 16;
 const REPLY_BYTES: usize = 16 + STATE_BYTES + 2 * EDGE;
@@ -66,7 +67,9 @@ pub struct Running {
 impl Qemu {
     /// Build the runner; `None` when there is no cross compiler or no QEMU.
     pub fn find() -> Option<Qemu> {
-        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oracle-runner-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("oracle-runner-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu_oracle/runner.c");
         let built = Command::new("aarch64-linux-gnu-gcc").args(["-O1", "-static", source, "-o"]).arg(&out).status().ok()?;
         Command::new(program()).arg("--version").stdout(Stdio::null()).status().ok()?;
@@ -83,9 +86,8 @@ impl Qemu {
         input.extend(edges);
         for c in cases {
             c.code.iter().for_each(|w| input.extend(w.to_le_bytes()));
-            // A literal load may read the end of the code: then it stays what it is.
-            let literal = (0..c.len).any(|n| c.row(n).is_some_and(|r| r.name.ends_with("_lit")));
-            let exit = if literal || c.code[c.len] != BRK { NO_EXIT } else { c.len as u32 };
+            // Code that reads itself must stay what it is.
+            let exit = if c.read || c.code[c.len] != BRK { NO_EXIT } else { c.len as u32 };
             input.extend(exit.to_le_bytes());
             input.extend([0; 12]);
             c.state.put(&mut input);

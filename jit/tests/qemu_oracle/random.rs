@@ -51,8 +51,8 @@ impl Random {
         }
     }
 
-    /// A vector: random bits, or floating-point values of one size where the corners are common.
-    pub fn vector(&mut self) -> u128 {
+    /// A vector, most likely of lanes of number `size`: random bits, or floating-point values of one size where the corners are common.
+    fn vector(&mut self, size: u64) -> u128 {
         const F16: &[u64] = &[0, 0x8000, 0x3c00, 0xbc00, 0x7c00, 0xfc00, 0x7e00, 0x7d00, 0x0001, 0x03ff, 0x0400, 0x7bff];
         const F32: &[u64] = &[
             0,
@@ -90,8 +90,10 @@ impl Random {
             0xc3e0 << 48,
             0x43f0 << 48,
         ];
-        let (bits, corners) = self.pick(&[(16, F16), (32, F32), (64, F64), (8, &[0u64, 1, 0x7f, 0x80, 0xff] as &[u64])]);
-        if self.chance(30) {
+        const F8: &[u64] = &[0, 1, 0x7f, 0x80, 0xff];
+        let size = if self.chance(60) { size } else { self.below(4) };
+        let (bits, corners) = [(16, F16), (32, F32), (64, F64), (8, F8)][size as usize];
+        if self.chance(20) {
             return self.next() as u128 | (self.next() as u128) << 64;
         }
         let mut draws = 0;
@@ -115,7 +117,8 @@ impl Random {
     pub fn state(&mut self, pc: u64) -> State {
         let mut s = State { pc, sp: WINDOW + 16 * self.below(24), nzcv: self.below(16), ..State::default() };
         s.x = std::array::from_fn(|_| self.int());
-        s.v = std::array::from_fn(|_| self.vector());
+        let size = self.below(4);
+        s.v = std::array::from_fn(|_| self.vector(size));
         s.fpcr = match self.below(4) {
             0 => self.next() as u32 & FPCR_BITS,
             // Only the rounding mode: what the host's FPU can do.

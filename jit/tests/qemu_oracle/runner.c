@@ -14,7 +14,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { WORDS = 8, PAGE = 4096, GUARD = 65536, EDGE = 512, NO_EXIT = 0xff };
+enum { WORDS = 16, PAGE = 4096, GUARD = 65536, EDGE = 512, NO_EXIT = 0xff };
 static const uintptr_t CODE = 0x20000000, WINDOW = 0x30000000;
 
 struct state {
@@ -50,7 +50,7 @@ struct slot {
     uint64_t x30;
     uint64_t unused[2];
 };
-_Static_assert(sizeof(struct slot) == 64, "SLOT_BYTES");
+_Static_assert(sizeof(struct slot) == 96, "SLOT_BYTES");
 
 struct state *reply_state;
 uint64_t home[22];

@@ -45,6 +45,15 @@ fn fp_mode(fpcr: u32) -> Mode {
     }
 }
 
+/// A branch ignores the top byte of addresses in user space's half as loads and stores do (AArch64.BranchAddr with TBI0).
+fn branch_target(pc: u64) -> u64 {
+    if pc >> 55 & 1 == 0 {
+        pc & u64::MAX >> 8
+    } else {
+        pc
+    }
+}
+
 fn reg_name(r: GuestReg) -> String {
     match r.0 {
         31 => "sp".into(),
@@ -152,6 +161,7 @@ pub static GUEST: Guest = Guest {
     parse_reg,
     fp_mode,
     fp_round: |fpcr| Round::from_bits((fpcr >> 22 & 3) as u64),
+    branch_target,
     fpcr_mask: fpcr::WRITABLE,
     flags_dead: super::flags_ahead::flags_dead,
     disasm,

@@ -1,6 +1,6 @@
 //! Memory operations: loads, stores, exclusives, atomics, barriers.
 
-use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Rm, NOREG};
+use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Rm, Short, NOREG};
 use super::emit::{Emitter, Opnd};
 use super::regs::{home_addr, point, VS};
 use crate::ir::{hint, Inst, Mem, Op, Type, Value};
@@ -227,14 +227,20 @@ impl Emitter<'_> {
         self.asm.op(e, log2 == 3, s, Addr::base(a, 0).into(), 0, log2 == 0 && s >= 4);
     }
 
+    /// Jump if the monitor watches another address than `a`; tags don't count, and either may have lost its own.
+    fn other_address(&mut self, a: u8) -> Short {
+        self.asm.mov_rr(true, r::AX, a);
+        self.asm.alu(Alu::Xor, true, r::AX, state!(excl_addr));
+        self.asm.shift_imm(sh::SHL, true, r::AX, 8);
+        self.asm.jcc_short(cc::NE)
+    }
+
     fn store_ex(&mut self, inst: &Inst) {
         let log2 = inst.aux & 7;
         self.clobber_flags();
         let a = self.address_reg(inst.args[0]);
         let s = self.reg(inst.args[1]);
-        let e = enc(0, 0, 0x3b);
-        self.asm.op(e, true, a, state!(excl_addr).into(), 0, false);
-        let other = self.asm.jcc_short(cc::NE);
+        let other = self.other_address(a);
         self.asm.alu_imm(Alu::Cmp, false, state!(excl_size), log2 as i32 + 1);
         let open = self.asm.jcc_short(cc::NE);
         self.asm.mov(true, r::AX, state!(excl_value));
@@ -284,8 +290,7 @@ impl Emitter<'_> {
     fn store_ex_pair(&mut self, inst: &Inst) {
         self.pair_begin(inst.args[0]);
         let new = self.reg(inst.args[1]);
-        self.asm.op(enc(0, 0, 0x3b), true, r::R11, state!(excl_addr).into(), 0, false);
-        let other = self.asm.jcc_short(cc::NE);
+        let other = self.other_address(r::R11);
         self.asm.alu_imm(Alu::Cmp, false, state!(excl_size), (inst.aux & 7) as i32 + 1);
         let open = self.asm.jcc_short(cc::NE);
         self.asm.mov(true, r::AX, state!(excl_value));
