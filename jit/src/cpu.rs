@@ -15,7 +15,7 @@ pub const VEC_SLOTS: usize = 32;
 /// Number of 16-byte spill slots for the register allocator.
 pub const SPILL_SLOTS: usize = 64;
 /// Entries of the per-thread table that indirect branches look up, a power of two.
-pub const JUMP_CACHE_ENTRIES: usize = 1024;
+pub const JUMP_CACHE_ENTRIES: usize = 4096;
 
 /// One entry of the indirect-branch table: index is `(pc >> 2) & (JUMP_CACHE_ENTRIES - 1)`.
 /// An empty entry has `pc = 1`, and as `host` the stub that looks the pc up (`host::amd64::stubs::Stub::Lookup`): a guest can branch to 1.

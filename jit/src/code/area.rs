@@ -16,6 +16,8 @@ pub struct Area {
     rw: *mut u8,
     size: usize,
     used: usize,
+    /// Up to here the pages are there, so that writing needs no page fault each, and executing one for many.
+    ready: usize,
     /// Another process may map the same pages.
     shared: bool,
 }
@@ -83,7 +85,7 @@ impl Area {
     /// Map an area of `size` bytes (a multiple of the page size).
     pub fn new(size: usize) -> Result<Area, i32> {
         let (rw, rx) = map_pair(size)?;
-        let a = Area { rx, rw, size, used: HEADER, shared: false };
+        let a = Area { rx, rw, size, used: HEADER, ready: 0, shared: false };
         a.users().store(1, Relaxed);
         Ok(a)
     }
@@ -112,7 +114,22 @@ impl Area {
             return None;
         }
         self.used = at + len;
+        if self.used > self.ready {
+            self.make_ready();
+        }
         Some(at as u32)
+    }
+
+    /// Have the next pages made at once.
+    #[cold]
+    fn make_ready(&mut self) {
+        // Not much more than what a short process needs.
+        let step = (self.used / 2).clamp(64 << 10, 512 << 10) & !4095;
+        let start = self.ready.max(self.used & !4095);
+        let len = (self.used - start + step).next_multiple_of(4096).min(self.size - start);
+        self.ready = start + len;
+        // SAFETY: a range of our own mapping; where the kernel doesn't know the advice, pages come by faults.
+        unsafe { libc::madvise(self.rw.add(start).cast(), len, libc::MADV_POPULATE_WRITE) };
     }
 
     /// The bytes at `off`, to write. Nobody executes them yet.
@@ -168,6 +185,7 @@ impl Area {
                 }
             }
             self.users().store(1, Relaxed);
+            self.ready = 0;
         }
         self.shared = false;
         Ok(())

@@ -18,6 +18,8 @@ const NONE: u32 = u32::MAX;
 
 struct Block {
     pc: u64,
+    /// The guest code that it depends on.
+    start: u64,
     end: u64,
     mode: Mode,
     host: u32,
@@ -26,6 +28,16 @@ struct Block {
     /// Head of the list of links that lead here.
     incoming: u32,
     valid: bool,
+}
+
+/// A [`Point`], smaller: there are more of them than of anything else.
+struct Placed {
+    /// Offset in the area.
+    host: u32,
+    /// Distance from the block's pc.
+    pc: i32,
+    flags: u8,
+    bits: u8,
 }
 
 struct Link {
@@ -118,8 +130,7 @@ pub struct Cache {
     pub area: Area,
     blocks: Vec<Block>,
     links: Vec<Link>,
-    /// `host` here is the offset in the area.
-    points: Vec<Point>,
+    points: Vec<Placed>,
     lookup: Lookup,
     /// Guest page number → blocks that overlap it.
     pages: HashMap<u64, Vec<u32>, BuildHasherDefault<PageHasher>>,
@@ -176,9 +187,15 @@ impl Cache {
         self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
         self.relocate(at, &e.relocs, helper);
         let id = self.blocks.len() as u32;
+        let (start, end) = (ir.seen.start.min(ir.pc), ir.seen.end.max(ir.end).max(ir.pc + 1));
         let points = self.points.len() as u32;
-        self.points.extend(e.points.iter().map(|p| Point { host: at + p.host, ..*p }));
-        self.blocks.push(Block { pc: ir.pc, end: ir.end, mode: ir.mode, host: at, points, incoming: NONE, valid: true });
+        self.points.extend(e.points.iter().map(|p| Placed {
+            host: at + p.host,
+            pc: p.pc.wrapping_sub(ir.pc) as i32,
+            flags: p.flags,
+            bits: p.bits,
+        }));
+        self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, incoming: NONE, valid: true });
         for l in &e.links {
             let n = self.links.len() as u32;
             self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
@@ -190,7 +207,7 @@ impl Cache {
             }
         }
         self.lookup.insert(&self.blocks, id);
-        for page in ir.pc >> 12..=(ir.end.max(ir.pc + 1) - 1) >> 12 {
+        for page in start >> 12..=(end - 1) >> 12 {
             self.pages.entry(page).or_default().push(id);
         }
         Some(self.area.addr(at))
@@ -257,7 +274,7 @@ impl Cache {
                 if !b.valid {
                     continue;
                 }
-                if b.pc < end && start < b.end.max(b.pc + 1) {
+                if b.start < end && start < b.end {
                     gone(b.pc);
                     self.drop_block(id);
                 } else {
@@ -300,8 +317,8 @@ impl Cache {
         let b = &self.blocks[i];
         let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
         let points = &self.points[b.points as usize..end];
-        let p = points.partition_point(|p| p.host <= off).checked_sub(1)?;
-        Some(points[p])
+        let p = &points[points.partition_point(|p| p.host <= off).checked_sub(1)?];
+        Some(Point { host: p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
     }
 
     /// Number of translations made, for statistics.

@@ -263,6 +263,9 @@ impl Engine {
                 _ => Exit::FetchFault,
             });
         }
+        if i.block.backward {
+            self.mark_dead_flags(&mut i.block, mem);
+        }
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }
@@ -282,6 +285,35 @@ impl Engine {
             dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }
         Ok(host)
+    }
+
+    /// Tell the exits backward whose targets overwrite the flags before they read them (loops whose condition is at their end), where the
+    /// block has flags to bring to rest. What was looked at for that counts as part of the block, so targets far away are left alone; looking
+    /// ahead from the other exits costs more than it finds.
+    fn mark_dead_flags(&self, b: &mut ir::Block, mem: &dyn Fetch) {
+        const NEAR: u64 = 2048;
+        let mut unsaved = false;
+        for n in 0..b.insts.len() {
+            let i = b.insts[n];
+            match i.op {
+                ir::Op::Set if i.reg() == ir::GuestReg::FLAGS => unsaved = true,
+                op if unsaved && op.fx() & ir::fx::EXIT != 0 => {
+                    // An exit that needs them saves them for all that follow.
+                    unsaved = false;
+                    let indirect = matches!(op, ir::Op::Trap | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return);
+                    if indirect || i.imm >= b.end {
+                        continue;
+                    }
+                    let mut near = b.pc.saturating_sub(NEAR)..b.pc.saturating_add(NEAR);
+                    if (self.guest.flags_dead)(i.imm, mem, &mut near) {
+                        b.insts[n].aux |= ir::FLAGS_DEAD;
+                        b.seen = b.seen.start.min(near.start)..b.seen.end.max(near.end);
+                        unsaved = true;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Replace the cache by an empty one.
@@ -513,7 +545,8 @@ impl Engine {
 }
 
 fn jump_cache_layout(size: usize) -> std::alloc::Layout {
-    std::alloc::Layout::from_size_align(size, 64).expect("a constant layout")
+    // No stricter than malloc's own: then fresh memory of the kernel's is not cleared again, and costs nothing until it is used.
+    std::alloc::Layout::from_size_align(size, align_of::<JumpEntry>()).expect("a constant layout")
 }
 
 fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i32> {

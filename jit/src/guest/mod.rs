@@ -3,6 +3,7 @@
 pub mod arm64;
 
 use crate::ir::{Block, GuestReg, Mode, Round};
+use std::ops::Range;
 
 /// Where a lifter reads instructions.
 pub trait Fetch {
@@ -59,8 +60,9 @@ pub struct Guest {
     pub branch_target: fn(u64) -> u64,
     /// The writable bits of the guest's FP control.
     pub fpcr_mask: u32,
-    /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt).
-    pub flags_dead: fn(pc: u64, mem: &dyn Fetch) -> bool,
+    /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt). Looks only at code in
+    /// the range, which becomes that of the code looked at.
+    pub flags_dead: fn(pc: u64, mem: &dyn Fetch, near: &mut Range<u64>) -> bool,
     /// Disassemble one instruction at `pc`.
     pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

@@ -122,6 +122,10 @@ pub struct Block {
     pub pc: u64,
     /// Guest address after the last instruction.
     pub end: u64,
+    /// Code outside of the block that its translation depends on, as a range that may include the block.
+    pub seen: std::ops::Range<u64>,
+    /// It has a direct exit backward, perhaps a loop's.
+    pub backward: bool,
     /// The mode it was translated for.
     pub mode: Mode,
     /// The instructions.
@@ -138,6 +142,8 @@ impl Block {
     pub fn clear(&mut self, pc: u64, mode: Mode) {
         self.pc = pc;
         self.end = pc;
+        self.seen = pc..pc;
+        self.backward = false;
         self.mode = mode;
         self.insts.clear();
         self.hints.clear();

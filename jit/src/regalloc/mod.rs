@@ -487,7 +487,7 @@ impl Alloc {
             self.free_scratch();
         }
         let bits = self.vals[i].bits;
-        if bits & (analysis::KILLS * 7 | analysis::UNUSED) != 0 {
+        if bits & ((analysis::KILLS * 7) | analysis::UNUSED) != 0 {
             self.release_ended(b, i, bits);
         }
     }
@@ -508,7 +508,7 @@ impl Alloc {
 
     fn release_ended(&mut self, b: &Block, i: usize, bits: u8) {
         let inst = &b.insts[i];
-        let mut kills = bits / analysis::KILLS & 7;
+        let mut kills = (bits / analysis::KILLS) & 7;
         while kills != 0 {
             let a = inst.args[kills.trailing_zeros() as usize];
             kills &= kills - 1;

@@ -5,7 +5,8 @@ use super::regs;
 use crate::ir::{Cond, Op, Type};
 
 /// A pc-relative target in words.
-fn target(l: &Lifter<'_>, words: i64) -> u64 {
+fn target(l: &mut Lifter<'_>, words: i64) -> u64 {
+    l.b.backward |= words <= 0;
     l.pc.wrapping_add((words << 2) as u64)
 }
 

@@ -4,8 +4,9 @@
 //! A fault before the overwriting instruction shows stale NZCV to a signal handler; nothing that resumes can tell.
 
 use super::super::Fetch;
+use std::ops::Range;
 
-/// What an instruction does to the flags and the flow.
+/// What an instruction does to the flags.
 enum Step {
     /// Reads them, or leaves to where can't be seen.
     Live,
@@ -22,12 +23,13 @@ enum Step {
 fn step(w: u32) -> Step {
     let imm = |hi: u32, lo: u32| (((w as i32) << (31 - hi)) >> (31 - hi + lo)) as i64 * 4;
     match w >> 24 {
-        // B.cond, SVC and its like, MSR/MRS/SYS (but for hints), BR/BLR/RET/ERET
+        // B.cond, SVC and its like, BR/BLR/RET/ERET
         0x54 | 0xd4 | 0xd6 | 0xd7 => return Step::Live,
-        0xd5 => return if w & 0xffff_f01f == 0xd503_201f { Step::Next } else { Step::Live },
         0x14..=0x17 | 0x94..=0x97 => return Step::Jump(imm(25, 0)),
         0x34 | 0x35 | 0xb4 | 0xb5 => return Step::Branch(imm(23, 5)),
         0x36 | 0x37 | 0xb6 | 0xb7 => return Step::Branch(imm(18, 5)),
+        // MSR/MRS/SYS, but for hints
+        0xd5 => return if w & 0xffff_f01f == 0xd503_201f { Step::Next } else { Step::Live },
         _ => {}
     }
     // ADC/SBC, CCMP/CCMN, CSEL family
@@ -50,26 +52,36 @@ fn step(w: u32) -> Step {
     Step::Next
 }
 
-/// Whether every path from `pc` overwrites the flags before it reads them, as far as a few instructions show.
-pub fn flags_dead(pc: u64, mem: &dyn Fetch) -> bool {
-    let mut budget = 12;
-    dead(pc, mem, &mut budget, 2)
+/// Words to look at in one straight line.
+const LINE: usize = 8;
+
+/// Whether every path from `pc` overwrites the flags before it reads them, as far as a few instructions within `near` show; `near` then
+/// becomes the range of what was looked at.
+pub fn flags_dead(pc: u64, mem: &dyn Fetch, near: &mut Range<u64>) -> bool {
+    let mut seen = pc..pc;
+    let dead = dead(pc, mem, near, &mut seen, &mut 6);
+    *near = seen;
+    dead
 }
 
-fn dead(mut pc: u64, mem: &dyn Fetch, budget: &mut u32, depth: u32) -> bool {
-    while *budget > 0 {
-        *budget -= 1;
-        let Some(w) = mem.fetch32(pc) else { return false };
+fn dead(pc: u64, mem: &dyn Fetch, near: &Range<u64>, seen: &mut Range<u64>, lines: &mut u32) -> bool {
+    if *lines == 0 || !near.contains(&pc) {
+        return false;
+    }
+    *lines -= 1;
+    let mut words = [0; LINE];
+    let n = mem.fetch(pc, &mut words);
+    for (&w, pc) in words[..n].iter().zip((pc..).step_by(4)) {
+        *seen = seen.start.min(pc)..seen.end.max(pc + 4);
         match step(w) {
             Step::Live => return false,
             Step::Dead => return true,
-            Step::Next => pc = pc.wrapping_add(4),
-            Step::Jump(o) => pc = pc.wrapping_add(o as u64),
+            Step::Next => {}
+            Step::Jump(o) => return dead(pc.wrapping_add_signed(o), mem, near, seen, lines),
             Step::Branch(o) => {
-                if depth == 0 || !dead(pc.wrapping_add(o as u64), mem, budget, depth - 1) {
+                if !dead(pc.wrapping_add_signed(o), mem, near, seen, lines) {
                     return false;
                 }
-                pc = pc.wrapping_add(4);
             }
         }
     }
