@@ -92,7 +92,7 @@ impl Emitter<'_> {
             let shape = self.compare(inst.op, w, a, b);
             return self.flags_are(self.i + 1, shape);
         }
-        if !wanted && self.by_lea(inst.op, w, a, b) {
+        if !wanted && (self.by_lea(inst.op, w, a, b) || self.keeping_flags(inst, w, a, b)) {
             return;
         }
         if !wanted {
@@ -153,6 +153,30 @@ impl Emitter<'_> {
         } else {
             self.asm.lea(w, d, addr);
         }
+        true
+    }
+
+    /// The same when EFLAGS are needed and the operands are elsewhere.
+    fn keeping_flags(&mut self, inst: &Inst, w: bool, a: Opnd, b: Opnd) -> bool {
+        if inst.op == Op::And || matches!(a, Opnd::I(_)) || !self.flags_busy() {
+            return false;
+        }
+        let a = self.reg(inst.args[0]);
+        let b = match b {
+            Opnd::M(_) => Opnd::R(self.reg(inst.args[1])),
+            b => b,
+        };
+        if self.by_lea(inst.op, w, Opnd::R(a), b) {
+            return true;
+        }
+        let Opnd::R(b) = b else { return false };
+        // a - b = !(!a + b)
+        self.asm.mov_rr(w, r::AX, a);
+        self.asm.unary(2, w, r::AX);
+        self.asm.lea(w, r::AX, Addr { base: r::AX, index: b, scale: 0, disp: 0 });
+        let d = self.def();
+        self.asm.unary(2, w, r::AX);
+        self.asm.mov_rr(w, d, r::AX);
         true
     }
 
@@ -360,6 +384,11 @@ impl Emitter<'_> {
                 self.asm.vex(e, d, 0, Rm::R(s), 1);
                 self.asm.u8(n);
             }
+            Opnd::R(_) | Opnd::M(_) if self.feat.bmi && op != sh::ROR && busy => {
+                let a = self.rm(inst.args[0]);
+                let d = self.def();
+                self.shift_keeping_flags(op, w, d, a, n);
+            }
             _ => {
                 self.clobber_flags();
                 let d = self.def();
@@ -367,6 +396,31 @@ impl Emitter<'_> {
                 self.asm.shift_imm(op, w, d, n);
             }
         }
+    }
+
+    /// `d = a` shifted by `n` with BMI2. Uses rax.
+    fn shift_keeping_flags(&mut self, op: u8, w: bool, d: u8, a: Rm, n: u8) {
+        let pp = [1, 3, 0, 2][(op - sh::SHL) as usize];
+        self.asm.mov_imm(r::AX, n as u64);
+        self.asm.bmi(pp, 0xf7, w, d, r::AX, a);
+    }
+
+    /// The funnel shift when EFLAGS are needed.
+    fn extr_keeping_flags(&mut self, inst: &Inst, w: bool, n: u8) {
+        let left = if w { 64 } else { 32 } - n;
+        let a = self.reg(inst.args[0]);
+        let b = self.rm(inst.args[1]);
+        if left <= 3 {
+            self.shift_keeping_flags(sh::SHR, w, r::AX, b, n);
+            let d = self.def();
+            return self.asm.lea(w, d, Addr { base: r::AX, index: a, scale: left, disp: 0 });
+        }
+        let t = self.temp();
+        self.shift_keeping_flags(sh::SHL, w, t, Rm::R(a), left);
+        self.shift_keeping_flags(sh::SHR, w, r::AX, b, n);
+        self.ra.operands_done();
+        let d = self.def();
+        self.asm.lea(w, d, Addr { base: r::AX, index: t, scale: 0, disp: 0 });
     }
 
     fn field(&mut self, inst: &Inst) {
@@ -389,6 +443,9 @@ impl Emitter<'_> {
         if n == 0 {
             let d = self.def();
             return self.mov_opnd(w, d, b);
+        }
+        if self.feat.bmi && self.flags_busy() {
+            return self.extr_keeping_flags(inst, w, n);
         }
         self.clobber_flags();
         let a = self.reg(inst.args[0]);

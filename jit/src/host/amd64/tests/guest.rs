@@ -343,6 +343,26 @@ fn sequences() {
             0x9a1f_03e2,
             0xa940_2a89,
         ],
+        // adcs x21, x8, x15; extr x16, x17, x16, #63; sub x27, x27, #32; adcs x22, x9, x16; extr x0, x1, x22, #7; lsr x1, x21, #3;
+        // asr w2, w9, #5; sub x23, x22, x27; sub w24, w22, w23; adcs x23, x23, x1; ldr x6, [x20]; extr w6, w7, w8, #30;
+        // adc w7, w6, w9; adc x9, x6, xzr; cset x8, cs.
+        &[
+            0xba0f_0115,
+            0x93d0_fe30,
+            0xd100_837b,
+            0xba10_0136,
+            0x93d6_1c20,
+            0xd343_fea1,
+            0x1305_7d22,
+            0xcb1b_02d7,
+            0x4b17_02d8,
+            0xba01_02f7,
+            0xf940_0286,
+            0x1388_78e6,
+            0x1a09_00c7,
+            0x9a1f_00c9,
+            0x9a9f_37e8,
+        ],
     ];
     catch_faults();
     let mut buf = aligned();
