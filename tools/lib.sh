@@ -53,9 +53,11 @@ arm64_root() {
     [ -e "$keyring" ] && options+=("--keyring=$keyring")
     # Old releases of the keyring package hold newer keys in files of their own.
     [ -e "/usr/share/keyrings/debian-archive-$suite-stable.gpg" ] && options+=("--keyring=/usr/share/keyrings")
+    # Nothing in it is run, so that no other user's ids and no namespaces are needed either.
+    [ "$(id -u)" -eq 0 ] || options+=(--mode=chrootless)
     rm -rf "$dir"
     mkdir -p "${dir%/*}"
-    # By way of an archive: without root, mmdebstrap works in a namespace, and the folder would belong to ids that the user is not.
+    # By way of an archive: of a folder, mmdebstrap asks that root can reach it.
     mmdebstrap --quiet --arch=arm64 --variant=extract "${options[@]}" --include='?essential' "$suite" "$dir.tar" "$mirror"
     mkdir "$dir"
     tar -xpf "$dir.tar" -C "$dir" --exclude='./dev/*'
@@ -65,5 +67,9 @@ arm64_root() {
     cp "$dir/usr/share/base-passwd/passwd.master" "$dir/etc/passwd"
     cp "$dir/usr/share/base-passwd/group.master" "$dir/etc/group"
     [ -e "$dir/usr/bin/awk" ] || ln -s mawk "$dir/usr/bin/awk"
+    if [ "$(id -u)" -eq 0 ]; then
+        # Not everywhere may even root make devices.
+        mknod -m 666 "$dir/dev/null" c 1 3 && mknod -m 666 "$dir/dev/zero" c 1 5 && mknod -m 444 "$dir/dev/urandom" c 1 9 || :
+    fi
     touch "$dir.done"
 }

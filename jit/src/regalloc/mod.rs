@@ -247,6 +247,14 @@ impl Alloc {
         self.define(m, b, i, false)
     }
 
+    /// A register for the result of a later instruction `i` that is made along with the current one's. Instruction `i`
+    /// has nothing left to do when its value is somewhere by then.
+    pub fn def_ahead<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize) -> u8 {
+        let r = self.alloc(m, b, Alloc::class(b.insts[i].ty), i as u16);
+        self.vals[i].reg = r;
+        r
+    }
+
     fn define<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, share: bool) -> u8 {
         let class = Alloc::class(b.insts[i].ty);
         let root = i as u16;
@@ -479,7 +487,7 @@ impl Alloc {
             self.free_scratch();
         }
         let bits = self.vals[i].bits;
-        if bits & (analysis::KILLS * 7 | analysis::UNUSED) != 0 {
+        if bits & ((analysis::KILLS * 7) | analysis::UNUSED) != 0 {
             self.release_ended(b, i, bits);
         }
     }
@@ -500,7 +508,7 @@ impl Alloc {
 
     fn release_ended(&mut self, b: &Block, i: usize, bits: u8) {
         let inst = &b.insts[i];
-        let mut kills = bits / analysis::KILLS & 7;
+        let mut kills = (bits / analysis::KILLS) & 7;
         while kills != 0 {
             let a = inst.args[kills.trailing_zeros() as usize];
             kills &= kills - 1;

@@ -26,6 +26,10 @@ const PC_RELATIVE: &[(&str, u32, u32)] = &[
     ("LDR_fp_lit", 0x7_ffff, 5),
 ];
 
+/// How the names of rows begin that write or read NZCV.
+const FLAGS: &[&str] =
+    &["ADDS", "SUBS", "ANDS", "BICS", "ADC", "SBC", "CCM", "CS", "FCMP", "FCCMP", "FCSEL", "B_cond", "MRS_NZCV", "MSR_NZCV"];
+
 const CLREX: u32 = 0xd503_3f5f;
 /// The longest sequence, and what most are no longer than.
 const LONGEST: u64 = 12;
@@ -46,6 +50,8 @@ pub struct Kind {
     class: Class,
     /// Letter and lowest bit of the register fields.
     fields: Vec<(u8, u32)>,
+    /// Bits that should be ones, and do not matter on most machines.
+    ones: u32,
 }
 
 impl Kind {
@@ -68,7 +74,8 @@ impl Kind {
             7 | 15 => Class::Simd,
             _ => Class::Mem,
         };
-        Kind { row, class, fields }
+        let ones = p.iter().fold(0, |v, b| v << 1 | (*b == b'-') as u32);
+        Kind { row, class, fields, ones }
     }
 
     fn field(&self, letter: u8, word: u32) -> Option<u32> {
@@ -130,6 +137,18 @@ impl Shape {
     }
 }
 
+/// `word` made to put the window's address, a constant, into register `base`.
+fn window_address(kind: &Kind, word: u32, pc: u64, base: u32) -> Option<u32> {
+    match kind.row.name {
+        "ADRP" => {
+            let pages = (WINDOW / PAGE - pc / PAGE) as u32;
+            Some(kind.row.value | (pages & 3) << 29 | pages >> 2 << 5 | base)
+        }
+        "MOVZ" => Some(kind.row.value | word & 1 << 31 | 1 << 21 | ((WINDOW >> 16) as u32) << 5 | base),
+        _ => None,
+    }
+}
+
 /// The load that a store-exclusive needs, into registers of its own.
 fn exclusive_load(kind: &Kind, word: u32) -> Option<u32> {
     let rt = (word >> 5 & 31) ^ 1;
@@ -147,6 +166,8 @@ pub struct Draw {
     /// What the window's edges hold before each case.
     pub edges: Edges,
     pub kinds: Vec<Kind>,
+    /// Those that write or read NZCV.
+    flags: Vec<usize>,
 }
 
 impl Draw {
@@ -155,8 +176,9 @@ impl Draw {
         let mut r = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let edges = std::array::from_fn(|_| r.next() as u8);
         let wanted = |row: &&Row| row.name.contains(filter) && !EXCLUDED.contains(&row.name);
-        let kinds = ROWS.iter().filter(wanted).map(Kind::new).collect();
-        Draw { r, stepper: Stepper::new(), edges, kinds }
+        let kinds: Vec<Kind> = ROWS.iter().filter(wanted).map(Kind::new).collect();
+        let flags = (0..kinds.len()).filter(|n| FLAGS.iter().any(|f| kinds[*n].row.name.starts_with(f))).collect();
+        Draw { r, stepper: Stepper::new(), edges, kinds, flags }
     }
 
     /// One instruction of row number `kind`.
@@ -179,7 +201,7 @@ impl Draw {
             let shape = Shape::new(&mut self.r);
             let longest = if self.r.chance(20) { LONGEST } else { USUAL };
             let len = 2 + self.r.below(longest - 1) as usize;
-            let flavour = self.r.below(4);
+            let flavour = self.r.below(5);
             case.state.x[shape.index as usize] = self.r.below(48).wrapping_sub(self.r.below(2) * 16);
             while case.len < len {
                 let kind = self.kind(flavour);
@@ -192,7 +214,7 @@ impl Draw {
         }
     }
 
-    /// A row for a sequence: 0 anything, 1 mostly integers, 2 mostly vectors, 3 a mix.
+    /// A row for a sequence: 0 anything, 1 mostly integers, 2 mostly vectors, 3 a mix, 4 mostly conditions.
     fn kind(&mut self, flavour: u64) -> usize {
         const MIXES: [&[Class]; 3] = [
             &[Class::Imm, Class::Imm, Class::Reg, Class::Reg, Class::Reg, Class::Reg, Class::Mem, Class::Branch],
@@ -203,7 +225,10 @@ impl Draw {
         if flavour == 0 {
             return any;
         }
-        let class = self.r.pick(MIXES[flavour as usize - 1]);
+        if flavour == 4 && !self.flags.is_empty() && self.r.chance(75) {
+            return self.r.pick(&self.flags);
+        }
+        let class = self.r.pick(MIXES[flavour.min(3) as usize - 1]);
         let draws = (0..50).map(|_| self.r.below(self.kinds.len() as u64) as usize).find(|n| self.kinds[*n].class == class);
         draws.unwrap_or(any)
     }
@@ -215,11 +240,14 @@ impl Draw {
     /// Add an instruction (a store-exclusive with its load) to a case that is to have `len`; `false` when it isn't fit.
     fn push(&mut self, kind: usize, shape: Option<&Shape>, len: usize, case: &mut Case) -> bool {
         let (kind, r) = (&self.kinds[kind], &mut self.r);
-        let mut word = r.next() as u32 & !kind.row.mask | kind.row.value;
+        let mut word = r.next() as u32 & !kind.row.mask | kind.row.value | kind.ones;
         if let Some(shape) = shape {
             word = shape.apply(kind, word, r);
         }
         let at = case.len as u64;
+        if let Some(shape) = shape.filter(|_| r.chance(50)) {
+            word = window_address(kind, word, case.state.pc + 4 * at, shape.bases[0]).unwrap_or(word);
+        }
         if let Some(&(_, field, shift)) = PC_RELATIVE.iter().find(|p| p.0 == kind.row.name) {
             let offset = match r.below(8) {
                 0 if shape.is_none() => word >> shift,

@@ -164,7 +164,8 @@ impl Stepper {
             } else {
                 let bytes = 1u64 << (word >> 30) << (word >> 21 & 1);
                 let address = self.cpu.gpr[(word >> 5 & 31) as usize];
-                return address & (bytes - 1) != 0 || self.watched.is_some_and(|w| w != access);
+                // QEMU marks the open monitor by an address of all ones.
+                return address & (bytes - 1) != 0 || address == u64::MAX || self.watched.is_some_and(|w| w != access);
             }
         }
         let operand = self.cpu.gpr[(word & 31) as usize % 31] as u32;

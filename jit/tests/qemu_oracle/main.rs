@@ -14,7 +14,7 @@ mod qemu;
 mod random;
 mod report;
 
-use case::{slot_pc, Case, Outcome, BATCH, SIGTRAP};
+use case::{slot_pc, Case, Outcome, BATCH, BRK, SIGTRAP, WINDOW, WORDS};
 use draw::Draw;
 use native::Native;
 use qemu::{Qemu, Running};
@@ -99,6 +99,40 @@ impl Oracle {
         let report = &mut self.report;
         running.finish(|n, theirs| report.emulated(&batch[n].0, &batch[n].1, &theirs));
     }
+}
+
+/// What was wrong once: code, and registers that matter (added to the case's pc where the last says so).
+type Story = (&'static [u32], &'static [(usize, u64, bool)]);
+
+const STORIES: &[Story] = &[
+    // ldxrb w21, [x20]; stlxrb w13, w17, [x20] by a tagged pointer: the store's monitor is the load's, whoever dropped the tag.
+    (&[0x085f_7e95, 0x080d_e291], &[(20, 0xcd00_0000_0000_0150 + WINDOW, false)]),
+    // ldxp x17, x19, [x16]; stxp w0, x11, x17, [x16], likewise.
+    (&[0xc87f_4e11, 0xc820_460b], &[(16, 0x5100_0000_0000_0100 + WINDOW, false)]),
+    // ldxr x2, [x5]; stxr w1, x3, [x6]: one address with two tags.
+    (&[0xc85f_7ca2, 0xc801_7cc3], &[(5, 0x0500_0000_0000_0040 + WINDOW, false), (6, 0x0600_0000_0000_0040 + WINDOW, false)]),
+    // br x5; add x1, x1, #1; add x1, x1, #2 to a tagged address: the tag is not part of the pc.
+    (&[0xd61f_00a0, 0x9100_0421, 0x9100_0821], &[(5, 0x7700_0000_0000_0008, true)]),
+    // blr x5 to a tagged address that isn't mapped: it is reported without the tag; in the upper half, with it.
+    (&[0xd63f_00a0], &[(5, 0x6430_bb4a_c138_e768, false)]),
+    (&[0xd63f_00a0], &[(5, 0xdab3_014f_bcec_36e4, false)]),
+];
+
+#[test]
+fn what_was_wrong_once_agrees() {
+    let mut o = Oracle::new();
+    o.compare(STORIES.len(), |draw, n, pc| {
+        let (code, registers) = STORIES[n];
+        let mut case = Case { code: [BRK; WORDS], len: code.len(), read: false, state: draw.r.state(pc) };
+        case.code[..code.len()].copy_from_slice(code);
+        for &(n, value, relative) in registers {
+            case.state.x[n] = if relative { value + pc } else { value };
+        }
+        let run = draw.stepper.run(&case, &draw.edges);
+        assert!(!run.wild, "{}", case.names());
+        (case, run)
+    });
+    o.report.verdict();
 }
 
 #[test]

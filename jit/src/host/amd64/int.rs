@@ -4,7 +4,7 @@ use super::asm::{cc, enc, r, sh, Addr, Alu, Rm, NOREG};
 use super::emit::{Emitter, Opnd};
 use super::flags::Shape;
 use super::regs::VS;
-use crate::ir::{Inst, Op, Type};
+use crate::ir::{Cond, Inst, Op, Type};
 use crate::regalloc::{DEAD, INT};
 
 impl Emitter<'_> {
@@ -211,6 +211,9 @@ impl Emitter<'_> {
         let w = inst.ty == Type::I64;
         let wanted = self.flags_wanted();
         let (a, b) = (self.opnd(inst.args[0]), self.opnd(inst.args[1]));
+        if inst.op == Op::Adc && !wanted && self.flags_busy() && self.add_carry_by_lea(inst, w, a, b) {
+            return;
+        }
         let d = self.def();
         self.need_flags(inst.args[2]);
         let flag = self.ra.root(inst.args[2]);
@@ -233,6 +236,32 @@ impl Emitter<'_> {
         if wanted {
             self.flags_are(self.i + 1, shape);
         }
+    }
+
+    /// `a + b + C` without changing EFLAGS, which are cheaper to keep than to save.
+    fn add_carry_by_lea(&mut self, inst: &Inst, w: bool, a: Opnd, b: Opnd) -> bool {
+        let (a, b) = if matches!(a, Opnd::I(_)) { (b, a) } else { (a, b) };
+        let addr = match (a, b) {
+            (Opnd::R(a), Opnd::I(c)) => Addr { base: r::AX, index: a, scale: 0, disp: c },
+            (Opnd::I(x), Opnd::I(y)) if x.checked_add(y).is_some() => Addr::base(r::AX, x + y),
+            (Opnd::R(a), Opnd::R(_)) => Addr { base: r::AX, index: a, scale: 0, disp: 0 },
+            _ => return false,
+        };
+        let Some(c) = self.condition(inst.args[2], Cond::Cs) else { return false };
+        let d = self.def();
+        self.asm.setcc(c, r::AX);
+        if addr == Addr::base(r::AX, 0) {
+            self.asm.movzx(0, d, r::AX);
+            return true;
+        }
+        self.asm.movzx(0, r::AX, r::AX);
+        if let Opnd::R(b) = b {
+            self.asm.lea(w, r::AX, addr);
+            self.asm.lea(w, d, Addr { base: r::AX, index: b, scale: 0, disp: 0 });
+        } else {
+            self.asm.lea(w, d, addr);
+        }
+        true
     }
 
     /// EFLAGS hold nothing of value any more.
@@ -457,8 +486,12 @@ impl Emitter<'_> {
     }
 
     fn multiply(&mut self, inst: &Inst) {
-        self.clobber_flags();
         let w = inst.ty == Type::I64;
+        let constant = inst.args.iter().any(|&v| v.is_some() && self.ra.constant(self.b, v).is_some());
+        if self.feat.bmi && !constant && (inst.op == Op::Umulh || (inst.op == Op::Mul && self.flags_busy())) {
+            return self.mulx(inst, w);
+        }
+        self.clobber_flags();
         if inst.op == Op::Mul {
             let a = self.opnd(inst.args[0]);
             let b = self.opnd(inst.args[1]);
@@ -492,6 +525,18 @@ impl Emitter<'_> {
         self.asm.unary(if inst.op == Op::Umulh { 4 } else { 5 }, true, b);
         let d = self.def();
         self.asm.mov_rr(true, d, r::DX);
+    }
+
+    /// A product by `mulx`, which leaves EFLAGS alone: carries of long additions stay there.
+    fn mulx(&mut self, inst: &Inst, w: bool) {
+        self.ra.claim(self.asm, self.b, INT, r::DX);
+        self.load_to(r::DX, inst.args[0]);
+        let b = self.rm(inst.args[1]);
+        let d = self.def();
+        let e = super::asm::Enc { pp: 3, map: 2, op: 0xf6, w };
+        // reg: the high half, the extra operand: the low half (the high one wins where they are the same).
+        let (high, low) = if inst.op == Op::Umulh { (d, d) } else { (r::AX, d) };
+        self.asm.vex(e, high, low, b, 0);
     }
 
     fn divide(&mut self, inst: &Inst) {

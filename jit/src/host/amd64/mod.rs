@@ -32,6 +32,7 @@ pub mod stubs;
 mod tests;
 mod vec;
 mod vec_arith;
+mod vec_crypto;
 mod vec_fp;
 
 use crate::host::{Backend, Emitted, Features, Pins};

@@ -1,4 +1,4 @@
-//! Integer vector arithmetic, shifts, widening and narrowing, saturation, cryptography.
+//! Integer vector arithmetic, shifts, widening and narrowing, saturation.
 
 use super::asm::{enc, p38, p3a, p66, state, Enc, Rm};
 use super::emit::Emitter;
@@ -550,56 +550,5 @@ impl Emitter<'_> {
         let e = 1usize << log2;
         let d = self.def();
         self.shuffle(d, s, control(arr_bytes(arr), |i| i / e * 2 * e + i % e));
-    }
-
-    // --- cryptography --------------------------------------------------------------------------------
-    /// Emit a cryptographic operation directly, if there is a way.
-    pub fn crypto(&mut self, inst: &Inst) -> bool {
-        if !self.feat.aes {
-            return false;
-        }
-        let zero = self.asm.constant(0);
-        match inst.op {
-            Op::Aese | Op::Aesd => {
-                let a = self.reg(inst.args[0]);
-                let b = self.rm(inst.args[1]);
-                self.asm.v3(PXOR, VS, a, b);
-                // A round whose only use is MixColumns becomes a whole round.
-                let e = match (inst.op, self.fuses_with_mix(self.i)) {
-                    (Op::Aese, true) => 0xdc,
-                    (Op::Aesd, true) => 0xde,
-                    (Op::Aese, false) => 0xdd,
-                    _ => 0xdf,
-                };
-                let d = self.def();
-                self.v3x(p38(e), d, VS, zero, false);
-            }
-            Op::Aesmc | Op::Aesimc => {
-                let root = self.ra.root(inst.args[0]);
-                let a = self.reg(inst.args[0]);
-                let d = self.def();
-                if self.fuses_with_mix(root) {
-                    self.asm.vmov(d, a);
-                } else if inst.op == Op::Aesimc {
-                    self.asm.v2(p38(0xdb), d, Rm::R(a));
-                } else {
-                    self.asm.v3(p38(0xdf), d, a, zero);
-                    self.asm.v3(p38(0xdc), d, d, zero);
-                }
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    /// Whether AES round `i` has one use, and that is the matching MixColumns.
-    fn fuses_with_mix(&self, i: usize) -> bool {
-        let mix = match self.b.insts[i].op {
-            Op::Aese => Op::Aesmc,
-            Op::Aesd => Op::Aesimc,
-            _ => return false,
-        };
-        let v = &self.ra.vals[i];
-        v.uses == 1 && self.b.insts[v.last as usize].op == mix
     }
 }

@@ -132,7 +132,7 @@ impl Emitter<'_> {
     }
 
     /// The lanes of `v` that `arr` names, in a scratch register.
-    fn low_copy(&mut self, v: Value, arr: Arr) -> u8 {
+    pub fn low_copy(&mut self, v: Value, arr: Arr) -> u8 {
         let t = self.vtemp();
         // Not `reg`: the copy is all that stays locked.
         match self.ra.peek(v) {

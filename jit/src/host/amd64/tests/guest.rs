@@ -277,21 +277,32 @@ impl Trial<'_> {
     }
 }
 
+/// The buffer that memory operands lie in.
+#[repr(align(16))]
+struct Aligned([u8; BUF]);
+
+fn aligned() -> Box<Aligned> {
+    Box::new(Aligned([0; BUF]))
+}
+
+/// Run `words` from a random state; whether there was something to compare.
+fn trial(m: &mut Machine, r: &mut Rng, words: Vec<u32>, buf: &mut [u8]) -> bool {
+    let mut start = Cpu::new();
+    seed_state(&mut start, r, buf.as_ptr() as u64);
+    let bytes = (0..BUF / 8).flat_map(|_| fp_number(r).to_le_bytes()).collect();
+    Trial { m, words, start, nzcv: r.below(16) as u8, bytes }.run(buf)
+}
+
 fn sweep(features: Features, seed: u64, rounds: usize, pick: impl Fn(&str) -> bool) {
     catch_faults();
     let mut m = Machine::new(features);
-    let mut buf = vec![0u8; BUF + 16];
-    let skew = buf.as_ptr().align_offset(16);
-    let buf = &mut buf[skew..skew + BUF];
+    let mut buf = aligned();
     let rows: Vec<_> = ROWS.iter().filter(|r| pick(r.name)).collect();
     let mut compared = 0;
     for n in 0..rounds {
         let r = &mut Rng(seed.wrapping_mul(0x1_0001) + n as u64);
-        let mut start = Cpu::new();
-        seed_state(&mut start, r, buf.as_ptr() as u64);
-        let bytes = (0..BUF / 8).flat_map(|_| fp_number(r).to_le_bytes()).collect();
         let words = words(r, &rows);
-        compared += Trial { m: &mut m, words, start, nzcv: r.below(16) as u8, bytes }.run(buf) as usize;
+        compared += trial(&mut m, r, words, &mut buf.0) as usize;
     }
     println!("{compared} of {rounds} compared");
     assert!(compared > rounds / 4);
@@ -301,7 +312,47 @@ fn sweep(features: Features, seed: u64, rounds: usize, pick: impl Fn(&str) -> bo
 fn random_instructions() {
     let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(4000);
     let first: u64 = std::env::var("SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    // A part of the table for a closer look.
+    let only = std::env::var("ONLY").unwrap_or_default();
     for (n, f) in feature_sets().into_iter().enumerate() {
-        sweep(f, first + n as u64, rounds, |_| true);
+        sweep(f, first + n as u64, rounds, |name| only.split(',').any(|p| name.starts_with(p)));
+    }
+}
+
+/// Sequences that are translated as a whole, or that lean on EFLAGS from one instruction to the next.
+#[test]
+fn sequences() {
+    const SEQUENCES: &[&[u32]] = &[
+        // mov v2, v0; sha256h q0, q1, v9; sha256h2 q1, q2, v9.
+        &[0x4ea0_1c02, 0x5e09_4020, 0x5e09_5041],
+        // The same in registers without pins, and with the halves exchanged.
+        &[0x4eb4_1e9e, 0x5e16_42b4, 0x5e16_53d5],
+        &[0x4ea1_1c22, 0x5e00_5121, 0x5e00_4049],
+        // mul x2, x0, x9; umulh x30, x0, x9; adds x10, x2, x10; adcs x1, x30, x1; mul x2, x0, x20; umulh x30, x1, x20;
+        // adcs x9, x2, x9; str x9, [x20]; adcs x0, x0, xzr; adc x2, xzr, xzr; ldp x9, x10, [x20].
+        &[
+            0x9b09_7c02,
+            0x9bc9_7c1e,
+            0xab0a_004a,
+            0xba01_03c1,
+            0x9b14_7c02,
+            0x9bd4_7c3e,
+            0xba09_0049,
+            0xf900_0289,
+            0xba1f_0000,
+            0x9a1f_03e2,
+            0xa940_2a89,
+        ],
+    ];
+    catch_faults();
+    let mut buf = aligned();
+    for f in feature_sets() {
+        let mut m = Machine::new(f);
+        for (n, s) in SEQUENCES.iter().enumerate() {
+            for k in 0..100 {
+                let r = &mut Rng((n * 1000 + k) as u64);
+                assert!(trial(&mut m, r, s.to_vec(), &mut buf.0));
+            }
+        }
     }
 }

@@ -191,8 +191,9 @@ pub fn feature_sets() -> Vec<Features> {
     let all = Features::detect();
     vec![
         all,
-        Features { bmi: false, lzcnt: false, gfni: false, ..all },
+        Features { bmi: false, lzcnt: false, gfni: false, avx2: false, ..all },
         Features { gfni: false, fma: false, ..all },
+        Features { aes: all.aes, pclmul: all.pclmul, sha: all.sha, ..Features::BASELINE },
         Features::BASELINE,
     ]
 }
