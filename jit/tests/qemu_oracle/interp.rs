@@ -193,11 +193,16 @@ impl Stepper {
 
     /// Run `case` on a window that holds `edges`.
     pub fn run(&mut self, case: &Case, edges: &Edges) -> Run {
+        self.resume(case, &case.state, edges)
+    }
+
+    /// The same from another state within the case.
+    pub fn resume(&mut self, case: &Case, from: &State, edges: &Edges) -> Run {
         let slot = case.state.pc;
         let mut ram = Ram { edges: *edges, slot, code: case.code, insn: 0, accesses: Vec::new(), wild: false, reads_code: false };
-        self.start(&case.state);
+        self.start(from);
         let fetch = Slot(slot, case.code);
-        let (mut pc, mut wild, mut imprecise, mut steps) = (slot, false, false, 0);
+        let (mut pc, mut wild, mut imprecise, mut steps) = (from.pc, false, false, 0);
         let signal = loop {
             steps += 1;
             let insn = pc.wrapping_sub(slot) / 4;
