@@ -21,6 +21,9 @@ use qemu::{Qemu, Running};
 use report::{allowed, Report};
 use std::time::{Duration, Instant};
 
+/// Cases of each row when nothing else is asked for.
+const PER_ROW: u64 = 12;
+
 fn env_number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
@@ -139,7 +142,7 @@ fn what_was_wrong_once_agrees() {
 fn single_instructions_agree() {
     let mut o = Oracle::new();
     let kinds = o.draw.kinds.len();
-    let count = env_number("ORACLE_CASES", 8 * kinds as u64) as usize;
+    let count = env_number("ORACLE_CASES", PER_ROW * kinds as u64) as usize;
     let mut finished = vec![false; kinds];
     o.compare(count, |draw, n, pc| {
         let drawn = draw.single(n % kinds, pc);
@@ -149,13 +152,13 @@ fn single_instructions_agree() {
     o.report.verdict();
     let idle = finished.iter().zip(&o.draw.kinds).take(count).filter(|(f, _)| !**f).map(|(_, k)| k.row.name);
     let idle: Vec<_> = idle.collect();
-    assert!(count < 8 * kinds || idle.is_empty(), "no case ran to its end: {idle:?}");
+    assert!(count < PER_ROW as usize * kinds || idle.is_empty(), "no case ran to its end: {idle:?}");
 }
 
 #[test]
 fn sequences_agree() {
     let mut o = Oracle::new();
-    let count = env_number("ORACLE_CASES", 8_000) as usize;
+    let count = env_number("ORACLE_CASES", 20_000) as usize;
     o.compare(count, |draw, _, pc| draw.sequence(pc));
     o.report.verdict();
 }
