@@ -61,40 +61,51 @@ pub fn run(block: &mut Block, vals: &mut Vec<Val>) {
     backward(block, vals);
 }
 
-fn roots(block: &mut Block, vals: &mut Vec<Val>) {
-    vals.clear();
-    vals.reserve(block.insts.len());
+fn roots(block: &mut Block, all: &mut Vec<Val>) {
+    all.clear();
+    all.resize(block.insts.len(), UNKNOWN);
+    let vals = &mut all[..];
     let mut cur = [FAR; GUEST_REGS];
-    for (i, inst) in block.insts.iter().enumerate() {
-        let mut v = Val { root: i as u16, ..UNKNOWN };
-        let arg = || vals[inst.args[0].index()].root;
+    for (i, inst) in block.insts[..vals.len()].iter().enumerate() {
         match inst.op {
-            Op::InsnStart => {}
+            Op::InsnStart | Op::Nop => vals[i].bits = DEAD,
+            Op::Const => {
+                vals[i].root = i as u16;
+                vals[i].bits = CONST | DEAD | if inst.imm >> 32 == 0 { CLEAN } else { 0 };
+            }
             Op::Get => {
                 let c = &mut cur[inst.imm as usize & 0xff];
                 if *c == FAR {
-                    *c = v.root;
-                } else {
-                    v.root = *c;
+                    *c = i as u16;
                 }
-                v.width = 4;
+                vals[i].root = *c;
+                vals[i].width = 4;
             }
-            Op::Set => cur[inst.imm as usize & 0xff] = arg(),
-            Op::Trunc => v.root = arg(),
-            Op::Zext if vals[arg() as usize].is(CLEAN) => v.root = arg(),
-            Op::Const => v.bits = CONST | if inst.imm >> 32 == 0 { CLEAN } else { 0 },
-            op => match inst.ty {
-                Type::I32 => v.bits = CLEAN,
-                Type::V128 => {
-                    v.width = vec_width(op, inst.aux, inst.imm);
-                    if op == Op::VLow && vals[arg() as usize].width <= arr_width(inst.arr()) {
-                        v.root = arg();
-                    }
-                }
-                _ => {}
-            },
+            Op::Set => cur[inst.imm as usize & 0xff] = vals[inst.args[0].index()].root,
+            op => {
+                let (root, bits, width) = result(op, inst, i, vals);
+                let v = &mut vals[i];
+                (v.root, v.bits, v.width) = (root, bits, width);
+            }
         }
-        vals.push(v);
+    }
+}
+
+/// Root, bits and width of what an operation makes.
+#[inline(always)]
+fn result(op: Op, inst: &Inst, i: usize, vals: &[Val]) -> (u16, u8, u8) {
+    let arg = || vals[inst.args[0].index()].root;
+    let own = i as u16;
+    match inst.ty {
+        Type::I32 if op == Op::Trunc => (arg(), 0, 0),
+        Type::I32 => (own, CLEAN, 0),
+        Type::I64 if op == Op::Zext && vals[arg() as usize].is(CLEAN) => (arg(), 0, 0),
+        Type::V128 => {
+            let width = vec_width(op, inst.aux, inst.imm);
+            let same = op == Op::VLow && vals[arg() as usize].width <= arr_width(inst.arr());
+            (if same { arg() } else { own }, 0, width)
+        }
+        _ => (own, 0, 0),
     }
 }
 
@@ -145,7 +156,7 @@ fn backward(block: &Block, vals: &mut [Val]) {
     for i in (0..insts.len()).rev() {
         let inst = &insts[i];
         match inst.op {
-            Op::InsnStart | Op::Nop | Op::Const => vals[i].bits |= DEAD,
+            Op::InsnStart | Op::Nop | Op::Const => {}
             Op::Get => {
                 let v = &mut vals[i];
                 v.bits |= (behind.flags_live as u8) * FLAGS_LIVE;

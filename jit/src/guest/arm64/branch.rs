@@ -6,7 +6,12 @@ use crate::ir::{Cond, Op, Type};
 
 /// A pc-relative target in words.
 fn target(l: &mut Lifter<'_>, words: i64) -> u64 {
+    // A jump that may close a loop.
     l.b.backward |= words <= 0;
+    relative(l, words)
+}
+
+fn relative(l: &Lifter<'_>, words: i64) -> u64 {
     l.pc.wrapping_add((words << 2) as u64)
 }
 
@@ -30,7 +35,7 @@ pub fn b(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 
 /// BL.
 pub fn bl(l: &mut Lifter<'_>, i: Insn) -> Lifted {
-    let to = target(l, i.sbits(25, 0));
+    let to = relative(l, i.sbits(25, 0));
     link(l);
     l.b.op(Op::Call, Type::None, &[], 0, to);
     l.done = true;

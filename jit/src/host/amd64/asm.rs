@@ -365,6 +365,35 @@ impl Asm {
 
     /// A legacy-encoded instruction. `force` demands a REX prefix (byte registers).
     pub fn op(&mut self, e: Enc, w: bool, reg: u8, rm: Rm, tail: u8, force: bool) {
+        // Most have a one-byte opcode, and a register or a base with a displacement as operand.
+        if e.pp | e.map == 0 {
+            let (base, rest, len, far) = match rm {
+                Rm::R(n) => (n, 0xc0, 0, None),
+                Rm::M(a) if a.index != NOREG || a.base >= 16 || a.base & 7 == r::SP => {
+                    return self.op_any(e, w, reg, rm, tail, force)
+                }
+                Rm::M(Addr { base, disp: 0, .. }) if base & 7 != r::BP => (base, 0, 0, None),
+                Rm::M(a) => match i8::try_from(a.disp) {
+                    Ok(d) => (a.base, 0x40 | (d as u8 as u64) << 8, 1, None),
+                    Err(_) => (a.base, 0x80, 0, Some(a.disp as u32)),
+                },
+            };
+            let rex = ((w || e.w) as u8) << 3 | (reg >> 3 & 1) << 2 | base >> 3 & 1;
+            let body = (rest | ((reg & 7) << 3 | base & 7) as u64) << 8 | e.op as u64;
+            if rex != 0 || force {
+                self.put(body << 8 | (0x40 | rex) as u64, 3 + len);
+            } else {
+                self.put(body, 2 + len);
+            }
+            if let Some(disp) = far {
+                self.u32(disp);
+            }
+            return;
+        }
+        self.op_any(e, w, reg, rm, tail, force);
+    }
+
+    fn op_any(&mut self, e: Enc, w: bool, reg: u8, rm: Rm, tail: u8, force: bool) {
         let mut head = Head::default();
         if e.pp != 0 {
             head.add([0, 0x66, 0xf3, 0xf2][e.pp as usize & 3]);
