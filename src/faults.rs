@@ -22,6 +22,7 @@ const FSC_KERNEL: u64 = 4;
 const FSC_TRANSLATION: u64 = 7;
 const FSC_PERMISSION: u64 = 15;
 const FSC_EXTERNAL: u64 = 16;
+const FSC_ALIGNMENT: u64 = 0x21;
 
 /// An undefined instruction at `pc`.
 pub fn undefined(pc: u64) -> Fault {
@@ -36,6 +37,11 @@ pub fn breakpoint(pc: u64) -> Fault {
 /// A pc that is not a multiple of four.
 pub fn pc_alignment(pc: u64) -> Fault {
     Fault { info: SigInfo::fault(libc::SIGBUS, BUS_ADRALN, pc), syndrome: Some((0, EC_PC_ALIGN | IL)) }
+}
+
+/// An access at `addr` that must be aligned.
+pub fn misaligned(addr: u64) -> SigInfo {
+    SigInfo::fault(libc::SIGBUS, BUS_ADRALN, addr)
 }
 
 /// The instruction at `pc` could not be read.
@@ -62,6 +68,7 @@ pub fn data(space: &Space, host: &HostFault) -> Fault {
                 FSC_TRANSLATION
             }
         }
+        libc::SIGBUS if info.code == BUS_ADRALN => FSC_ALIGNMENT,
         libc::SIGBUS => FSC_EXTERNAL,
         _ => return Fault { info, syndrome: Some((0, 0)) },
     };

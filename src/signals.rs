@@ -129,6 +129,10 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
             anchor.fault.set(Some(HostFault { info: *info, write }));
             to
         }
+        FaultAction::Misaligned(to, addr) => {
+            anchor.fault.set(Some(HostFault { info: faults::misaligned(addr), write: false }));
+            to
+        }
         FaultAction::NotTranslated => faults::internal_error(info, pc, None),
         // SAFETY: alive, as above.
         FaultAction::Unknown => faults::internal_error(info, pc, Some(unsafe { (*anchor.cpu).pc })),

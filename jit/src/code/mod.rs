@@ -44,6 +44,8 @@ pub enum FaultAction {
     Unknown,
     /// The registers are saved in the Cpu, `cpu.pc` is the guest instruction; go on at this host address, which makes `run` return `Exit::Fault`.
     Guest(u64),
+    /// The same for an access that had to be aligned; its address.
+    Misaligned(u64, u64),
     /// The engine deals with it itself (an exact FP path, a tagged pointer): go on at this host address.
     Resume(u64),
 }
@@ -391,7 +393,7 @@ impl Engine {
 
     /// A synchronous host signal (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP) at `host`. Async-signal-safe while the thread runs translated code,
     /// because such a thread holds no lock.
-    pub fn fault(&self, cpu: &mut Cpu, host: &HostContext, signal: i32, _addr: u64) -> FaultAction {
+    pub fn fault(&self, cpu: &mut Cpu, host: &HostContext, signal: i32, addr: u64) -> FaultAction {
         if cpu.epoch.load(Relaxed) == 0 {
             return FaultAction::NotTranslated;
         }
@@ -407,11 +409,16 @@ impl Engine {
             let learned = match signal {
                 libc::SIGFPE => hint::SOFT_FP,
                 // A non-canonical address: #GP, which the kernel reports without an address.
-                libc::SIGSEGV if _addr == 0 => hint::TAGGED,
+                libc::SIGSEGV if addr == 0 => hint::TAGGED,
                 _ => 0,
             };
             host::save_context(&i.backend, cpu, host, &at);
             cpu.pc = pc;
+            // Like a non-canonical address, a misaligned one is #GP.
+            if let Some(at) = host::misaligned(host, &at).filter(|_| signal == libc::SIGSEGV && addr == 0) {
+                cpu.exit_kind = ExitKind::Fault as u32;
+                return FaultAction::Misaligned(resume, at);
+            }
             let known = i.hints.entry(pc).or_insert(0);
             if learned & !*known != 0 {
                 *known |= learned;

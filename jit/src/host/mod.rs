@@ -177,6 +177,12 @@ mod native {
         }
     }
 
+    /// For the fault handler: the address of an access that had to be aligned and wasn't, if that is what was refused at `at`.
+    pub fn misaligned(host: &HostContext, at: &Point) -> Option<u64> {
+        let addr = host.gpr[amd64::asm::r::R11 as usize];
+        (at.bits & amd64::regs::point::ALIGNED != 0 && addr & 15 != 0).then_some(addr)
+    }
+
     /// Host code as text, an instruction a line.
     pub fn disasm(code: &[u8], addr: u64) -> String {
         let cs = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).syntax(arch::x86::ArchSyntax::Intel).build();

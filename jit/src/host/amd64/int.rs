@@ -1,6 +1,6 @@
 //! Integer operations and conditions.
 
-use super::asm::{cc, enc, r, sh, Addr, Alu, Rm, NOREG};
+use super::asm::{cc, enc, encw, p3a, r, sh, Addr, Alu, Rm, NOREG};
 use super::emit::{Emitter, Opnd};
 use super::flags::Shape;
 use super::regs::VS;
@@ -721,7 +721,7 @@ impl Emitter<'_> {
 
     fn crc32(&mut self, inst: &Inst) {
         if inst.imm == 0 {
-            return self.fallback(inst);
+            return if self.feat.pclmul { self.crc32_by_product(inst) } else { self.fallback(inst) };
         }
         let a = self.opnd(inst.args[0]);
         let b = self.reg(inst.args[1]);
@@ -731,6 +731,37 @@ impl Emitter<'_> {
         }
         let e = enc(3, 2, if inst.aux == 0 { 0xf0 } else { 0xf1 });
         self.asm.op(e, inst.aux == 3, r::AX, Rm::R(b), 0, inst.aux == 0 && b >= 4);
+        let d = self.def();
+        self.asm.mov_rr(false, d, r::AX);
+    }
+
+    /// The polynomial that x86 has no instruction for, by Barrett's reduction in reflected bit order: the quotient by a product with
+    /// x^96 / P (its low half: the high coefficients), the remainder by one with P (above the low half).
+    fn crc32_by_product(&mut self, inst: &Inst) {
+        const QUOTIENT: u64 = 0xb4e5_b025_f701_1641;
+        const POLYNOMIAL: u64 = 0x0001_db71_0641;
+        self.clobber_flags();
+        let bits = 8u8 << (inst.aux & 3);
+        let a = self.reg(inst.args[0]);
+        let b = self.reg(inst.args[1]);
+        let factors = self.asm.constant(QUOTIENT as u128 | (POLYNOMIAL as u128) << 64);
+        self.asm.mov_rr(false, r::AX, a);
+        self.asm.alu(Alu::Xor, true, r::AX, b);
+        if bits < 64 {
+            self.asm.shift_imm(sh::SHL, true, r::AX, 64 - bits);
+        }
+        self.asm.v2(encw(1, 1, 0x6e), VS, Rm::R(r::AX));
+        self.asm.v3i(p3a(0x44), VS, VS, factors, 0x00);
+        self.asm.v3i(p3a(0x44), VS, VS, factors, 0x10);
+        self.asm.v2i(p3a(0x16), VS, Rm::R(r::AX), 2);
+        if bits < 32 {
+            // The accumulator's bits above the data move down.
+            let t = self.temp();
+            self.asm.mov_rr(false, t, a);
+            self.asm.shift_imm(sh::SHR, false, t, bits);
+            self.asm.alu(Alu::Xor, false, r::AX, t);
+        }
+        self.ra.operands_done();
         let d = self.def();
         self.asm.mov_rr(false, d, r::AX);
     }

@@ -199,10 +199,16 @@ impl Emitter<'_> {
         if self.tagged() {
             self.clobber_flags();
         }
-        let a = self.address_reg(inst.args[0]);
-        if inst.ty == Type::V128 {
+        let pair = inst.ty == Type::V128;
+        if pair {
+            self.ra.claim(self.asm, self.b, INT, r::R11);
+        }
+        let mut a = self.address_reg(inst.args[0]);
+        if pair {
             // movaps: a pair must be aligned.
-            self.point();
+            self.asm.mov_rr(true, r::R11, a);
+            a = r::R11;
+            self.point_bits(point::ALIGNED);
             self.asm.v2(enc(0, 1, 0x28), VS, Addr::base(a, 0));
             self.asm.vstore(state!(excl_value), VS);
         } else {
@@ -213,7 +219,7 @@ impl Emitter<'_> {
         self.asm.store(3, state!(excl_addr), a);
         self.asm.store_imm(3, state!(excl_size), log2 as i32 + 1);
         let d = self.def();
-        if inst.ty == Type::V128 {
+        if pair {
             self.asm.vmov(d, VS);
         } else {
             self.asm.mov_rr(true, d, r::AX);
@@ -281,7 +287,7 @@ impl Emitter<'_> {
         self.asm.store(3, slot, r::BX);
         self.asm.v2(encw(1, 1, 0x7e), new, Rm::R(r::BX));
         self.asm.v2i(encw(1, 3, 0x16), new, Rm::R(r::CX), 1);
-        self.point_bits(point::RBX_IN_SLOT);
+        self.point_bits(point::RBX_IN_SLOT | point::ALIGNED);
         self.asm.u8(0xf0);
         self.asm.op(enc(0, 1, 0xc7), true, 1, Addr::base(r::R11, 0).into(), 0, false);
         self.asm.mov(true, r::BX, slot);

@@ -33,6 +33,7 @@ mod tests;
 mod vec;
 mod vec_arith;
 mod vec_crypto;
+mod vec_cvt;
 mod vec_fp;
 mod vec_sat;
 mod vec_shift;

@@ -22,6 +22,8 @@ pub const VS: u8 = 15;
 pub mod point {
     /// The guest register pinned to rbx is in its slot, not in rbx.
     pub const RBX_IN_SLOT: u8 = 1;
+    /// An access of 16 bytes at `[r11]` that must be aligned, on Arm and on x86.
+    pub const ALIGNED: u8 = 2;
 }
 
 /// Pins for a guest's heat lists.

@@ -84,6 +84,7 @@ impl Emitter<'_> {
             VMul if log2 == 0 => self.mul8(inst),
             VCmpGe | VCmpHi | VCmpHs | VTst => self.compare_lanes(inst),
             VSabd | VUabd if log2 < 3 => self.abs_diff(inst),
+            VSabd | VUabd => self.abs_diff64(inst),
             VCnt => self.count(inst),
             VUhadd | VShadd | VSrhadd | VUrhadd | VShsub | VUhsub if log2 < 3 => self.halving(inst),
             VAbs => {
@@ -225,6 +226,20 @@ impl Emitter<'_> {
             self.asm.v3(max, d, a, b);
             self.asm.v3(sub, d, d, VS);
         }
+        self.clean(d, inst.arr(), 4);
+    }
+
+    /// Doublewords: the difference, negated where the second operand is greater.
+    fn abs_diff64(&mut self, inst: &Inst) {
+        let (a, b, d) = self.two(inst);
+        let flip = if inst.op == Op::VUabd { 1 << 63 } else { 0 };
+        let flip = self.asm.constant(splat(3, flip));
+        self.asm.v3(PXOR, VS, b, flip);
+        self.asm.v3(PXOR, d, a, flip);
+        self.asm.v3(p38(0x37), VS, VS, d);
+        self.asm.v3(sub(3), d, a, b);
+        self.asm.v3(PXOR, d, d, VS);
+        self.asm.v3(sub(3), d, d, VS);
         self.clean(d, inst.arr(), 4);
     }
 

@@ -10,14 +10,14 @@
 //!
 //! **Lanes that don't count** must not raise anything: 64-bit arrangements work on operands with zeros above.
 
-use super::asm::{cc, enc, encw, p3a, p66, r, sh, Alu, Enc, Rm};
+use super::asm::{cc, enc, p3a, p66, r, Enc, Rm};
 use super::emit::Emitter;
 use super::regs::{home_addr, VS};
 use super::vec::arr_bytes;
-use crate::ir::{Arr, Inst, Op, Round, Type, Value, Width};
+use crate::ir::{Arr, Inst, Op, Round, Value, Width};
 
 /// The form of an SSE arithmetic opcode for an arrangement of S or D lanes.
-fn form(arr: Arr, op: u8) -> Enc {
+pub fn form(arr: Arr, op: u8) -> Enc {
     let double = arr.log2() == 3;
     match (arr.width(), double) {
         (Width::Scalar, false) => enc(2, 1, op),
@@ -28,7 +28,7 @@ fn form(arr: Arr, op: u8) -> Enc {
 }
 
 /// The immediate of `round*` for a rounding mode that x86 has.
-fn round_imm(m: Round) -> Option<u8> {
+pub fn round_imm(m: Round) -> Option<u8> {
     Some(match m {
         Round::Nearest => 8,
         Round::Down => 9,
@@ -84,24 +84,32 @@ impl Emitter<'_> {
             FMinp | FMinnmp => self.fp_pairwise(inst, 0x5d),
             FCmpEq | FCmpGe | FCmpGt => self.fp_mask(inst),
             FRint => {
-                let Some(imm) = round_imm(Round::from_bits(inst.imm)) else { return false };
+                let mode = Round::from_bits(inst.imm);
+                if mode == Round::Odd {
+                    return false;
+                }
                 let a = self.fp_operand(inst.args[0], arr);
+                let t = if mode == Round::Away { self.vtemp() } else { VS };
                 self.point();
-                self.round(arr, a, imm);
+                match round_imm(mode) {
+                    Some(imm) => self.round(arr, a, imm),
+                    None => self.round_away(arr, a, t),
+                }
                 self.fp_result(arr, self.known(inst.args[0]));
             }
             FMla if self.feat.fma => self.fma(inst),
-            FToS => return self.fp_to_lanes(inst),
+            FToS | FToU => return self.fp_to_lanes(inst),
             FToSInt | FToUInt => return self.fp_to_reg(inst),
-            SToF => return self.int_lanes_to_fp(inst),
-            IntSToF | IntUToF => return self.reg_to_fp(inst),
+            SToF => self.int_lanes_to_fp(inst),
+            UToF => self.uint_lanes_to_fp(inst),
+            IntSToF | IntUToF => self.reg_to_fp(inst),
             _ => return false,
         }
         true
     }
 
     /// `c` in the lanes that count, zero elsewhere.
-    fn lane_const(&mut self, arr: Arr, c: u64) -> super::asm::Addr {
+    pub fn lane_const(&mut self, arr: Arr, c: u64) -> super::asm::Addr {
         let bytes = arr_bytes(arr) as u32;
         let v = super::vec::splat(arr.log2(), c) & (u128::MAX >> (128 - 8 * bytes));
         self.asm.constant(v)
@@ -124,7 +132,7 @@ impl Emitter<'_> {
 
     // --- operands and results ------------------------------------------------------------------------
     /// `v` with nothing harmful beyond the lanes of `arr`.
-    fn fp_operand(&mut self, v: Value, arr: Arr) -> u8 {
+    pub fn fp_operand(&mut self, v: Value, arr: Arr) -> u8 {
         if arr.width() != Width::W64 || self.known(v) <= 3 {
             return self.reg(v);
         }
@@ -205,7 +213,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn round(&mut self, arr: Arr, a: u8, imm: u8) {
+    pub fn round(&mut self, arr: Arr, a: u8, imm: u8) {
         let double = (arr.log2() == 3) as u8;
         if arr.width() == Width::Scalar {
             self.asm.v3i(p3a(0x0a + double), VS, a, a, imm);
@@ -325,248 +333,5 @@ impl Emitter<'_> {
             self.asm.vmov(d, t);
         }
         self.fallback_ool(from, [a, b, c], d);
-    }
-
-    // --- conversions ---------------------------------------------------------------------------------
-    /// `a` rounded as `imm` (of a conversion) says, ready for truncation; `None` when x86 has no such rounding.
-    fn rounded(&mut self, arr: Arr, a: u8, imm: u64) -> Option<u8> {
-        match Round::from_bits(imm) {
-            Round::Zero => Some(a),
-            m => {
-                // Without suppression: a conversion that rounds raises Inexact.
-                let imm = round_imm(m)? & 7;
-                self.round(arr, a, imm);
-                Some(VS)
-            }
-        }
-    }
-
-    fn convertible(inst: &Inst) -> bool {
-        inst.imm >> 8 == 0 && round_imm(Round::from_bits(inst.imm)).is_some()
-    }
-
-    fn fp_to_lanes(&mut self, inst: &Inst) -> bool {
-        if !Self::convertible(inst) {
-            return false;
-        }
-        let arr = inst.arr();
-        let single = arr.log2() == 2;
-        let a = if arr.width() == Width::Scalar && single {
-            self.low_copy(inst.args[0], arr)
-        } else {
-            self.fp_operand(inst.args[0], arr)
-        };
-        let shape = if single && arr.width() == Width::Scalar { Arr::S4 } else { arr };
-        self.point();
-        let Some(s) = self.rounded(shape, a, inst.imm) else { return false };
-        if single {
-            self.asm.v2(enc(2, 1, 0x5b), VS, Rm::R(s));
-            let d = self.def();
-            self.asm.vmov(d, VS);
-            return true;
-        }
-        let cvtt = encw(3, 1, 0x2c);
-        self.asm.v2(cvtt, r::AX, Rm::R(s));
-        if arr.width() == Width::W128 {
-            let (t, g) = (self.vtemp(), self.temp());
-            self.asm.v2i(p66(0x70), t, Rm::R(s), 0xee);
-            self.asm.v2(cvtt, g, Rm::R(t));
-            let d = self.def();
-            self.asm.v2(encw(1, 1, 0x6e), d, Rm::R(r::AX));
-            self.asm.v3i_gpr(encw(1, 3, 0x22), d, d, Rm::R(g), 1);
-        } else {
-            let d = self.def();
-            self.asm.v2(encw(1, 1, 0x6e), d, Rm::R(r::AX));
-        }
-        true
-    }
-
-    fn fp_to_reg(&mut self, inst: &Inst) -> bool {
-        if !Self::convertible(inst) {
-            return false;
-        }
-        let arr = inst.arr();
-        let unsigned = inst.op == Op::FToUInt;
-        let w = inst.ty == Type::I64;
-        if unsigned {
-            self.clobber_flags();
-        }
-        let a = self.reg(inst.args[0]);
-        self.point();
-        let e = Enc { w: w || unsigned, ..form(arr, 0x2c) };
-        // What is out of range must not raise Inexact, too: where it may have a fraction, round silently and raise afterwards.
-        let silent = unsigned || (!w && arr.log2() == 3 && Round::from_bits(inst.imm) != Round::Zero);
-        let imm = round_imm(Round::from_bits(inst.imm)).unwrap_or(12);
-        let s = if silent {
-            self.round(arr, a, imm | 8);
-            VS
-        } else {
-            let Some(s) = self.rounded(arr, a, inst.imm) else { return false };
-            s
-        };
-        let d = self.def();
-        self.asm.v2(e, d, Rm::R(s));
-        if !unsigned {
-            if silent {
-                self.round(arr, a, imm & 7);
-            }
-            return true;
-        }
-        // Negative, or beyond 32 bits: the software saturates. (Beyond 63 bits the conversion trapped.)
-        let from = if w {
-            self.asm.test(true, d, d);
-            self.asm.jcc_near(cc::S)
-        } else {
-            self.asm.mov_rr(false, r::AX, d);
-            self.asm.alu(Alu::Cmp, true, r::AX, d);
-            self.asm.jcc_near(cc::NE)
-        };
-        self.round(arr, a, imm & 7);
-        self.fallback_ool(from, [a, 0, 0], d);
-        true
-    }
-
-    fn int_lanes_to_fp(&mut self, inst: &Inst) -> bool {
-        if inst.imm >> 8 != 0 {
-            return false;
-        }
-        let arr = inst.arr();
-        if arr.log2() == 2 {
-            let a = match arr.width() {
-                Width::Scalar if self.known(inst.args[0]) > 2 => self.low_copy(inst.args[0], arr),
-                _ => self.fp_operand(inst.args[0], arr),
-            };
-            let d = self.def();
-            self.asm.v2(enc(0, 1, 0x5b), d, Rm::R(a));
-            return true;
-        }
-        let a = self.reg(inst.args[0]);
-        let cvt = encw(3, 1, 0x2a);
-        self.asm.v2(encw(1, 1, 0x7e), a, Rm::R(r::AX));
-        if arr.width() == Width::W128 {
-            let g = self.temp();
-            self.asm.v2i(encw(1, 3, 0x16), a, Rm::R(g), 1);
-            self.asm.vzero(VS);
-            self.asm.v3_gpr(cvt, VS, VS, Rm::R(g));
-        }
-        let d = self.def();
-        self.asm.vzero(d);
-        self.asm.v3_gpr(cvt, d, d, Rm::R(r::AX));
-        if arr.width() == Width::W128 {
-            self.asm.v3(p66(0x6c), d, d, VS);
-        }
-        true
-    }
-
-    fn reg_to_fp(&mut self, inst: &Inst) -> bool {
-        if inst.imm >> 8 != 0 {
-            return false;
-        }
-        let w = self.b.ty(inst.args[0]) == Type::I64;
-        let e = form(inst.arr(), 0x2a);
-        if inst.op == Op::IntSToF {
-            let a = self.rm(inst.args[0]);
-            let d = self.def();
-            self.asm.vzero(d);
-            self.asm.v3_gpr(Enc { w, ..e }, d, d, a);
-            return true;
-        }
-        let wide = Enc { w: true, ..e };
-        if w {
-            self.clobber_flags();
-        }
-        self.load_to(r::AX, inst.args[0]);
-        let t = self.temp();
-        let d = self.def();
-        self.asm.vzero(d);
-        if !w {
-            self.asm.mov_rr(false, r::AX, r::AX);
-            self.asm.v3_gpr(wide, d, d, Rm::R(r::AX));
-            return true;
-        }
-        self.asm.test(true, r::AX, r::AX);
-        let big = self.asm.jcc_short(cc::S);
-        self.asm.v3_gpr(wide, d, d, Rm::R(r::AX));
-        let done = self.asm.jmp_short();
-        self.asm.bind(big);
-        // Halve, keeping the last bit sticky, and double the result: it rounds as the whole would.
-        self.asm.mov_rr(true, t, r::AX);
-        self.asm.shift_imm(sh::SHR, true, t, 1);
-        self.asm.alu_imm(Alu::And, false, r::AX, 1);
-        self.asm.alu(Alu::Or, true, r::AX, t);
-        self.asm.v3_gpr(wide, d, d, Rm::R(r::AX));
-        self.asm.v3(form(inst.arr(), 0x58), d, d, d);
-        self.asm.bind(done);
-        true
-    }
-
-    fn precision(&mut self, inst: &Inst) -> bool {
-        let (arr, log2) = (inst.arr(), inst.arr().log2());
-        match inst.op {
-            Op::FCvt => self.fcvt(inst, log2, inst.imm as u8 & 3),
-            Op::FCvtl => {
-                if log2 == 1 && !self.feat.f16c {
-                    return false;
-                }
-                let mut a = self.reg(inst.args[0]);
-                if inst.imm != 0 {
-                    self.asm.v2i(p66(0x70), VS, Rm::R(a), 0xee);
-                    a = VS;
-                }
-                self.point();
-                let d = self.def();
-                self.asm.v2(if log2 == 1 { super::asm::p38(0x13) } else { enc(0, 1, 0x5a) }, d, Rm::R(a));
-                true
-            }
-            _ => {
-                if Round::from_bits(inst.imm) != Round::Current || arr.width() == Width::Scalar || (log2 == 1 && !self.feat.f16c)
-                {
-                    return false;
-                }
-                let a = self.reg(inst.args[0]);
-                self.point();
-                let d = self.def();
-                if log2 == 2 {
-                    self.asm.v2(p66(0x5a), d, Rm::R(a));
-                } else {
-                    self.asm.v2i(p3a(0x1d), a, Rm::R(d), 4);
-                }
-                true
-            }
-        }
-    }
-
-    fn fcvt(&mut self, inst: &Inst, from: u8, to: u8) -> bool {
-        match (from, to) {
-            (2, 3) | (3, 2) => {
-                let a = self.reg(inst.args[0]);
-                self.point();
-                self.asm.v3(enc(from, 1, 0x5a), VS, a, a);
-                let d = self.def();
-                if to == 3 && self.known(inst.args[0]) <= 3 {
-                    self.asm.vmov(d, VS);
-                } else {
-                    self.vlow(d, Rm::R(VS), Arr::new(to, Width::Scalar));
-                }
-            }
-            (1, 2 | 3) if self.feat.f16c => {
-                let t = self.low_copy(inst.args[0], Arr::H);
-                self.point();
-                self.asm.v2(super::asm::p38(0x13), VS, Rm::R(t));
-                if to == 3 {
-                    self.asm.v3(enc(2, 1, 0x5a), VS, VS, VS);
-                }
-                let d = self.def();
-                self.asm.vmov(d, VS);
-            }
-            (2, 1) if self.feat.f16c => {
-                let t = self.low_copy(inst.args[0], Arr::S);
-                self.point();
-                let d = self.def();
-                self.asm.v2i(p3a(0x1d), t, Rm::R(d), 4);
-            }
-            _ => return false,
-        }
-        true
     }
 }

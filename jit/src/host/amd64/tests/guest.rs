@@ -7,7 +7,7 @@ use crate::cpu::*;
 use crate::guest::arm64::decode::ROWS;
 use crate::guest::arm64::GUEST;
 use crate::guest::{Fetch, Hints, Limits};
-use crate::host::Features;
+use crate::host::{Backend, Features, Reloc};
 use crate::ir::interp::{Interp, MemFault, Memory};
 use crate::ir::*;
 
@@ -375,4 +375,69 @@ fn sequences() {
             }
         }
     }
+}
+
+/// Instructions that call the software also on a CPU that has everything.
+const SOFTWARE: &[&str] = &[
+    "MRS_FPSR",
+    "MSR_FPSR",
+    "MRS_CNTVCT",
+    "FCVTXN_s",
+    "FCVTXN",
+    "FRECPE_s",
+    "FRSQRTE_s",
+    "FRECPX",
+    "URECPE_v",
+    "URSQRTE_v",
+    "FRECPE_v",
+    "FRSQRTE_v",
+    "SUQADD_s",
+    "USQADD_s",
+    "SUQADD_v",
+    "USQADD_v",
+    "FCVT",
+    "FMULX_s",
+    "FRECPS_s",
+    "FRSQRTS_s",
+    "FMULX_v",
+    "FRECPS_v",
+    "FRSQRTS_v",
+    "SQSHL_s",
+    "UQSHL_s",
+    "SQRSHL_s",
+    "UQRSHL_s",
+    "FMULX_elem_s",
+    "SQSHL_v",
+    "UQSHL_v",
+    "SQRSHL_v",
+    "UQRSHL_v",
+    "PMUL_v",
+    "PMULL_v",
+    "FMULX_elem_v",
+];
+
+/// Whether the straight part of the code for `word` calls the software.
+fn calls_software(m: &mut Machine, word: u32) -> bool {
+    let mut b = lift(&[word], Mode::default(), &[]);
+    m.host.emit(&mut b, &mut m.out);
+    let end = m.out.links.iter().map(|l| l.at).max().unwrap_or(0);
+    let eval = super::super::stubs::Stub::Eval as u8;
+    m.out.relocs.iter().any(|r| matches!(*r, Reloc::Stub { at, stub } if stub == eval && at < end))
+}
+
+#[test]
+fn all_else_is_direct() {
+    let f = Features::detect();
+    if !(f.avx2 && f.fma && f.f16c && f.bmi && f.lzcnt && f.aes && f.pclmul && f.sha) {
+        return;
+    }
+    let mut m = Machine::new(f);
+    let r = &mut Rng(7);
+    let mut found = vec![];
+    for row in ROWS.iter() {
+        if (0..200).any(|_| calls_software(&mut m, r.next() as u32 & !row.mask | row.value)) {
+            found.push(row.name);
+        }
+    }
+    assert_eq!(found, SOFTWARE);
 }
