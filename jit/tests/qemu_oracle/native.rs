@@ -99,6 +99,11 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, uc: *mut libc::c
             SIGNAL.store(signal as u64, Relaxed);
             to as i64
         }
+        // Alignment is checked before the mapping: to the interpreter it is a bad address like others.
+        FaultAction::Misaligned(to, _) => {
+            SIGNAL.store(SIGSEGV, Relaxed);
+            to as i64
+        }
         other => die(signal, other, &host),
     };
 }
