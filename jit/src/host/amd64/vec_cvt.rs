@@ -74,9 +74,9 @@ impl Emitter<'_> {
         self.round(arr, a, imm & 7);
     }
 
-    /// `d = a * 2^n`, `a` clamped to what is far out of any integer's range.
+    /// `d = a * 2^n`, `a` clamped so that the product is far out of any integer's range but no further.
     fn scale(&mut self, arr: Arr, d: u8, a: u8, n: i64) {
-        let far = power(arr, if arr.log2() == 2 { 90 } else { 900 });
+        let far = power(arr, 80 - n);
         let sign = 1 << (arr.ebits() - 1);
         let (most, least) = (self.lane_const(arr, far), self.lane_const(arr, far | sign));
         let by = self.lane_const(arr, power(arr, n));
