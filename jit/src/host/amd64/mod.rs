@@ -28,8 +28,6 @@ mod int;
 mod mem;
 pub mod regs;
 pub mod stubs;
-#[cfg(test)]
-mod tests;
 mod vec;
 mod vec_arith;
 mod vec_crypto;

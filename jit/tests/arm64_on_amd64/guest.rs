@@ -1,15 +1,15 @@
 //! Random arm64 instructions, lifted, against the IR interpreter: registers, memory, flags, FPSR, exits, and the state at FP traps.
 
-use super::super::flags::{nzcv_from_rest, rest_from_nzcv};
-use super::super::helpers::{fpctl, fpsr};
 use super::run::*;
-use crate::cpu::*;
-use crate::guest::arm64::decode::ROWS;
-use crate::guest::arm64::GUEST;
-use crate::guest::{Fetch, Hints, Limits};
-use crate::host::{Backend, Features, Reloc};
-use crate::ir::interp::{Interp, MemFault, Memory};
-use crate::ir::*;
+use jit::cpu::*;
+use jit::guest::arm64::decode::ROWS;
+use jit::guest::arm64::GUEST;
+use jit::guest::{Fetch, Hints, Limits};
+use jit::host::amd64::flags::{nzcv_from_rest, rest_from_nzcv};
+use jit::host::amd64::helpers::{fpctl, fpsr};
+use jit::host::{Backend, Features, Reloc};
+use jit::ir::interp::{Interp, MemFault, Memory};
+use jit::ir::*;
 
 const PC: u64 = 0x40_1000;
 const BUF: usize = 4096;
@@ -119,7 +119,7 @@ fn fp_number(r: &mut Rng) -> u64 {
     }
 }
 
-fn words(r: &mut Rng, rows: &[&'static crate::guest::arm64::decode::Row]) -> Vec<u32> {
+fn words(r: &mut Rng, rows: &[&'static jit::guest::arm64::decode::Row]) -> Vec<u32> {
     (0..1 + r.below(6))
         .map(|_| {
             let row = r.pick(rows);
@@ -421,7 +421,7 @@ fn calls_software(m: &mut Machine, word: u32) -> bool {
     let mut b = lift(&[word], Mode::default(), &[]);
     m.host.emit(&mut b, &mut m.out);
     let end = m.out.links.iter().map(|l| l.at).max().unwrap_or(0);
-    let eval = super::super::stubs::Stub::Eval as u8;
+    let eval = jit::host::amd64::stubs::Stub::Eval as u8;
     m.out.relocs.iter().any(|r| matches!(*r, Reloc::Stub { at, stub } if stub == eval && at < end))
 }
 

@@ -1,11 +1,11 @@
 //! Running emitted code in tests.
 
-use super::super::{stubs::*, Amd64};
-use crate::cpu::*;
-use crate::guest::arm64::GUEST;
-use crate::host::*;
-use crate::ir::Block;
 use capstone::prelude::*;
+use jit::cpu::*;
+use jit::guest::arm64::GUEST;
+use jit::host::amd64::{stubs::*, Amd64};
+use jit::host::*;
+use jit::ir::Block;
 
 /// Executable memory with the common stubs and one block behind them.
 pub struct Machine {
@@ -48,7 +48,7 @@ impl Machine {
 
     /// Copy `out` to `at` and apply its relocations.
     fn place(&mut self, at: usize) {
-        let helpers = super::super::helpers::helpers();
+        let helpers = jit::host::amd64::helpers::helpers();
         let code = &mut self.out.code;
         for r in &self.out.relocs {
             match *r {
@@ -155,9 +155,9 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
         for (x, f) in xmm.iter_mut().zip(&fp._xmm) {
             *x = (0..4).rev().fold(0, |v, k| v << 32 | f.element[k] as u128);
         }
-        super::super::regs::spill_from_context(m.host.pins(), cpu, &gregs, &xmm, point.bits);
+        jit::host::amd64::regs::spill_from_context(m.host.pins(), cpu, &gregs, &xmm, point.bits);
         if point.flags != 0 {
-            cpu.flags = super::super::flags::flags_at_rest(g[libc::REG_EFL as usize] as u64, point.flags);
+            cpu.flags = jit::host::amd64::flags::flags_at_rest(g[libc::REG_EFL as usize] as u64, point.flags);
         }
         cpu.pc = point.pc;
         cpu.exit_kind = ExitKind::Fault as u32;
