@@ -133,9 +133,8 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
             anchor.fault.set(Some(HostFault { info: faults::misaligned(addr), write: false }));
             to
         }
-        FaultAction::NotTranslated => faults::internal_error(info, pc, None),
         // SAFETY: alive, as above.
-        FaultAction::Unknown => faults::internal_error(info, pc, Some(unsafe { (*anchor.cpu).pc })),
+        FaultAction::NotTranslated | FaultAction::Unknown => faults::internal_error(info, pc, Some(unsafe { (*anchor.cpu).pc })),
     };
     uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
 }

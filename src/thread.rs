@@ -2,9 +2,10 @@
 
 use crate::faults;
 use crate::machine::{Code, Runtime, Vcpu};
+use crate::report;
 use crate::signals::{self, Anchor};
 use jit::code::Exit;
-use syscalls::topics::signal::{self, Delivery, Fault};
+use syscalls::topics::signal::{self, Delivery, Fault, SigInfo};
 use syscalls::{dispatch, Ctx, Flow, Machine, Stop, Thread};
 
 /// A guest thread with all that it needs to run.
@@ -99,13 +100,28 @@ impl Task {
         None
     }
 
+    /// The process is about to die by a signal.
+    #[cold]
+    fn last_words(&mut self, info: &SigInfo) {
+        signal::host_mask(signal::ALL);
+        report::death(self, info);
+    }
+
     #[cold]
     fn deliver(&mut self, restart: bool) {
         match signal::deliver(&mut self.thread, &mut self.vcpu, restart) {
             Delivery::Nothing | Delivery::Handler => {}
-            Delivery::DieByFault(sig) => signals::die_by_fault(sig),
-            Delivery::Die(sig) => {
-                signals::die(sig);
+            Delivery::DieByFault(info) => {
+                self.last_words(&info);
+                signals::die_by_fault(info.signo)
+            }
+            Delivery::Die(info) => {
+                // Signals don't kill the first process of a PID namespace.
+                // SAFETY: asks for a number.
+                if unsafe { syscalls::sys::raw(libc::SYS_getpid, [0; 6]) } != 1 {
+                    self.last_words(&info);
+                }
+                signals::die(info.signo);
                 // Protected: as if it had been ignored.
                 signal::restore_mask(&self.thread);
                 if restart {

@@ -117,6 +117,10 @@ pub trait Machine {
     fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult;
     /// Replace the program. Returns only on failure, or if the request was only to check.
     fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult;
+    /// A debugger's say in a signal that is about to be delivered: another in its place, or none. Nothing is locked.
+    fn intercept(&mut self, _: &mut Thread, info: signal::SigInfo) -> Option<signal::SigInfo> {
+        Some(info)
+    }
     /// Address of the word that is non-zero when a signal waits (for [`sys::interruptible`]).
     fn pending(&self) -> *const u32;
 }
