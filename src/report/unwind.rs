@@ -87,10 +87,16 @@ fn interrupted(at: &Registers) -> Option<Registers> {
     Some(Registers { x, pc: saved[32], called: false })
 }
 
-/// The frame record that x29 points at. A function that has not made its own yet returns to x30, which then differs from what the record says.
+/// Without a table, the frame record that x29 points at; x30 where the function has not made its own, or makes none.
 fn by_record(at: &Registers, memory: &Memory) -> Option<Registers> {
     let fp = at.x[FP];
     let mut next = at.clone();
+    if !at.called && memory.executable(at.x[LR]) && calls(at.x[LR].wrapping_sub(4), at.pc) {
+        let record_too = GuestAddr(fp.wrapping_add(8)).read::<u64>() == Ok(at.x[LR]);
+        if !record_too {
+            return Some(Registers { pc: at.x[LR], called: true, ..next });
+        }
+    }
     if fp & 7 != 0 || fp < at.x[SP] {
         return None;
     }
@@ -100,6 +106,15 @@ fn by_record(at: &Registers, memory: &Memory) -> Option<Registers> {
     }
     (next.x[FP], next.x[SP], next.pc, next.called) = (outer, fp.wrapping_add(16), lr, true);
     Some(next)
+}
+
+/// Whether the instruction at `from` is a call of the function that `pc` is in, as far as distance tells: a return address that
+/// a function got from its own calls doesn't follow one.
+fn calls(from: u64, pc: u64) -> bool {
+    const NEAR: u64 = 4096;
+    let Ok(insn) = GuestAddr(from).read::<u32>() else { return false };
+    let target = from.wrapping_add_signed(i64::from((insn << 6) as i32 >> 4));
+    insn >> 26 == 0x25 && pc.wrapping_sub(target) < NEAR
 }
 
 enum Found {
