@@ -94,6 +94,15 @@ pub enum Report {
     File(PathBuf),
 }
 
+/// Where a debugger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gdb {
+    /// It will come here.
+    Listen(String),
+    /// It is at the other end of this connection.
+    Connected(RawFd),
+}
+
 /// Settings that a guest's descendants inherit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -146,6 +155,8 @@ pub struct Invocation {
     pub self_exe: Option<RawFd>,
     /// Settings.
     pub options: Options,
+    /// Let a debugger have a look.
+    pub gdb: Option<Gdb>,
 }
 
 /// What to do.
@@ -258,6 +269,7 @@ fn invocation(program: Program, argv: Vec<&'static CStr>, start: &Start, options
         comm: Comm::Path,
         self_exe: None,
         options,
+        gdb: None,
     }
 }
 
@@ -351,6 +363,8 @@ pub struct Restart<'a> {
     pub self_exe: Option<RawFd>,
     /// See [`Invocation::by_binfmt`].
     pub by_binfmt: bool,
+    /// A debugger's connection, which comes along and must survive the execve, too.
+    pub gdb: Option<RawFd>,
     /// The program was executed by descriptor: [`Comm::File`].
     pub by_descriptor: bool,
     /// Settings.
@@ -374,6 +388,9 @@ impl Restart<'_> {
         }
         if self.by_descriptor {
             set += ";comm";
+        }
+        if let Some(fd) = self.gdb {
+            set += &format!(";gdb={fd}");
         }
         if options.strace {
             set += ";strace";
@@ -401,7 +418,8 @@ impl Restart<'_> {
 /// `[REEXEC, settings, path, AT_EXECFN, argv…]`.
 fn by_ourselves(start: Start) -> Action {
     let [_, set, path, execfn, argv @ ..] = start.argv.as_slice() else { return Action::Say(no_program(), USAGE) };
-    let (mut fd, mut self_exe, mut by_binfmt, mut comm, mut options) = (None, None, false, Comm::Path, Options::default());
+    let (mut fd, mut self_exe, mut gdb, mut by_binfmt, mut comm) = (None, None, None, false, Comm::Path);
+    let mut options = Options::default();
     for item in set.to_bytes().split(|&b| b == b';') {
         if let Some(place) = item.strip_prefix(b"report=") {
             options.set_report(OsStr::from_bytes(&unescape(place)));
@@ -411,6 +429,7 @@ fn by_ourselves(start: Start) -> Action {
         match item.split_once('=').unwrap_or((&item, "")) {
             ("fd", v) => fd = v.parse().ok(),
             ("self", v) => self_exe = v.parse().ok(),
+            ("gdb", v) => gdb = v.parse().ok().map(Gdb::Connected),
             ("binfmt", _) => by_binfmt = true,
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
@@ -426,6 +445,7 @@ fn by_ourselves(start: Start) -> Action {
         self_exe,
         by_binfmt,
         comm,
+        gdb,
         execfn: Some(Cow::Borrowed(execfn)),
         ..invocation(program, argv.to_vec(), &start, options)
     })
@@ -497,6 +517,7 @@ fn run_command() -> Command {
         .arg(Arg::new("strace").long("strace").action(ArgAction::SetTrue).help("Log system calls on stderr"))
         .arg(option("dump", "LIST", "Show translated blocks on stderr: ir, asm or both, separated by a comma"))
         .arg(option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME)").allow_hyphen_values(true))
+        .arg(option("gdb", "PORT", "Wait for gdb at PORT, HOST:PORT or unix:PATH before the program's first instruction"))
         .arg(option(
             "report",
             "WHERE",
@@ -585,6 +606,7 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
         }
         inv.env.push(text(set));
     }
+    inv.gdb = value("gdb").map(|place| Gdb::Listen(place.to_string_lossy().into_owned()));
     inv.root = value("root").map(PathBuf::from);
     Ok(run(inv))
 }
@@ -629,14 +651,23 @@ mod tests {
             let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
-            let restart =
-                Restart { fd: 7, self_exe, by_binfmt, by_descriptor, options: &options, path: c"/bin/sh", execfn: c"./script" };
+            let restart = Restart {
+                fd: 7,
+                self_exe,
+                by_binfmt,
+                by_descriptor,
+                options: &options,
+                gdb: self_exe,
+                path: c"/bin/sh",
+                execfn: c"./script",
+            };
             let argv = restart.argv();
             let leak = |s: CString| -> &'static CStr { Box::leak(s.into_boxed_c_str()) };
             let mut argv: Vec<&'static CStr> = argv.into_iter().map(leak).collect();
             argv.extend([c"install", c"--help", c""]);
             let inv = running(start(&argv));
             assert_eq!(inv.program, Program::Opened { fd: 7, path: Cow::Borrowed(c"/bin/sh") });
+            assert_eq!(inv.gdb, self_exe.map(Gdb::Connected));
             assert_eq!((inv.by_binfmt, inv.comm == Comm::File), (by_binfmt, by_descriptor));
             assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
             assert_eq!(texts(&inv.argv), ["install", "--help", ""]);

@@ -11,6 +11,7 @@ mod elf;
 mod errno;
 mod exec;
 mod faults;
+mod gdb;
 mod hwcap;
 mod image;
 #[cfg(test)]

@@ -200,6 +200,9 @@ impl Cache {
             let n = self.links.len() as u32;
             self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
             self.links.push(Link { at: at + l.at, stub: at + l.stub, target: l.target, owner: id, linked: NONE, next: NONE });
+            if ir.mode.has(Mode::STEP) {
+                continue;
+            }
             if l.target == ir.pc {
                 self.connect(n, id);
             } else if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, ir.mode) {
