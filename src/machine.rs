@@ -9,7 +9,7 @@ use jit::guest::Fetch;
 use std::cell::Cell;
 use std::ops::Range;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
 use syscalls::topics::signal::SigInfo;
@@ -34,6 +34,8 @@ pub struct Runtime {
     pub self_exe: Option<RawFd>,
     /// Guest threads of this process, and processes that share its memory without being waited for.
     pub users: AtomicUsize,
+    /// The process of this id is dying: its threads are to stay where they are. (Others may share this memory.)
+    pub dying: AtomicI32,
     /// A debugger of this process.
     pub debugger: Option<Debugger>,
     /// Counts changes of mappings that hold code, so that readers of code notice.
@@ -131,21 +133,25 @@ impl Drop for Vcpu {
     }
 }
 
+/// The registers of a CPU that is outside of translated code.
+pub fn context_of(cpu: &Cpu, engine: &Engine) -> Context {
+    let mut x = [0; 31];
+    x.copy_from_slice(&cpu.gpr[..31]);
+    Context {
+        x,
+        sp: cpu.gpr[SP],
+        pc: cpu.pc,
+        pstate: u64::from(engine.nzcv(cpu)) << 28,
+        v: cpu.vec,
+        fpsr: engine.fpsr(cpu),
+        fpcr: cpu.fpcr,
+        tls: cpu.gpr[TPIDR],
+    }
+}
+
 impl Machine for Vcpu {
     fn context(&self) -> Context {
-        let (cpu, engine) = (self.cpu(), &self.runtime.engine);
-        let mut x = [0; 31];
-        x.copy_from_slice(&cpu.gpr[..31]);
-        Context {
-            x,
-            sp: cpu.gpr[SP],
-            pc: cpu.pc,
-            pstate: u64::from(engine.nzcv(cpu)) << 28,
-            v: cpu.vec,
-            fpsr: engine.fpsr(cpu),
-            fpcr: cpu.fpcr,
-            tls: cpu.gpr[TPIDR],
-        }
+        context_of(self.cpu(), &self.runtime.engine)
     }
 
     fn set_context(&mut self, c: &Context) {

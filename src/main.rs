@@ -6,11 +6,13 @@
 mod auxv;
 mod binfmt;
 mod cli;
+mod core_file;
 mod doctor;
 mod elf;
 mod errno;
 mod exec;
 mod faults;
+mod freeze;
 mod gdb;
 mod hwcap;
 mod image;

@@ -17,7 +17,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use syscalls::topics::mem::Space;
 use syscalls::topics::procfs::{self, Areas};
@@ -249,6 +249,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         options: inv.options,
         by_binfmt: inv.by_binfmt,
         self_exe,
+        dying: AtomicI32::new(0),
         debugger,
         users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),

@@ -34,6 +34,7 @@ pub struct Anchor {
     engine: &'static Engine,
     inbox: *const Inbox,
     fault: Cell<Option<HostFault>>,
+    tid: Cell<i32>,
 }
 
 thread_local! {
@@ -44,12 +45,32 @@ thread_local! {
 impl Anchor {
     /// For a thread with this CPU and inbox, which must outlive it.
     pub fn new(cpu: *mut Cpu, engine: &'static Engine, inbox: *const Inbox) -> Box<Anchor> {
-        Box::new(Anchor { cpu, engine, inbox, fault: Cell::new(None) })
+        Box::new(Anchor { cpu, engine, inbox, fault: Cell::new(None), tid: Cell::new(0) })
+    }
+
+    /// Be known by the CPU, under this thread id.
+    pub fn name(&self, tid: i32) {
+        self.tid.set(tid);
+        // SAFETY: the CPU is alive, and its owner, who calls this, is outside of translated code.
+        unsafe { (*self.cpu).user = self as *const Anchor as u64 };
+    }
+
+    /// The thread id.
+    pub fn tid(&self) -> i32 {
+        self.tid.get()
     }
 
     /// Take the fault that ended a block.
     pub fn take_fault(&self) -> Option<HostFault> {
         self.fault.take()
+    }
+}
+
+/// After a fork, in the child: the current guest thread has another id.
+pub fn rename_current(tid: i32) {
+    // SAFETY: the anchor of a running thread is alive.
+    if let Some(anchor) = unsafe { CURRENT.get().as_ref() } {
+        anchor.name(tid);
     }
 }
 
@@ -171,6 +192,11 @@ unsafe fn call(nr: i64, args: [u64; 6]) -> i64 {
 /// Die by a signal, so that the parent sees just that. Returns where the kernel protects this process from it (the first of a PID namespace).
 pub fn die(sig: i32) {
     no_core();
+    die_dumping(sig);
+}
+
+/// The same; the kernel may dump core.
+pub fn die_dumping(sig: i32) {
     let default = [0u64; 4];
     let all = !0u64;
     let only = !bit(sig);

@@ -260,6 +260,7 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     runtime.users.store(1, Ordering::Relaxed);
     set_registers(vcpu, args);
     thread.tid = gettid();
+    signals::rename_current(thread.tid);
     thread.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
     thread.signals.inbox.discard(!0);
     robust::forget();

@@ -1,10 +1,10 @@
 //! A guest thread and the loop that it lives in.
 
-use crate::faults;
 use crate::gdb::{Debugger, End, Reason};
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::report;
 use crate::signals::{self, Anchor};
+use crate::{core_file, faults, freeze};
 use jit::code::Exit;
 use syscalls::topics::signal::{self, Delivery, Fault, SigInfo};
 use syscalls::{dispatch, Ctx, Flow, Machine, Stop, Thread};
@@ -46,6 +46,7 @@ impl Task {
 
     /// Be the guest thread of the calling host thread.
     pub fn enter(&self) {
+        self.anchor.name(self.thread.tid);
         signals::set_current(&raw const *self.anchor);
     }
 
@@ -169,19 +170,23 @@ impl Task {
         None
     }
 
-    /// The process is about to die by a signal.
+    /// The process is about to die by a signal. True: it has left a core file.
     #[cold]
-    fn last_words(&mut self, info: &SigInfo) {
+    fn last_words(&mut self, info: &SigInfo) -> bool {
         signal::host_mask(signal::ALL);
+        freeze::begin(self.vcpu.runtime);
         report::death(self, info);
+        let dumped = core_file::dump(self, info);
         if let Some(debugger) = self.vcpu.trace {
             debugger.end(End::Killed(info.signo));
         }
+        dumped
     }
 
     #[cold]
     fn deliver(&mut self, restart: bool) {
         self.deliver_signal(restart);
+        freeze::stay_if_dying(self.vcpu.runtime);
         if let Some(debugger) = self.vcpu.trace {
             debugger.checkpoint(&mut self.vcpu, self.thread.tid);
         }
@@ -191,14 +196,16 @@ impl Task {
         match signal::deliver(&mut self.thread, &mut self.vcpu, restart) {
             Delivery::Nothing | Delivery::Handler => {}
             Delivery::DieByFault(info) => {
-                self.last_words(&info);
+                if self.last_words(&info) {
+                    core_file::die(info.signo);
+                }
                 signals::die_by_fault(info.signo)
             }
             Delivery::Die(info) => {
                 // Signals don't kill the first process of a PID namespace.
                 // SAFETY: asks for a number.
-                if unsafe { syscalls::sys::raw(libc::SYS_getpid, [0; 6]) } != 1 {
-                    self.last_words(&info);
+                if unsafe { syscalls::sys::raw(libc::SYS_getpid, [0; 6]) } != 1 && self.last_words(&info) {
+                    core_file::die(info.signo);
                 }
                 signals::die(info.signo);
                 // Protected: as if it had been ignored.

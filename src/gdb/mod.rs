@@ -112,6 +112,11 @@ impl State {
     fn tracee(&mut self, tid: i32) -> Option<&mut Tracee> {
         self.threads.iter_mut().find(|t| t.tid == tid)
     }
+    /// The thread that gdb means. After an exec it takes for granted which one that is, and gdbstub doesn't know.
+    fn meant(&mut self, tid: i32) -> Option<&mut Tracee> {
+        let i = self.threads.iter().position(|t| t.tid == tid).unwrap_or(0);
+        self.threads.get_mut(i)
+    }
     fn must_wait(&mut self, tid: i32) -> bool {
         let locked = self.locked;
         self.stopping || locked && self.tracee(tid).is_some_and(|t| t.action.is_none())

@@ -172,14 +172,14 @@ impl Target for Guest {
 impl MultiThreadBase for Guest {
     fn read_registers(&mut self, regs: &mut AArch64CoreRegs, tid: Tid) -> TargetResult<(), Self> {
         let mut state = self.debugger.lock();
-        let c = &state.tracee(tid.get() as i32).ok_or(TargetError::NonFatal)?.context;
+        let c = &state.meant(tid.get() as i32).ok_or(TargetError::NonFatal)?.context;
         *regs = AArch64CoreRegs { x: c.x, sp: c.sp, pc: c.pc, cpsr: c.pstate as u32, v: c.v, fpcr: c.fpcr, fpsr: c.fpsr };
         Ok(())
     }
 
     fn write_registers(&mut self, regs: &AArch64CoreRegs, tid: Tid) -> TargetResult<(), Self> {
         let mut state = self.debugger.lock();
-        let t = state.tracee(tid.get() as i32).filter(|t| t.at != At::Running).ok_or(TargetError::NonFatal)?;
+        let t = state.meant(tid.get() as i32).filter(|t| t.at != At::Running).ok_or(TargetError::NonFatal)?;
         let c = &t.context;
         let new = Context {
             x: regs.x,
