@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline, noclone))
@@ -39,7 +41,6 @@ int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "";
     char *page = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (argc > 2 && !strcmp(argv[2], "nodump")) { struct rlimit no = {0, 0}; setrlimit(RLIMIT_CORE, &no); }
     if (!strcmp(how, "write")) write_null();
     if (!strcmp(how, "read")) read_null();
     if (!strcmp(how, "leaf")) leaf_store((long *)(uintptr_t)(zero + 8));
@@ -62,6 +63,24 @@ int main(int argc, char **argv)
         pthread_create(&t, 0, sleeper, 0); pthread_create(&t, 0, spin, 0); usleep(20000);
         pthread_create(&t, 0, thread, 0); pthread_join(t, 0);
     }
-    if (!strcmp(how, "child")) { if (!fork()) write_null(); }
+    // A child's death: with our stderr, and with a pipe as its stderr, of which the size is told.
+    if (!strcmp(how, "child")) { if (!fork()) write_null(); wait(0); }
+    if (!strcmp(how, "captured")) {
+        int p[2]; char text[4096]; ssize_t n, all = 0;
+        pipe(p);
+        if (!fork()) { dup2(p[1], 2); close(p[1]); write_null(); }
+        close(p[1]);
+        while ((n = read(p[0], text, sizeof text)) > 0) all += n;
+        wait(0); printf("captured %d\n", (int)all);
+    }
+    // Another file in the place of the program's.
+    if (!strcmp(how, "replaced")) { rename(argv[2], argv[0]); write_null(); }
+    if (!strcmp(how, "private")) { prctl(PR_SET_DUMPABLE, 0); write_null(); }
+    if (!strcmp(how, "secret")) {
+        // Not as a whole in the program's own data.
+        for (int i = 0; i < 2; i++) { strcpy(page + i * 8192, "run-"); strcat(page + i * 8192, i ? "this-is-seen" : "this-is-kept-away"); }
+        madvise(page, 4096, MADV_DONTDUMP);
+        write_null();
+    }
     return 3;
 }

@@ -1,5 +1,6 @@
 // What tests/gdb.sh looks at. With "exec" it executes itself once more, with "fork" it forks first.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +40,17 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && !strcmp(argv[1], "exec")) execl(argv[0], argv[0], "again", (char *)0);
     if (argc > 1 && !strcmp(argv[1], "sleep")) { read(0, argv[1], 1); }
+    // All are closed; then there are three, and the folder's own.
+    if (argc > 1 && !strcmp(argv[1], "descriptors")) {
+        DIR *d;
+        int n = 0;
+        for (int fd = 3; fd < 4096; fd++) close(fd);
+        close_range(3, ~0u, 0);
+        d = opendir("/proc/self/fd");
+        for (struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
+        closedir(d);
+        printf("descriptors %d\n", n);
+    }
     if (argc > 1 && !strcmp(argv[1], "crash")) *(volatile int *)8 = 1;
     printf("answer %d\n", middle(answer));
     printf("half %g\n", half(number));
