@@ -90,3 +90,60 @@ impl Engine {
         self.inner.with(|i| i.cpus.iter().for_each(|&cpu| f(cpu)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Options;
+    use super::*;
+    use crate::guest::arm64;
+
+    const PC: u64 = 0x40_1000;
+    /// Factorial of 5 in x1, with a call in its loop.
+    const CODE: [u32; 9] = [
+        0xd280_00a0, // mov x0, #5
+        0xd280_0021, // mov x1, #1
+        0x9b00_7c21, // mul x1, x1, x0
+        0x9400_0004, // bl f
+        0xf100_0400, // subs x0, x0, #1
+        0x54ff_ffa1, // b.ne -12
+        0xd400_0001, // svc #0
+        0x9100_0442, // f: add x2, x2, #1
+        0xd65f_03c0, // ret
+    ];
+
+    struct Code;
+
+    impl Fetch for Code {
+        fn fetch32(&self, pc: u64) -> Option<u32> {
+            CODE.get((pc.wrapping_sub(PC) / 4) as usize).copied()
+        }
+    }
+
+    /// Each step is one instruction, also where the translator has longer ways to offer; a signal that waits doesn't keep it from happening.
+    #[test]
+    fn steps_add_up_to_a_run() {
+        let engine = Engine::new(&arm64::GUEST, Options::default()).expect("code memory");
+        let mut cpu = engine.new_cpu(None);
+        for round in 0..3 {
+            cpu.pc = PC;
+            cpu.gpr[2] = 0;
+            if round == 1 {
+                assert_eq!(engine.run(&mut cpu, &Code), Exit::Syscall);
+            } else {
+                cpu.pending.store(round / 2, SeqCst);
+                let mut trace = Vec::new();
+                let exit = loop {
+                    trace.push((cpu.pc - PC) / 4);
+                    if let Some(exit) = engine.step(&mut cpu, &Code) {
+                        break exit;
+                    }
+                };
+                assert_eq!((exit, cpu.pending.swap(0, SeqCst)), (Exit::Syscall, round / 2));
+                let expected: Vec<u64> = [0, 1].into_iter().chain([2, 3, 7, 8, 4, 5].repeat(5)).chain([6]).collect();
+                assert_eq!(trace, expected);
+            }
+            assert_eq!((cpu.gpr[0], cpu.gpr[1], cpu.gpr[2], cpu.pc), (0, 120, 5, PC + 28));
+        }
+        engine.drop_cpu(cpu);
+    }
+}
