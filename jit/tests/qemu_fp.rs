@@ -8,7 +8,8 @@ use common::{compare, Oracle, Rng, State};
 use jit::guest::arm64::decode::{Row, ROWS};
 use std::collections::HashSet;
 
-const TABLE: &str = include_str!("../src/guest/arm64/a64_fp.decode");
+const TABLE: &str =
+    concat!(include_str!("../src/guest/arm64/a64_fp.decode"), "\n", include_str!("../src/guest/arm64/a64_half.decode"));
 /// Cases at a time, to bound the memory of long runs.
 const SLICE: u64 = 40_000;
 
@@ -96,7 +97,7 @@ fn integer(r: &mut Rng) -> u64 {
 }
 
 fn state(r: &mut Rng) -> State {
-    const OPTIONS: [u32; 3] = [1 << 24, 1 << 25, 1 << 26];
+    const OPTIONS: [u32; 4] = [1 << 19, 1 << 24, 1 << 25, 1 << 26];
     let mut s = State {
         nzcv: (r.next() as u32) & 0xf000_0000,
         fpcr: OPTIONS.iter().fold((r.below(4) as u32) << 22, |v, &bit| if r.one_in(3) { v | bit } else { v }),

@@ -96,7 +96,7 @@ impl Qemu {
         requests.write_all(&input).expect("memory");
         replies.set_len((count * REPLY_BYTES) as u64).expect("memory");
         let child = Command::new(program())
-            .args(["-cpu", "neoverse-n1"])
+            .args(["-cpu", "max,pauth=off,sve=off,sme=off"])
             .arg(&self.runner)
             .stdin(requests)
             .stdout(replies.try_clone().expect("descriptor"))
