@@ -52,6 +52,13 @@ fn program() -> String {
     std::env::var("QEMU_AARCH64").unwrap_or_else(|_| "qemu-aarch64-static".into())
 }
 
+/// Its major version, if there is one.
+pub fn major() -> Option<u32> {
+    let out = Command::new(program()).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.split_once("version ")?.1.split('.').next()?.parse().ok()
+}
+
 /// QEMU with the runner.
 pub struct Qemu {
     runner: PathBuf,
