@@ -65,6 +65,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Host features to use, or what the CPU has.
     pub features: Option<Features>,
+    /// Optional features of the guest that it must not have, in the guest's own numbering.
+    pub hidden: u64,
 }
 
 /// Size of the code area when the options don't say.
@@ -97,6 +99,7 @@ struct Facts<'a> {
     hints: &'a HashMap<u64, u8>,
     cache: &'a Cache,
     mode: Mode,
+    hidden: u64,
 }
 
 impl Hints for Facts<'_> {
@@ -106,6 +109,9 @@ impl Hints for Facts<'_> {
         } else {
             self.hints.get(&pc).copied().unwrap_or(0)
         }
+    }
+    fn hidden(&self) -> u64 {
+        self.hidden
     }
     fn translated(&self, pc: u64) -> bool {
         self.cache.find(pc, self.mode).is_some()
@@ -271,7 +277,12 @@ impl Engine {
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
         i.block.clear(pc, mode);
-        (self.guest.lift)(&mut i.block, mem, &Facts { hints: &i.hints, cache: &i.cache, mode }, LIMITS);
+        (self.guest.lift)(
+            &mut i.block,
+            mem,
+            &Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden },
+            LIMITS,
+        );
         if i.block.guest_insns == 0 {
             // Not kept: what is not there now may be mapped later.
             return Err(match i.block.insts[0].trap() {
