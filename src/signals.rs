@@ -3,7 +3,7 @@
 //! The entry runs between any two host instructions of a thread. It does no more than note what happened in the thread's [`Anchor`] and
 //! say where the thread is to go on; `syscalls::topics::signal` tells the rest of the story.
 
-use crate::faults;
+use crate::{faults, gdb};
 use jit::code::{Engine, FaultAction, HostContext};
 use jit::cpu::Cpu;
 use libc::{siginfo_t, ucontext_t};
@@ -90,6 +90,7 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     if bit(sig) & SYNCHRONOUS != 0 && info.code > 0 {
         return fault(info, uc);
     }
+    let kicked = sig == libc::SIGTRAP && info.code == gdb::KICK;
     let anchor = CURRENT.get();
     if anchor.is_null() {
         // A host thread without a guest thread blocks everything; what was sent to it all the same has no receiver.
@@ -97,7 +98,7 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     }
     // SAFETY: the anchor of a running thread is alive, with what it points to.
     let (cpu, inbox) = unsafe { ((*anchor).cpu, &*(*anchor).inbox) };
-    let posted = inbox.post(info);
+    let posted = if kicked { Posted::Deliverable } else { inbox.post(info) };
     if posted == Posted::Waits {
         return;
     }
@@ -150,9 +151,8 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
             anchor.fault.set(Some(HostFault { info: faults::misaligned(addr), write: false }));
             to
         }
-        FaultAction::NotTranslated => faults::internal_error(info, pc, None),
         // SAFETY: alive, as above.
-        FaultAction::Unknown => faults::internal_error(info, pc, Some(unsafe { (*anchor.cpu).pc })),
+        FaultAction::NotTranslated | FaultAction::Unknown => faults::internal_error(info, pc, Some(unsafe { (*anchor.cpu).pc })),
     };
     uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
 }

@@ -213,6 +213,9 @@ impl Cache {
                 next: NONE,
                 cut: false,
             });
+            if ir.mode.has(Mode::STEP) {
+                continue;
+            }
             if l.target == ir.pc {
                 self.connect(n, id);
             } else if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, ir.mode) {

@@ -6,6 +6,7 @@ mod dump;
 mod interrupt;
 mod lock;
 pub mod region;
+mod step;
 
 use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Guest, Hints, Limits};
@@ -275,14 +276,14 @@ impl Engine {
         }
     }
 
-    fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+    fn lift(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch, limits: Limits) {
         i.block.clear(pc, mode);
-        (self.guest.lift)(
-            &mut i.block,
-            mem,
-            &Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden },
-            LIMITS,
-        );
+        let facts = Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden };
+        (self.guest.lift)(&mut i.block, mem, &facts, limits);
+    }
+
+    fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+        self.lift(i, pc, mode, mem, LIMITS);
         if i.block.guest_insns == 0 {
             // Not kept: what is not there now may be mapped later.
             return Err(match i.block.insts[0].trap() {
@@ -293,6 +294,15 @@ impl Engine {
         if i.block.backward {
             self.mark_dead_flags(&mut i.block, mem);
         }
+        let host = self.place(i);
+        if self.options.dump_asm {
+            dump::asm(self.guest, &i.block, &i.emitted, host, mem);
+        }
+        Ok(host)
+    }
+
+    /// Emit and publish the lifted block; its entry.
+    fn place(&self, i: &mut Inner) -> u64 {
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }
@@ -301,17 +311,13 @@ impl Engine {
             // No memory for a copy of our own after a fork: start afresh in an area of our own.
             self.flush(i);
         }
-        let host = match i.cache.publish(&i.block, &i.emitted, &host::helper) {
+        match i.cache.publish(&i.block, &i.emitted, &host::helper) {
             Some(h) => h,
             None => {
                 self.flush(i);
                 i.cache.publish(&i.block, &i.emitted, &host::helper).expect("a block fits in an empty cache")
             }
-        };
-        if self.options.dump_asm {
-            dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }
-        Ok(host)
     }
 
     /// Tell the exits backward whose targets overwrite the flags before they read them (loops whose condition is at their end), where the
