@@ -1,7 +1,7 @@
 //! Holding a process still when one of its threads dies.
 
 use crate::machine::{context_of, Runtime};
-use crate::signals::Anchor;
+use crate::signals::{self, Anchor};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use syscalls::{sys, Context};
@@ -42,24 +42,26 @@ pub fn others(runtime: &Runtime, own: i32) -> Vec<(i32, Context)> {
     // SAFETY: signal 0 is none.
     let ours = |tid: i32| unsafe { sys::raw(libc::SYS_tgkill, [pid as u64, tid as u64, 0, 0, 0, 0]) == 0 };
     loop {
-        let mut running = false;
+        let mut running = Vec::new();
         let mut found = Vec::new();
         runtime.engine.each_cpu(|cpu| {
             // SAFETY: registered CPUs are alive while the engine is locked; their anchors, too, unless not set yet. The registers of a CPU outside of
             // translated code are whole, and who doesn't stand still yet is looked at again.
             unsafe {
-                (*cpu).pending.store(1, Ordering::SeqCst);
                 let Some(anchor) = ((*cpu).user as *const Anchor).as_ref() else { return };
                 if anchor.tid() != own {
-                    running |= (*cpu).epoch.load(Ordering::SeqCst) != 0;
+                    if (*cpu).epoch.load(Ordering::SeqCst) != 0 {
+                        running.push(anchor.tid());
+                    }
                     found.push((anchor.tid(), context_of(&*cpu, &runtime.engine)));
                 }
             }
         });
-        if !running || Instant::now() > until {
+        if running.is_empty() || Instant::now() > until {
             found.retain(|t| ours(t.0));
             return found;
         }
+        running.into_iter().filter(|&tid| ours(tid)).for_each(signals::kick);
         std::thread::sleep(Duration::from_micros(100));
     }
 }

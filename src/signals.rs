@@ -3,7 +3,7 @@
 //! The entry runs between any two host instructions of a thread. It does no more than note what happened in the thread's [`Anchor`] and
 //! say where the thread is to go on; `syscalls::topics::signal` tells the rest of the story.
 
-use crate::{faults, gdb};
+use crate::faults;
 use jit::code::{Engine, FaultAction, HostContext};
 use jit::cpu::Cpu;
 use libc::{siginfo_t, ucontext_t};
@@ -66,6 +66,19 @@ impl Anchor {
     }
 }
 
+/// `si_code` of the signal by which the runtime makes its own threads leave translated code or the kernel: SIGTRAP, which is never blocked there.
+const KICK: i32 = -0x5246;
+
+/// Make a thread of this process look at its `pending` word. A system call that it waits in ends early.
+pub fn kick(tid: i32) {
+    let info = SigInfo::fault(libc::SIGTRAP, KICK, 0);
+    // SAFETY: reads `info`; the entry expects the signal.
+    unsafe {
+        let pid = call(libc::SYS_getpid, [0; 6]) as u64;
+        call(libc::SYS_rt_tgsigqueueinfo, [pid, tid as u64, libc::SIGTRAP as u64, &raw const info as u64, 0, 0]);
+    }
+}
+
 /// After a fork, in the child: the current guest thread has another id.
 pub fn rename_current(tid: i32) {
     // SAFETY: the anchor of a running thread is alive.
@@ -77,6 +90,14 @@ pub fn rename_current(tid: i32) {
 /// Make `anchor` this host thread's guest thread.
 pub fn set_current(anchor: *const Anchor) {
     CURRENT.set(anchor);
+}
+
+/// Let this host thread handle signals on `cpu`'s signal stack: in translated code its stack pointer is not a stack's.
+pub fn use_signal_stack(cpu: &Cpu) {
+    let (at, size) = jit::code::region::signal_stack(cpu);
+    let stack = libc::stack_t { ss_sp: at as *mut libc::c_void, ss_flags: 0, ss_size: size };
+    // SAFETY: the memory lives as long as the CPU, whose thread this is.
+    unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
 }
 
 /// This host thread's guest thread.
@@ -103,7 +124,7 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     if bit(sig) & SYNCHRONOUS != 0 && info.code > 0 {
         return fault(info, uc);
     }
-    let kicked = sig == libc::SIGTRAP && info.code == gdb::KICK;
+    let kicked = sig == libc::SIGTRAP && info.code == KICK;
     let anchor = CURRENT.get();
     if anchor.is_null() {
         // A host thread without a guest thread blocks everything; what was sent to it all the same has no receiver.
@@ -120,9 +141,14 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     }
     // SAFETY: the CPU is alive; the word is atomic.
     unsafe { &(*cpu).pending }.store(1, Ordering::Release);
-    let pc = &mut uc.uc_mcontext.gregs[libc::REG_RIP as usize];
-    if let Some(to) = sys::interrupt(*pc as u64) {
-        *pc = to as i64;
+    let gregs = &mut uc.uc_mcontext.gregs;
+    let (pc, sp) = (gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RSP as usize] as u64);
+    if let Some(to) = sys::interrupt(pc) {
+        gregs[libc::REG_RIP as usize] = to as i64;
+    // SAFETY: this thread's anchor and CPU.
+    } else if let Some((pc, sp)) = unsafe { (*anchor).engine.interrupt(cpu, pc, sp) } {
+        gregs[libc::REG_RIP as usize] = pc as i64;
+        gregs[libc::REG_RSP as usize] = sp as i64;
     }
 }
 
@@ -146,6 +172,10 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
     };
     let to = match action {
         FaultAction::Resume(to) => to,
+        FaultAction::Rewind(sp) => {
+            uc.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
+            return;
+        }
         FaultAction::Guest(to) => {
             let write = uc.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
             anchor.fault.set(Some(HostFault { info: *info, write }));

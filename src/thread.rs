@@ -47,6 +47,7 @@ impl Task {
     /// Be the guest thread of the calling host thread.
     pub fn enter(&self) {
         self.anchor.name(self.thread.tid);
+        signals::use_signal_stack(self.vcpu.cpu());
         signals::set_current(&raw const *self.anchor);
     }
 
@@ -144,8 +145,10 @@ impl Task {
         let gpr = &self.vcpu.cpu().gpr;
         let args = [gpr[0], gpr[1], gpr[2], gpr[3], gpr[4], gpr[5]];
         let nr = u64::from(gpr[NR] as u32);
-        if let Some(debugger) = self.vcpu.trace {
-            debugger.enter_kernel(&self.vcpu, self.thread.tid);
+        if self.vcpu.trace.is_some_and(|d| d.enter_kernel(&self.vcpu, self.thread.tid)) {
+            self.vcpu.rewind();
+            signal::raise(self.vcpu.pending());
+            return None;
         }
         let mut ctx = Ctx { thread: &mut self.thread, machine: &mut self.vcpu };
         let result = dispatch(&mut ctx, nr, args);

@@ -2,9 +2,9 @@
 //!
 //! **Who does what.** Guest threads tell the [`Debugger`] what happens to them, and wait in it while the guest is stopped; a host thread of its own
 //! ([`server`]) speaks with gdb. Between them is one lock ([`State`]) that is held for moments only. All-stop: when one thread has something
-//! to tell, every other is asked to leave translated code (its `pending` word) and waits at the next edge. A thread that is in
+//! to tell, every other that runs is asked to leave translated code and waits at the next edge. A thread that is in
 //! the kernel is as good as stopped: its registers are what they were at the call, and it waits when it comes back. Should gdb have changed its
-//! registers meanwhile, the call is broken off by a signal of ours ([`KICK`]) and its result dropped; the pc of such a thread is the call
+//! registers meanwhile, the call is broken off by a signal of ours ([`signals::kick`]) and its result dropped; the pc of such a thread is the call
 //! instruction, so that the call is made again when gdb puts the registers back.
 //!
 //! **Breakpoints** are an overlay over what the translator fetches ([`Debugger::overlay`]): the guest's memory does not change. **Watchpoints** and
@@ -20,6 +20,7 @@ pub mod server;
 pub mod wire;
 
 use crate::machine::{Runtime, Vcpu};
+use crate::signals;
 use std::collections::BTreeSet;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -28,8 +29,6 @@ use std::time::Duration;
 use syscalls::topics::signal::SigInfo;
 use syscalls::{sys, Context, GuestAddr, Machine};
 
-/// `si_code` of the signal by which the runtime wakes its own threads: SIGTRAP, which is never blocked.
-pub const KICK: i32 = -0x5246;
 /// What the translator sees at a breakpoint: `brk #0xf000`.
 const BREAK: u32 = 0xd43e_0000;
 /// Bytes of an instruction.
@@ -175,28 +174,22 @@ impl Debugger {
         self.attached.load(Ordering::Acquire)
     }
 
-    /// Wake a thread of this process out of the kernel.
-    fn kick(&self, tid: i32) {
-        let info = SigInfo { code: KICK, ..SigInfo::fault(libc::SIGTRAP, KICK, 0) };
-        // SAFETY: reads `info`; the handler of this signal expects it.
-        unsafe {
-            let pid = sys::raw(libc::SYS_getpid, [0; 6]) as u64;
-            let args = [pid, tid as u64, libc::SIGTRAP as u64, &raw const info as u64, 0, 0];
-            sys::raw(libc::SYS_rt_tgsigqueueinfo, args);
-        }
-    }
-
     fn tell_server(&self) {
         match self.server.load(Ordering::Acquire) {
             0 => {}
-            tid => self.kick(tid),
+            tid => signals::kick(tid),
         }
     }
 
-    /// Ask all threads to leave translated code.
-    fn raise_all(&self, runtime: &Runtime) {
-        // SAFETY: registered CPUs are alive; the field is atomic.
-        runtime.engine.each_cpu(|cpu| unsafe { (*cpu).pending.store(1, Ordering::SeqCst) });
+    /// Stop the guest, for a reason that a thread has. Who runs is asked to leave translated code, and comes to wait; who is in the kernel must not be
+    /// disturbed there.
+    fn halt(&self, mut state: MutexGuard<'_, State>, reason: Option<(i32, Reason)>) {
+        state.event = state.event.or(reason);
+        state.stopping = true;
+        let own = reason.map_or(0, |r| r.0);
+        let running: Vec<i32> = state.threads.iter().filter(|t| t.at == At::Running && t.tid != own).map(|t| t.tid).collect();
+        drop(state);
+        running.into_iter().for_each(signals::kick);
     }
 
     /// A thread begins; it will wait before its first instruction if the guest is stopped. `stopped`: it is, because of this thread.
@@ -290,10 +283,7 @@ impl Debugger {
                 _ => None,
             };
         }
-        state.event = Some((tid, reason));
-        state.stopping = true;
-        drop(state);
-        self.raise_all(vcpu.runtime);
+        self.halt(state, Some((tid, reason)));
         let mut state = self.park(self.lock(), vcpu, tid);
         let detached = !self.attached();
         let action = state.tracee(tid).and_then(|t| t.action.as_mut());
@@ -329,13 +319,18 @@ impl Debugger {
         }
     }
 
-    /// The thread makes a system call; its pc is behind the instruction.
-    pub fn enter_kernel(&self, vcpu: &Vcpu, tid: i32) {
+    /// The thread is about to make a system call; its pc is behind the instruction. True: not yet, because the guest is to stop first.
+    pub fn enter_kernel(&self, vcpu: &Vcpu, tid: i32) -> bool {
         let mut context = vcpu.context();
         context.pc = context.pc.wrapping_sub(INSN);
-        if let Some(t) = self.lock().tracee(tid) {
+        let mut state = self.lock();
+        if state.must_wait(tid) {
+            return true;
+        }
+        if let Some(t) = state.tracee(tid) {
             (t.at, t.context, t.dirty) = (At::Kernel, context, false);
         }
+        false
     }
 
     /// It comes back. True: gdb has replaced its registers, and the call's result is void.

@@ -4,6 +4,7 @@ use super::files::Files;
 use super::wire::{self, Gone, Wire};
 use super::{Action, At, End, Reason, Watched, INSN};
 use crate::machine::Runtime;
+use crate::signals;
 use gdbstub::common::{Pid, Signal, Tid};
 use gdbstub::conn::ConnectionExt;
 use gdbstub::stub::run_blocking::{BlockingEventLoop, Event, WaitForStopReasonError};
@@ -107,9 +108,7 @@ impl BlockingEventLoop for Loop {
         if state.event.is_none() {
             state.event = state.threads.first().map(|t| (t.tid, Reason::Signal(libc::SIGINT)));
         }
-        state.stopping = true;
-        drop(state);
-        guest.debugger.raise_all(guest.runtime);
+        guest.debugger.halt(state, None);
         Ok(None)
     }
 }
@@ -264,7 +263,7 @@ impl MultiThreadResume for Guest {
         }
         drop(state);
         self.debugger.changed.notify_all();
-        wake.into_iter().for_each(|tid| self.debugger.kick(tid));
+        wake.into_iter().for_each(signals::kick);
         Ok(())
     }
 

@@ -1,21 +1,21 @@
 //! One instruction at a time, for debuggers. Translations for this are blocks of their own (`Mode::STEP` is part of their key): they hold one
 //! instruction, nothing links to or from them, and calls and returns are plain jumps in them.
 
-use super::{Engine, Exit, Inner};
+use super::{region, Engine, Exit, Inner};
 use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Limits};
 use crate::host;
 use crate::ir::{self, Mode, Trap};
 use std::sync::atomic::Ordering::*;
 
-/// `Cpu::pending` while a step runs.
-const ASKED: u32 = 2;
 const ONE: Limits = Limits { insns: 1, side_exits: 0 };
 
 impl Engine {
     /// Execute the instruction at `cpu.pc`, whatever signals wait: `None` when that is done, or what [`Engine::run`] would have returned for it.
     pub fn step(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Option<Exit> {
-        cpu.epoch.store(self.epoch.load(Relaxed), SeqCst);
+        let epoch = self.epoch.load(SeqCst);
+        cpu.epoch.store(epoch, SeqCst);
+        self.renew(cpu, epoch);
         let exit = self.step_inside(cpu, mem);
         cpu.epoch.store(0, Release);
         exit
@@ -31,18 +31,25 @@ impl Engine {
                 Ok(host) => host,
                 Err(exit) => return Some(exit),
             };
-            // Indirect branches and branches backward leave. Who raises the word meanwhile stores 1.
-            let before = cpu.pending.swap(ASKED, SeqCst);
+            // With signals waiting it would not even be entered; who raises the word meanwhile stores 1.
+            let before = cpu.pending.swap(0, SeqCst);
+            // Indirect branches leave.
+            region::empty_tables(cpu);
             // SAFETY: `host` is the entry of a translation in a cache that this thread's epoch keeps alive.
             unsafe { host::enter(self.enter.load(Acquire), cpu, host) };
-            // Otherwise it stays raised.
-            let _ = cpu.pending.compare_exchange(ASKED, before, SeqCst, SeqCst);
+            region::restore_tables(cpu);
+            if cpu.interrupted.load(Relaxed) != 0 {
+                self.left(cpu);
+            }
+            cpu.pending.fetch_or(before, SeqCst);
             match cpu.exit_kind {
                 k if k == ExitKind::Link as u32 => {
                     cpu.pc = self.link_target(cpu.exit_arg);
                     return None;
                 }
                 k if k == ExitKind::Lookup as u32 && cpu.pc == pc && self.relearned(pc, mode) => {}
+                // A signal came before the instruction.
+                k if k == ExitKind::Pending as u32 && cpu.pc == pc => {}
                 k if k == ExitKind::Lookup as u32 || k == ExitKind::Pending as u32 => return None,
                 k if k == ExitKind::Trap as u32 => return self.trap(cpu),
                 _ => return Some(Exit::Fault),
