@@ -134,18 +134,21 @@ impl Core<'_> {
             let start = s.mapping.range.start;
             for offset in (0..s.bytes).step_by(PIECE) {
                 let n = (s.bytes - offset).min(PIECE as u64).min(self.limit.saturating_sub(at + offset)) as usize;
-                let entries = n.div_ceil(PAGE as usize) * 8;
+                let count = n.div_ceil(PAGE as usize);
                 let from = (start + offset) / PAGE * 8;
-                let known = pages.as_ref().is_some_and(|p| p.read_exact_at(&mut map[..entries], from).is_ok());
-                for page in (0..n).step_by(PAGE as usize) {
-                    let end = (page + PAGE as usize).min(n);
-                    // Neither present nor swapped out.
-                    let absent = known && s.mapping.file.is_none() && map[page / PAGE as usize * 8 + 7] & 0xc0 == 0;
-                    if absent || memory.read_exact_at(&mut piece[page..end], start + offset + page as u64).is_err() {
-                        piece[page..end].fill(0);
+                let known = pages.as_ref().is_some_and(|p| p.read_exact_at(&mut map[..count * 8], from).is_ok());
+                // Neither present nor swapped out.
+                let absent = |page: usize| known && s.mapping.file.is_none() && map[page * 8 + 7] & 0xc0 == 0;
+                let mut page = 0;
+                while page < count {
+                    let end = (page + 1..count).find(|&p| absent(p) != absent(page)).unwrap_or(count);
+                    if !absent(page) {
+                        let run = page * PAGE as usize..(end * PAGE as usize).min(n);
+                        read_run(&memory, &mut piece[run.clone()], start + offset + run.start as u64);
+                        write_sparse(file, &piece[run.clone()], at + offset + run.start as u64)?;
                     }
+                    page = end;
                 }
-                write_sparse(file, &piece[..n], at + offset)?;
             }
             at += s.bytes;
         }
@@ -285,6 +288,18 @@ fn fpregset(c: &Context) -> Vec<u8> {
     c.v.iter().for_each(|v| b.0.extend(v.to_le_bytes()));
     b.u32(c.fpsr).u32(c.fpcr).pad(528);
     b.0
+}
+
+/// Read memory; a page that can't be read is zero.
+fn read_run(memory: &File, bytes: &mut [u8], at: u64) {
+    if memory.read_exact_at(bytes, at).is_ok() {
+        return;
+    }
+    for (n, page) in bytes.chunks_mut(PAGE as usize).enumerate() {
+        if memory.read_exact_at(page, at + n as u64 * PAGE).is_err() {
+            page.fill(0);
+        }
+    }
 }
 
 /// Write what isn't zero, page by page.

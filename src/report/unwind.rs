@@ -73,7 +73,7 @@ fn caller(at: &Registers, memory: &Memory, tables: &mut Tables, signal: bool) ->
     }
     let by_table = memory.module(at.pc).map(|m| tables.caller(at, m));
     match by_table {
-        Some(Found::Caller(r)) if memory.executable(r.pc) => Some(r),
+        Some(Found::Caller(r)) if memory.executable(r.pc) => Some(*r),
         Some(Found::Outermost) => None,
         _ => by_record(at, memory),
     }
@@ -118,7 +118,7 @@ fn calls(from: u64, pc: u64) -> bool {
 }
 
 enum Found {
-    Caller(Registers),
+    Caller(Box<Registers>),
     /// The table says that nobody called.
     Outermost,
     Nothing,
@@ -191,6 +191,6 @@ impl Tables {
             }
         }
         (next.x[SP], next.pc, next.called) = (cfa, next.x[LR], true);
-        Some(Found::Caller(next))
+        Some(Found::Caller(Box::new(next)))
     }
 }
