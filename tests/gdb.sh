@@ -8,6 +8,8 @@ ours || { say "gdb: only for run-foreign"; finish; }
 command -v gdb-multiarch >/dev/null || { skip "all" "no gdb-multiarch"; finish; }
 make_tmp
 cd "$TMP" || exit 1
+# timeout(1) has something to say about cores.
+ulimit -S -c 0
 "$CC_ARM64" -O1 -g -w -pthread -static -o debuggee "$TESTS/programs/debuggee.c" || give_up "cannot compile"
 
 # session NAME [ARG...]: the commands on stdin, after the connection. Leaves gdb's words in $SAID, the program's in $OUT and its status in $STATUS.

@@ -13,7 +13,7 @@
 
 int watched, answer = 6;
 double number = 1.5;
-volatile int stop_waiting;
+volatile int stop_waiting, working;
 static volatile sig_atomic_t signals;
 
 NOINLINE int leaf(int a) { return a * 7; }
@@ -25,6 +25,7 @@ NOINLINE void work(int n) { __asm__ volatile("" ::"r"(n)); }
 static void *thread(void *arg)
 {
     work((int)(long)arg);
+    working = (int)(long)arg;
     while (!stop_waiting) usleep(1000);
     return 0;
 }
@@ -58,8 +59,10 @@ int main(int argc, char **argv)
     change(2);
     raise(SIGUSR1);
     printf("signals %d\n", (int)signals);
-    for (long i = 0; i < 2; i++) pthread_create(&t[i], 0, thread, (void *)(i + 1));
-    usleep(20000);
+    for (long i = 0; i < 2; i++) {
+        pthread_create(&t[i], 0, thread, (void *)(i + 1));
+        while (working <= i) usleep(1000);
+    }
     stop_waiting = 1;
     for (int i = 0; i < 2; i++) pthread_join(t[i], 0);
     printf("watched %d\n", watched);
