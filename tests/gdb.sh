@@ -94,9 +94,9 @@ delete
 thread 1
 continue
 G
-has "a thread's breakpoint" 'Thread 2 hit Breakpoint 1, work \(n=1\)' "$SAID"
-has "another's" 'Thread 3 hit Breakpoint 1, work \(n=2\)' "$SAID"
-has "the list" '^ +3 +Thread .* work \(n=2\)|^\* 3 +Thread .* work \(n=2\)' "$SAID"
+has "a thread's breakpoint" 'Thread 2 hit Breakpoint 1, work \(n=(n@entry=)?1\)' "$SAID"
+has "another's" 'Thread 3 hit Breakpoint 1, work \(n=(n@entry=)?2\)' "$SAID"
+has "the list" '^ +3 +Thread .* work \(n=(n@entry=)?2\)|^\* 3 +Thread .* work \(n=(n@entry=)?2\)' "$SAID"
 has "who waits in the kernel" '^ +1 +Thread .*\(debuggee\)' "$SAID"
 has "a call of a function" '\$[0-9]+ = 21' "$SAID"
 has "the others' signals" 'signals 10' "$OUT"
