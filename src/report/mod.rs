@@ -11,7 +11,7 @@
 //! A suite that captures stderr by a pipe or a file of its own sees nothing of it. A process that is not dumpable (setuid programs, those that may
 //! not be read, and those that ask for it, as tests do that crash on purpose) is not reported at all: the registers are nobody's business.
 //! A signal that somebody sent (kill, abort, raise) says nothing about the processor's state: one line.
-//! `--report=stderr` writes everything to stderr wherever it leads, `--report=FILE` appends to a file, `--report=off` is silence.
+//! `--report=stderr` writes everything (vector registers, too, which are else shown for instructions that use them) to stderr wherever it leads, `--report=FILE` appends to a file, `--report=off` is silence.
 //!
 //! **Robustness.** The guest is broken by definition. Memory is read by guarded copies, lists and tables have limits, the text has at most
 //! [`MAX_LINES`] lines, a reader that doesn't read is given up after a second, and /proc is used if it is there.
@@ -55,7 +55,7 @@ pub fn death(task: &Task, info: &SigInfo) {
     }
     let Some(target) = target(&task.vcpu.runtime.options, info) else { return };
     let text = match target.full {
-        true => text::full(task, info),
+        true => text::full(task, info, task.vcpu.runtime.options.report != Report::Auto),
         false => text::short(task, info),
     };
     write(target.fd, text.as_bytes());

@@ -46,8 +46,8 @@ pub fn short(task: &Task, info: &SigInfo) -> String {
     format!("{}; --report=stderr or RUN_FOREIGN_REPORT=stderr tells more\n", heading(task, info, &task.vcpu.context()))
 }
 
-/// Everything.
-pub fn full(task: &Task, info: &SigInfo) -> String {
+/// Everything. `verbose`: vector registers even if they have no part in it.
+pub fn full(task: &Task, info: &SigInfo, verbose: bool) -> String {
     let context = task.vcpu.context();
     let memory = Memory::of(&task.thread);
     let mut symbols = Symbols::default();
@@ -60,7 +60,7 @@ pub fn full(task: &Task, info: &SigInfo) -> String {
     }
     code(&mut lines, &memory, context.pc);
     registers(&mut lines, &context);
-    if uses_vectors(context.pc) {
+    if verbose || uses_vectors(context.pc) {
         vectors(&mut lines, &context);
     }
     backtrace(&mut lines, &context, &memory, &mut symbols);
