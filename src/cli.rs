@@ -125,6 +125,8 @@ pub struct Invocation {
     pub comm: Comm,
     /// A descriptor of this program's own file for starting it again, inherited by guests (needed where /proc is absent).
     pub self_exe: Option<RawFd>,
+    /// A descriptor to read the system-call filters from that this process inherits as a guest (see `syscalls::topics::seccomp`).
+    pub filters: Option<RawFd>,
     /// Settings.
     pub options: Options,
 }
@@ -238,6 +240,7 @@ fn invocation(program: Program, argv: Vec<&'static CStr>, start: &Start, options
         by_binfmt: false,
         comm: Comm::Path,
         self_exe: None,
+        filters: None,
         options,
     }
 }
@@ -301,6 +304,8 @@ pub struct Restart<'a> {
     pub by_binfmt: bool,
     /// The program was executed by descriptor: [`Comm::File`].
     pub by_descriptor: bool,
+    /// See [`Invocation::filters`].
+    pub filters: Option<RawFd>,
     /// Settings.
     pub options: &'a Options,
     /// The program's path.
@@ -322,6 +327,9 @@ impl Restart<'_> {
         }
         if self.by_descriptor {
             set += ";comm";
+        }
+        if let Some(fd) = self.filters {
+            set += &format!(";seccomp={fd}");
         }
         if options.strace {
             set += ";strace";
@@ -349,11 +357,14 @@ impl Restart<'_> {
 fn by_ourselves(start: Start) -> Action {
     let [_, set, path, execfn, argv @ ..] = start.argv.as_slice() else { return Action::Say(no_program(), USAGE) };
     let (mut fd, mut self_exe, mut by_binfmt, mut comm, mut options) = (None, None, false, Comm::Path, Options::default());
+    let mut filters = None;
     for item in set.to_string_lossy().split(';') {
         match item.split_once('=').unwrap_or((item, "")) {
             ("fd", v) => fd = v.parse().ok(),
             ("self", v) => self_exe = v.parse().ok(),
             ("binfmt", _) => by_binfmt = true,
+            // One that makes no sense must not let a program go without: -1 can't be read.
+            ("seccomp", v) => filters = Some(v.parse().unwrap_or(-1)),
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
             ("dump", v) => drop(options.set_dump(v)),
@@ -367,6 +378,7 @@ fn by_ourselves(start: Start) -> Action {
         self_exe,
         by_binfmt,
         comm,
+        filters,
         execfn: Some(Cow::Borrowed(execfn)),
         ..invocation(program, argv.to_vec(), &start, options)
     })
@@ -546,8 +558,16 @@ mod tests {
             let options = Options { strace, dump_ir, dump_asm, cpu: if strace { cpu.clone() } else { vec![] } };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
-            let restart =
-                Restart { fd: 7, self_exe, by_binfmt, by_descriptor, options: &options, path: c"/bin/sh", execfn: c"./script" };
+            let restart = Restart {
+                fd: 7,
+                self_exe,
+                by_binfmt,
+                by_descriptor,
+                filters: self_exe,
+                options: &options,
+                path: c"/bin/sh",
+                execfn: c"./script",
+            };
             let argv = restart.argv();
             let leak = |s: CString| -> &'static CStr { Box::leak(s.into_boxed_c_str()) };
             let mut argv: Vec<&'static CStr> = argv.into_iter().map(leak).collect();
@@ -555,6 +575,7 @@ mod tests {
             let inv = running(start(&argv));
             assert_eq!(inv.program, Program::Opened { fd: 7, path: Cow::Borrowed(c"/bin/sh") });
             assert_eq!((inv.by_binfmt, inv.comm == Comm::File), (by_binfmt, by_descriptor));
+            assert_eq!(inv.filters, self_exe);
             assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
             assert_eq!(texts(&inv.argv), ["install", "--help", ""]);
         }

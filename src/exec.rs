@@ -14,7 +14,8 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::io::{Seek, Write};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
 use syscalls::topics::signal;
@@ -30,9 +31,9 @@ pub struct Prepared {
     envp: Vec<*const libc::c_char>,
     /// What the pointers point to.
     _strings: [Vec<CString>; 3],
-    /// The opened program, which must survive the call, and our own, if it was opened for this call. No owners: a vfork child's
+    /// The opened program, which must survive the call, our own, if it was opened for this call, and the system-call filters. No owners: a vfork child's
     /// descriptors are not its parent's, who frees the rest of this.
-    descriptors: [Option<RawFd>; 2],
+    descriptors: [Option<RawFd>; 3],
 }
 
 impl Prepared {
@@ -46,7 +47,7 @@ impl Prepared {
             argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
             envp: [pointers(&envp), end.to_vec()].concat(),
             _strings: [front, argv, envp],
-            descriptors: [None; 2],
+            descriptors: [None; 3],
         }
     }
 
@@ -74,18 +75,22 @@ impl Prepared {
 
 /// Replace the program. Returns only on failure, or if the request was only to check.
 pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult {
-    let prepared = prepare(vcpu.runtime, req)?;
+    let filters = thread.seccomp.export();
+    let prepared = prepare(vcpu.runtime, req, &filters)?;
     // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
     vcpu.exec = Some(prepared);
     let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
-    for fd in vcpu.exec.take().map_or([None; 2], |p| p.descriptors).into_iter().flatten() {
+    for fd in vcpu.exec.take().map_or([None; 3], |p| p.descriptors).into_iter().flatten() {
         // SAFETY: opened by `prepare` in this process, and known to nobody else.
         unsafe { libc::close(fd) };
     }
     result
 }
 
-fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
+/// Where system calls are filtered the kernel's binfmt_misc has no part, and no program of the host's either: nothing but ourselves can keep up
+/// the filters. (Rights that a file would give are not given then; a process that may not gain any is what filters mostly are for.)
+fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8]) -> Result<Prepared, Errno> {
+    let by_kernel = runtime.by_binfmt && filters.is_empty();
     if req.argv.is_empty() {
         // As the kernel has it since 5.18.
         req.argv.push(CString::default());
@@ -99,7 +104,7 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
     };
     let file = match image::open_for_exec(dirfd, opened, req.flags as i32) {
         // The kernel itself finds the error, or starts what can't be read.
-        Err(_) if runtime.by_binfmt => return Ok(Prepared::plain(req)),
+        Err(_) if by_kernel => return Ok(Prepared::plain(req)),
         opened => opened.map_err(ours)?,
     };
     let name = program_name(&req);
@@ -112,18 +117,22 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
     };
     // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.
     let too_much_for_the_kernel = path_inaccessible || req.target.is_some();
-    let found = if runtime.by_binfmt { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
-    let Some(image) = found else { return Ok(Prepared::plain(req)) };
+    let found = if by_kernel { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
+    let Some(image) = found else {
+        return if filters.is_empty() { Ok(Prepared::plain(req)) } else { Err(Errno::ENOEXEC) };
+    };
     let (own, self_fd) = match own_program(runtime) {
-        Err(_) if runtime.by_binfmt => return Ok(Prepared::plain(req)),
+        Err(_) if by_kernel => return Ok(Prepared::plain(req)),
         own => own?,
     };
     keep_open(image.file.as_raw_fd())?;
+    let filters = if filters.is_empty() { None } else { Some(keep_filters(filters)?) };
     let restart = Restart {
         fd: image.file.as_raw_fd(),
         self_exe: runtime.self_exe,
         by_binfmt: runtime.by_binfmt,
         by_descriptor: req.path.is_empty(),
+        filters: filters.as_ref().map(File::as_raw_fd),
         options: &runtime.options,
         path: &image.path,
         execfn: &name,
@@ -131,7 +140,8 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
     let front = restart.argv();
     let argv = image.argv.into_iter().map(Text::into_owned).collect();
     let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
-    Ok(Prepared { descriptors: [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd)], ..prepared })
+    let descriptors = [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd), filters.map(File::into_raw_fd)];
+    Ok(Prepared { descriptors, ..prepared })
 }
 
 /// The program for us that a request leads to, if it does.
@@ -216,6 +226,20 @@ fn own_program(runtime: &Runtime) -> Result<(Option<File>, RawFd), Errno> {
     let file = File::open("/proc/self/exe").map_err(|_| Errno::ENOEXEC)?;
     let fd = file.as_raw_fd();
     Ok((Some(file), fd))
+}
+
+/// A file without a name that the next program reads the filters from.
+fn keep_filters(filters: &[u8]) -> Result<File, Errno> {
+    // SAFETY: the name is terminated; the new descriptor is nobody else's.
+    let mut file = unsafe {
+        match libc::memfd_create(c"seccomp".as_ptr(), libc::MFD_CLOEXEC) {
+            fd if fd < 0 => return Err(ours(errno::Errno::last())),
+            fd => File::from_raw_fd(fd),
+        }
+    };
+    file.write_all(filters).and_then(|()| file.rewind()).map_err(|_| Errno::ENOMEM)?;
+    keep_open(file.as_raw_fd())?;
+    Ok(file)
 }
 
 /// Signals that the inbox holds for the guest's mask are pending for the next program. The host's mask is the guest's by now.

@@ -141,6 +141,10 @@ impl Machine for Vcpu {
         }
     }
 
+    fn pc(&self) -> u64 {
+        self.cpu().pc
+    }
+
     fn set_context(&mut self, c: &Context) {
         let engine = &self.runtime.engine;
         let cpu = self.cpu_mut();

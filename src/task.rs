@@ -62,6 +62,7 @@ fn new_task(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Task {
         mem: thread.mem.clone(),
         actions,
         signals: thread.signals.child(!has(VFORK)),
+        seccomp: thread.seccomp.child(has(THREAD)),
         clear_child_tid: if has(CHILD_CLEARTID) { args.child_tid } else { 0 },
         tid: 0,
     };
@@ -136,6 +137,7 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
     let host = std::thread::Builder::new().stack_size(STACK).spawn(move || {
         // Signals are blocked from birth, as they are in the creator.
         task.thread.tid = gettid();
+        task.thread.seccomp.set_tid(task.thread.tid);
         if let Err(e) = become_own(&args) {
             task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
             return told.set(-e.0);
@@ -197,6 +199,7 @@ fn end_thread(mut task: Task, status: i32) {
 /// End the host thread at once: it is the first of its process (which ends with its last thread). Signals are blocked.
 pub fn exit_thread(task: &mut Task, status: i32) -> ! {
     task.vcpu.abandon_code();
+    task.thread.seccomp.leave();
     if !task.vcpu.borrower {
         task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
     }
@@ -216,6 +219,8 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     let actions = thread.actions.clone();
     let space = thread.mem.clone();
     let mut actions = actions.lock().unwrap_or_else(|e| e.into_inner());
+    let filtered = thread.seccomp.group();
+    let frozen = filtered.freeze();
     runtime.engine.fork_prepare();
     let space = space.lock_for_fork();
     let result = host_fork(args);
@@ -232,6 +237,7 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
         return Ok(pid);
     }
     space.child();
+    drop(frozen);
     runtime.engine.fork_child(vcpu.cpu_mut());
     if args.flags & CLONE_CLEAR_SIGHAND != 0 {
         actions.clear_handlers();
@@ -241,6 +247,7 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     runtime.users.store(1, Ordering::Relaxed);
     set_registers(vcpu, args);
     thread.tid = gettid();
+    thread.seccomp.after_fork(thread.tid);
     thread.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
     thread.signals.inbox.discard(!0);
     robust::forget();
@@ -401,6 +408,7 @@ extern "sysv64" fn begin(start: *mut Start) -> ! {
     }
     let task = &mut start.task;
     task.thread.tid = gettid();
+    task.thread.seccomp.set_tid(task.thread.tid);
     task.enter();
     if start.clear_handlers {
         task.thread.actions.lock().unwrap_or_else(|e| e.into_inner()).clear_handlers();

@@ -4,6 +4,7 @@ use crate::arm64::{PASS, TABLE};
 use crate::ctx::{Ctx, Stop, SysResult};
 use crate::strace;
 use crate::table::{Row, Run};
+use crate::topics::seccomp;
 use crate::{sys, Errno};
 
 /// Mask that removes a pointer's tag byte.
@@ -12,6 +13,11 @@ const UNTAG: u64 = 0x00ff_ffff_ffff_ffff;
 /// Carry out the system call `nr` of the calling thread.
 pub fn dispatch(ctx: &mut Ctx<'_>, nr: u64, args: [u64; 6]) -> SysResult {
     let row = TABLE.get(nr as usize).copied().flatten();
+    if ctx.thread.seccomp.is_active() {
+        if let Some(verdict) = seccomp::check(ctx, nr, &args) {
+            return verdict;
+        }
+    }
     if ctx.thread.process.options.strace {
         return traced(ctx, row, nr, args);
     }
