@@ -90,6 +90,10 @@ pub struct Options {
     pub dump_asm: bool,
     /// CPU features to take away (`-name`) or to insist on (`name`), as /proc/cpuinfo spells them, in order.
     pub cpu: Vec<(bool, String)>,
+    /// Modes for tests of the translator (RUN_FOREIGN_TEST; ARCHITECTURE.md tells): bytes of code to keep.
+    pub test_cache: usize,
+    /// Another: every translation is checked.
+    pub test_verify: bool,
 }
 
 /// Where a task's name comes from.
@@ -259,6 +263,7 @@ fn inherited_options(start: &Start) -> Options {
             b"STRACE" => options.strace = !matches!(&*value, "" | "0"),
             b"DUMP" => drop(options.set_dump(&value)),
             b"CPU" => options.set_cpu(&value),
+            b"TEST" => options.set_test(&value),
             _ => {}
         }
     }
@@ -286,6 +291,20 @@ impl Options {
                 None => (true, f.trim_start_matches('+').into()),
             })
             .collect();
+    }
+
+    fn set_test(&mut self, list: &str) {
+        for item in list.split(',') {
+            match item.split_once('=').unwrap_or((item, "")) {
+                ("cache", bytes) => self.test_cache = bytes.parse().unwrap_or(0),
+                ("verify", _) => self.test_verify = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn test_list(&self) -> String {
+        format!("cache={}{}", self.test_cache, if self.test_verify { ",verify" } else { "" })
     }
 
     fn cpu_list(&self) -> String {
@@ -349,6 +368,9 @@ impl Restart<'_> {
         if !options.cpu.is_empty() {
             set += &format!(";cpu={}", options.cpu_list());
         }
+        if options.test_cache != 0 || options.test_verify {
+            set += &format!(";test={}", options.test_list());
+        }
         vec![REEXEC.to_owned(), CString::new(set).unwrap_or_default(), path.to_owned(), execfn.to_owned()]
     }
 }
@@ -369,6 +391,7 @@ fn by_ourselves(start: Start) -> Action {
             ("strace", _) => options.strace = true,
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
+            ("test", v) => options.set_test(v),
             _ => {}
         }
     }
@@ -555,7 +578,14 @@ mod tests {
         let cpu = vec![(false, "aes".to_string()), (true, "lse".to_string())];
         for (strace, dump_ir, dump_asm) in [(false, false, false), (true, true, false), (true, false, true), (false, true, true)]
         {
-            let options = Options { strace, dump_ir, dump_asm, cpu: if strace { cpu.clone() } else { vec![] } };
+            let options = Options {
+                strace,
+                dump_ir,
+                dump_asm,
+                cpu: if strace { cpu.clone() } else { vec![] },
+                test_cache: if dump_ir { 65536 } else { 0 },
+                test_verify: dump_asm,
+            };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
             let restart = Restart {

@@ -226,7 +226,13 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
     };
-    let options = code::Options { dump_ir: inv.options.dump_ir, dump_asm: inv.options.dump_asm, ..code::Options::default() };
+    let options = code::Options {
+        dump_ir: inv.options.dump_ir,
+        dump_asm: inv.options.dump_asm,
+        cache_bytes: inv.options.test_cache,
+        verify: inv.options.test_verify,
+        ..code::Options::default()
+    };
     let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
     let mut process = Process {
         options: syscalls::Options { strace: inv.options.strace },

@@ -263,8 +263,7 @@ mod tests {
             let len = 1 + random(5) as usize;
             let mut program: Vec<Insn> = (0..len)
                 .map(|_| {
-                    let code =
-                        [random(0x100) as u16, random(8) as u16 | ALU, LD_MEM, ST, LD_ABS, JMP_JA | 0x10 * random(6) as u16];
+                    let code = [random(0x100) as u16, random(8) as u16 | ALU, LD_MEM, ST, LD_ABS, JMP | (random(6) as u16) << 4];
                     let k = [random(6), random(20), 4 * random(20), 31 + random(3)][random(4) as usize];
                     insn(code[random(6) as usize], random(4) as u8, random(4) as u8, k)
                 })
