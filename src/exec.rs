@@ -283,7 +283,7 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
     actions.lock().unwrap_or_else(|e| e.into_inner()).after_failed_exec();
     match result {
         0 => Ok(0),
-        r if r == -sys::ERESTARTSYS => Err(Stop::Flow(Flow::Repeat)),
+        r if r == -sys::ERESTARTSYS || r == -sys::ERESTARTNOINTR => Err(Stop::Flow(Flow::Repeat)),
         e => Err(Errno(-e as i32).into()),
     }
 }

@@ -98,9 +98,9 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     }
     // SAFETY: the CPU is alive; the word is atomic.
     unsafe { &(*cpu).pending }.store(1, Ordering::Release);
-    let pc = &mut uc.uc_mcontext.gregs[libc::REG_RIP as usize];
-    if let Some(to) = sys::interrupt(*pc as u64) {
-        *pc = to as i64;
+    let gregs = &mut uc.uc_mcontext.gregs;
+    if let Some(to) = sys::interrupt(gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RCX as usize] as u64) {
+        gregs[libc::REG_RIP as usize] = to as i64;
     }
 }
 

@@ -127,7 +127,7 @@ impl Word {
 
 /// A thread.
 fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, Errno> {
-    if args.flags & PIDFD != 0 || args.set_tid != 0 || args.flags & CLONE_INTO_CGROUP != 0 {
+    if args.set_tid != 0 || args.flags & CLONE_INTO_CGROUP != 0 {
         return Err(Errno::EINVAL);
     }
     let mut task = new_task(vcpu, thread, args);
@@ -138,7 +138,7 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
         // Signals are blocked from birth, as they are in the creator.
         task.thread.tid = gettid();
         task.thread.seccomp.set_tid(task.thread.tid);
-        if let Err(e) = become_own(&args) {
+        if let Err(e) = thread_pidfd(&args, task.thread.tid).and_then(|()| become_own(&args)) {
             task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
             return told.set(-e.0);
         }
@@ -165,6 +165,21 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
         let _ = host.join();
     }
     result
+}
+
+/// CLONE_PIDFD: a descriptor of the new thread, which makes it while the creator's descriptors are still its own. Kernels before 6.9 know none.
+fn thread_pidfd(args: &CloneArgs, tid: i32) -> Result<(), Errno> {
+    const PIDFD_THREAD: u64 = libc::O_EXCL as u64;
+    if args.flags & PIDFD == 0 {
+        return Ok(());
+    }
+    // SAFETY: makes a descriptor, or closes it.
+    unsafe {
+        let fd = sys::call(libc::SYS_pidfd_open, [tid as u64, PIDFD_THREAD, 0, 0, 0, 0])?;
+        GuestAddr(args.pidfd).write(fd as u32).inspect_err(|_| {
+            sys::raw(libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+        })
+    }
 }
 
 /// What the new thread doesn't share with its creator.

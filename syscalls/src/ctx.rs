@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 pub enum Stop {
     /// It failed.
     Errno(Errno),
-    /// A signal came first: deliver it, then repeat the call or fail with EINTR, as its SA_RESTART says.
+    /// A signal interrupted it: deliver that, then repeat the call or fail with EINTR, as its SA_RESTART says.
     Restart,
     /// Control doesn't return to the guest's next instruction.
     Flow(Flow),
@@ -191,6 +191,7 @@ impl Ctx<'_> {
         let r = unsafe { sys::interruptible(self.machine.pending(), nr, args) };
         match r {
             r if r == -sys::ERESTARTSYS => Err(Stop::Restart),
+            r if r == -sys::ERESTARTNOINTR => Err(Stop::Flow(Flow::Repeat)),
             r if (-4095..0).contains(&r) => Err(Stop::Errno(Errno(-r as i32))),
             r => Ok(r as u64),
         }

@@ -10,4 +10,3 @@ pub mod procfs;
 pub mod seccomp;
 pub mod signal;
 pub mod task;
-pub mod time;
