@@ -103,10 +103,12 @@ static void fault_in_thread(void) {
 }
 
 // exec from any thread: the process keeps its id, the others are gone.
-static char pid_text[20];
+static char pid_text[20], self[PATH_MAX];
 static void *executes(void *arg) {
   char *argv[] = {"threadlife", "id", pid_text, NULL};
-  execv("/proc/self/exe", argv);
+  // Not by /proc/self, which is the leader's, who may be gone.
+  execv(self, argv);
+  printf("exec: %s\n", err());
   return arg;
 }
 static void exec_anywhere(void) {
@@ -246,6 +248,7 @@ static void robust(void) {
         if (way == 2) kill(pid, SIGKILL);
       }
       int r = pthread_mutex_lock(m);
+      if (pid) waitpid(pid, NULL, 0);
       printf("robust %d %d: %s", pi, way, r == EOWNERDEAD ? "owner died" : r ? "?" : "free");
       if (r == EOWNERDEAD) {
         pthread_mutex_consistent(m), pthread_mutex_unlock(m);
@@ -254,8 +257,7 @@ static void robust(void) {
       }
       printf("\n");
       if (!r) pthread_mutex_unlock(m);
-      if (pid) waitpid(pid, NULL, 0);
-      else pthread_join(t, NULL);
+      if (!pid) pthread_join(t, NULL);
     }
   }
 }
@@ -355,6 +357,7 @@ int main(int argc, char **argv) {
     return 3;
   }
   if (argc > 2 && !strcmp(argv[1], "-n")) rounds = atoi(argv[2]);
+  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return 1;
   enter();
   alarm(60 + 60 * rounds);
   child("main left", main_left);
