@@ -178,6 +178,7 @@ static void terminal(void) {
         signal(SIGTTOU, SIG_DFL);
         char c;
         if (i == 3) raise(SIGSTOP), read(tty, &c, 1), _exit(55);
+        while (tcgetpgrp(tty) != getpid()) nap(1);
         for (;;) read(tty, &c, 1);
       }
       setpgid(job, job);
