@@ -75,11 +75,15 @@ impl Prepared {
 
 /// Replace the program. Returns only on failure, or if the request was only to check.
 pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult {
+    let debugger = vcpu.trace.filter(|d| d.attached());
     let filters = thread.seccomp.export();
-    let prepared = prepare(vcpu.runtime, req, &filters)?;
+    let prepared = prepare(vcpu.runtime, req, &filters, debugger.map(|d| d.connection))?;
     // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
     vcpu.exec = Some(prepared);
     let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
+    if let Some(debugger) = debugger {
+        set_close_on_exec(debugger.connection, true)?;
+    }
     for fd in vcpu.exec.take().map_or([None; 3], |p| p.descriptors).into_iter().flatten() {
         // SAFETY: opened by `prepare` in this process, and known to nobody else.
         unsafe { libc::close(fd) };
@@ -87,10 +91,12 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
     result
 }
 
+/// `gdb`: the connection of a debugger that wants to come along. It can't where the kernel starts the program.
+///
 /// Where system calls are filtered the kernel's binfmt_misc has no part, and no program of the host's either: nothing but ourselves can keep up
 /// the filters. (Rights that a file would give are not given then; a process that may not gain any is what filters mostly are for.)
-fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8]) -> Result<Prepared, Errno> {
-    let by_kernel = runtime.by_binfmt && filters.is_empty();
+fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<RawFd>) -> Result<Prepared, Errno> {
+    let by_kernel = runtime.by_binfmt && filters.is_empty() && gdb.is_none();
     if req.argv.is_empty() {
         // As the kernel has it since 5.18.
         req.argv.push(CString::default());
@@ -125,7 +131,10 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8]) -> Result<Pr
         Err(_) if by_kernel => return Ok(Prepared::plain(req)),
         own => own?,
     };
-    keep_open(image.file.as_raw_fd())?;
+    set_close_on_exec(image.file.as_raw_fd(), false)?;
+    if let Some(gdb) = gdb {
+        set_close_on_exec(gdb, false)?;
+    }
     let filters = if filters.is_empty() { None } else { Some(keep_filters(filters)?) };
     let restart = Restart {
         fd: image.file.as_raw_fd(),
@@ -134,6 +143,7 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8]) -> Result<Pr
         by_descriptor: req.path.is_empty(),
         filters: filters.as_ref().map(File::as_raw_fd),
         options: &runtime.options,
+        gdb,
         path: &image.path,
         execfn: &name,
     };
@@ -212,9 +222,10 @@ fn closes_on_exec(fd: RawFd) -> bool {
     flags > 0 && flags & libc::FD_CLOEXEC as i64 != 0
 }
 
-fn keep_open(fd: RawFd) -> Result<(), Errno> {
+fn set_close_on_exec(fd: RawFd, on: bool) -> Result<(), Errno> {
+    let flags = if on { libc::FD_CLOEXEC as u64 } else { 0 };
     // SAFETY: changes the flags of a descriptor of ours.
-    unsafe { sys::call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, 0, 0, 0, 0]) }.map(drop)
+    unsafe { sys::call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, flags, 0, 0, 0]) }.map(drop)
 }
 
 /// A descriptor of our own program: the one that is kept for this, or a new one.
@@ -238,7 +249,7 @@ fn keep_filters(filters: &[u8]) -> Result<File, Errno> {
         }
     };
     file.write_all(filters).and_then(|()| file.rewind()).map_err(|_| Errno::ENOMEM)?;
-    keep_open(file.as_raw_fd())?;
+    set_close_on_exec(file.as_raw_fd(), false)?;
     Ok(file)
 }
 
