@@ -104,8 +104,7 @@ static void children(void) {
       memset(&w, 0, sizeof w);
       waitid(P_PID, pid, &w, WSTOPPED | WNOWAIT);
       printf("  waitid: signo %d code %d status %d\n", w.si_signo, w.si_code, w.si_status);
-      hits = 0, kill(pid, SIGCONT);
-      while (hits < 2) usleep(500);
+      kill(pid, SIGCONT);
       waitid(P_PID, pid, &w, WEXITED | WNOWAIT);
     } else
       waitid(P_PIDFD, syscall(SYS_pidfd_open, pid, 0), &w, WEXITED | WNOWAIT);
