@@ -11,8 +11,8 @@ static long membarrier(int cmd, unsigned flags, int cpu) { return syscall(SYS_me
 // The classic test of store buffering: with a barrier by the kernel in one thread, a compiler's barrier is enough in the other.
 static volatile atomic_int x, y, r1, r2, round_no, done;
 static void *fast(void *unused) {
-  for (int i = 1; i <= 4000; i++) {
-    while (round_no < i) {}
+  for (int i = 1; i <= 1500; i++) {
+    while (round_no < i) sched_yield();
     atomic_store_explicit(&x, 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     r1 = atomic_load_explicit(&y, memory_order_relaxed);
@@ -36,7 +36,7 @@ static void barriers(void) {
   pthread_t t;
   int both = 0;
   pthread_create(&t, NULL, fast, NULL);
-  for (int i = 1; i <= 4000; i++) {
+  for (int i = 1; i <= 1500; i++) {
     x = y = 0;
     round_no = i;
     atomic_store_explicit(&y, 1, memory_order_relaxed);
