@@ -116,6 +116,10 @@ pub struct Options {
     pub dump_asm: bool,
     /// CPU features to take away (`-name`) or to insist on (`name`), as /proc/cpuinfo spells them, in order.
     pub cpu: Vec<(bool, String)>,
+    /// Modes for tests of the translator (RUN_FOREIGN_TEST; ARCHITECTURE.md tells): bytes of code to keep.
+    pub test_cache: usize,
+    /// Another: every translation is checked.
+    pub test_verify: bool,
     /// Where a crash is reported.
     pub report: Report,
     /// What stderr was when a person started this program.
@@ -155,6 +159,8 @@ pub struct Invocation {
     pub comm: Comm,
     /// A descriptor of this program's own file for starting it again, inherited by guests (needed where /proc is absent).
     pub self_exe: Option<RawFd>,
+    /// A descriptor to read the system-call filters from that this process inherits as a guest (see `syscalls::topics::seccomp`).
+    pub filters: Option<RawFd>,
     /// Settings.
     pub options: Options,
     /// Let a debugger have a look.
@@ -270,6 +276,7 @@ fn invocation(program: Program, argv: Vec<&'static CStr>, start: &Start, options
         by_binfmt: false,
         comm: Comm::Path,
         self_exe: None,
+        filters: None,
         options,
         gdb: None,
     }
@@ -289,6 +296,7 @@ fn inherited_options(start: &Start) -> Options {
             b"STRACE" => options.strace = !matches!(&*value, "" | "0"),
             b"DUMP" => drop(options.set_dump(&value)),
             b"CPU" => options.set_cpu(&value),
+            b"TEST" => options.set_test(&value),
             b"REPORT" => options.set_report(OsStr::from_bytes(&rest[eq + 1..])),
             _ => {}
         }
@@ -317,6 +325,20 @@ impl Options {
                 None => (true, f.trim_start_matches('+').into()),
             })
             .collect();
+    }
+
+    fn set_test(&mut self, list: &str) {
+        for item in list.split(',') {
+            match item.split_once('=').unwrap_or((item, "")) {
+                ("cache", bytes) => self.test_cache = bytes.parse().unwrap_or(0),
+                ("verify", _) => self.test_verify = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn test_list(&self) -> String {
+        format!("cache={}{}", self.test_cache, if self.test_verify { ",verify" } else { "" })
     }
 
     fn set_report(&mut self, place: &OsStr) {
@@ -369,6 +391,8 @@ pub struct Restart<'a> {
     pub gdb: Option<RawFd>,
     /// The program was executed by descriptor: [`Comm::File`].
     pub by_descriptor: bool,
+    /// See [`Invocation::filters`].
+    pub filters: Option<RawFd>,
     /// Settings.
     pub options: &'a Options,
     /// The program's path.
@@ -391,6 +415,9 @@ impl Restart<'_> {
         if self.by_descriptor {
             set += ";comm";
         }
+        if let Some(fd) = self.filters {
+            set += &format!(";seccomp={fd}");
+        }
         if let Some(fd) = self.gdb {
             set += &format!(";gdb={fd}");
         }
@@ -412,6 +439,9 @@ impl Restart<'_> {
         if !options.cpu.is_empty() {
             set += &format!(";cpu={}", options.cpu_list());
         }
+        if options.test_cache != 0 || options.test_verify {
+            set += &format!(";test={}", options.test_list());
+        }
         let set = [set.into_bytes(), options.report_words()].concat();
         vec![REEXEC.to_owned(), CString::new(set).unwrap_or_default(), path.to_owned(), execfn.to_owned()]
     }
@@ -421,7 +451,7 @@ impl Restart<'_> {
 fn by_ourselves(start: Start) -> Action {
     let [_, set, path, execfn, argv @ ..] = start.argv.as_slice() else { return Action::Say(no_program(), USAGE) };
     let (mut fd, mut self_exe, mut gdb, mut by_binfmt, mut comm) = (None, None, None, false, Comm::Path);
-    let mut options = Options::default();
+    let (mut options, mut filters) = (Options::default(), None);
     for item in set.to_bytes().split(|&b| b == b';') {
         if let Some(place) = item.strip_prefix(b"report=") {
             options.set_report(OsStr::from_bytes(&unescape(place)));
@@ -433,10 +463,13 @@ fn by_ourselves(start: Start) -> Action {
             ("self", v) => self_exe = v.parse().ok(),
             ("gdb", v) => gdb = v.parse().ok().map(Gdb::Connected),
             ("binfmt", _) => by_binfmt = true,
+            // One that makes no sense must not let a program go without: -1 can't be read.
+            ("seccomp", v) => filters = Some(v.parse().unwrap_or(-1)),
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
+            ("test", v) => options.set_test(v),
             ("stderr", v) => options.first_stderr = v.split_once(':').and_then(|(d, i)| Some((d.parse().ok()?, i.parse().ok()?))),
             _ => {}
         }
@@ -447,6 +480,7 @@ fn by_ourselves(start: Start) -> Action {
         self_exe,
         by_binfmt,
         comm,
+        filters,
         gdb,
         execfn: Some(Cow::Borrowed(execfn)),
         ..invocation(program, argv.to_vec(), &start, options)
@@ -664,7 +698,8 @@ mod tests {
             let report = if dump_asm { Report::File("/tmp/a;b%3b=c".into()) } else { Report::Off };
             let first_stderr = dump_ir.then_some((8, 123));
             let cpu = if strace { cpu.clone() } else { vec![] };
-            let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr };
+            let (test_cache, test_verify) = (if dump_ir { 65536 } else { 0 }, dump_asm);
+            let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr, test_cache, test_verify };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
             let restart = Restart {
@@ -672,6 +707,7 @@ mod tests {
                 self_exe,
                 by_binfmt,
                 by_descriptor,
+                filters: self_exe,
                 options: &options,
                 gdb: self_exe,
                 path: c"/bin/sh",
@@ -685,6 +721,7 @@ mod tests {
             assert_eq!(inv.program, Program::Opened { fd: 7, path: Cow::Borrowed(c"/bin/sh") });
             assert_eq!(inv.gdb, self_exe.map(Gdb::Connected));
             assert_eq!((inv.by_binfmt, inv.comm == Comm::File), (by_binfmt, by_descriptor));
+            assert_eq!(inv.filters, self_exe);
             assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
             assert_eq!(texts(&inv.argv), ["install", "--help", ""]);
         }

@@ -14,7 +14,8 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::io::{Seek, Write};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
 use syscalls::topics::signal;
@@ -30,9 +31,9 @@ pub struct Prepared {
     envp: Vec<*const libc::c_char>,
     /// What the pointers point to.
     _strings: [Vec<CString>; 3],
-    /// The opened program, which must survive the call, and our own, if it was opened for this call. No owners: a vfork child's
+    /// The opened program, which must survive the call, our own, if it was opened for this call, and the system-call filters. No owners: a vfork child's
     /// descriptors are not its parent's, who frees the rest of this.
-    descriptors: [Option<RawFd>; 2],
+    descriptors: [Option<RawFd>; 3],
 }
 
 impl Prepared {
@@ -46,7 +47,7 @@ impl Prepared {
             argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
             envp: [pointers(&envp), end.to_vec()].concat(),
             _strings: [front, argv, envp],
-            descriptors: [None; 2],
+            descriptors: [None; 3],
         }
     }
 
@@ -75,14 +76,15 @@ impl Prepared {
 /// Replace the program. Returns only on failure, or if the request was only to check.
 pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult {
     let debugger = vcpu.trace.filter(|d| d.attached());
-    let prepared = prepare(vcpu.runtime, req, debugger.map(|d| d.connection))?;
+    let filters = thread.seccomp.export();
+    let prepared = prepare(vcpu.runtime, req, &filters, debugger.map(|d| d.connection))?;
     // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
     vcpu.exec = Some(prepared);
     let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
     if let Some(debugger) = debugger {
         set_close_on_exec(debugger.connection, true)?;
     }
-    for fd in vcpu.exec.take().map_or([None; 2], |p| p.descriptors).into_iter().flatten() {
+    for fd in vcpu.exec.take().map_or([None; 3], |p| p.descriptors).into_iter().flatten() {
         // SAFETY: opened by `prepare` in this process, and known to nobody else.
         unsafe { libc::close(fd) };
     }
@@ -90,8 +92,11 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
 }
 
 /// `gdb`: the connection of a debugger that wants to come along. It can't where the kernel starts the program.
-fn prepare(runtime: &Runtime, mut req: ExecRequest, gdb: Option<RawFd>) -> Result<Prepared, Errno> {
-    let by_binfmt = runtime.by_binfmt && gdb.is_none();
+///
+/// Where system calls are filtered the kernel's binfmt_misc has no part, and no program of the host's either: nothing but ourselves can keep up
+/// the filters. (Rights that a file would give are not given then; a process that may not gain any is what filters mostly are for.)
+fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<RawFd>) -> Result<Prepared, Errno> {
+    let by_kernel = runtime.by_binfmt && filters.is_empty() && gdb.is_none();
     if req.argv.is_empty() {
         // As the kernel has it since 5.18.
         req.argv.push(CString::default());
@@ -105,7 +110,7 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, gdb: Option<RawFd>) -> Resul
     };
     let file = match image::open_for_exec(dirfd, opened, req.flags as i32) {
         // The kernel itself finds the error, or starts what can't be read.
-        Err(_) if by_binfmt => return Ok(Prepared::plain(req)),
+        Err(_) if by_kernel => return Ok(Prepared::plain(req)),
         opened => opened.map_err(ours)?,
     };
     let name = program_name(&req);
@@ -118,21 +123,25 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, gdb: Option<RawFd>) -> Resul
     };
     // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.
     let too_much_for_the_kernel = path_inaccessible || req.target.is_some();
-    let found = if by_binfmt { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
-    let Some(image) = found else { return Ok(Prepared::plain(req)) };
+    let found = if by_kernel { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
+    let Some(image) = found else {
+        return if filters.is_empty() { Ok(Prepared::plain(req)) } else { Err(Errno::ENOEXEC) };
+    };
     let (own, self_fd) = match own_program(runtime) {
-        Err(_) if by_binfmt => return Ok(Prepared::plain(req)),
+        Err(_) if by_kernel => return Ok(Prepared::plain(req)),
         own => own?,
     };
     set_close_on_exec(image.file.as_raw_fd(), false)?;
     if let Some(gdb) = gdb {
         set_close_on_exec(gdb, false)?;
     }
+    let filters = if filters.is_empty() { None } else { Some(keep_filters(filters)?) };
     let restart = Restart {
         fd: image.file.as_raw_fd(),
         self_exe: runtime.self_exe,
         by_binfmt: runtime.by_binfmt,
         by_descriptor: req.path.is_empty(),
+        filters: filters.as_ref().map(File::as_raw_fd),
         options: &runtime.options,
         gdb,
         path: &image.path,
@@ -141,7 +150,8 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, gdb: Option<RawFd>) -> Resul
     let front = restart.argv();
     let argv = image.argv.into_iter().map(Text::into_owned).collect();
     let prepared = Prepared::new(self_fd, CString::default(), libc::AT_EMPTY_PATH as u64, front, argv, req.envp);
-    Ok(Prepared { descriptors: [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd)], ..prepared })
+    let descriptors = [Some(image.file.into_raw_fd()), own.map(File::into_raw_fd), filters.map(File::into_raw_fd)];
+    Ok(Prepared { descriptors, ..prepared })
 }
 
 /// The program for us that a request leads to, if it does.
@@ -229,6 +239,20 @@ fn own_program(runtime: &Runtime) -> Result<(Option<File>, RawFd), Errno> {
     Ok((Some(file), fd))
 }
 
+/// A file without a name that the next program reads the filters from.
+fn keep_filters(filters: &[u8]) -> Result<File, Errno> {
+    // SAFETY: the name is terminated; the new descriptor is nobody else's.
+    let mut file = unsafe {
+        match libc::memfd_create(c"seccomp".as_ptr(), libc::MFD_CLOEXEC) {
+            fd if fd < 0 => return Err(ours(errno::Errno::last())),
+            fd => File::from_raw_fd(fd),
+        }
+    };
+    file.write_all(filters).and_then(|()| file.rewind()).map_err(|_| Errno::ENOMEM)?;
+    set_close_on_exec(file.as_raw_fd(), false)?;
+    Ok(file)
+}
+
 /// Signals that the inbox holds for the guest's mask are pending for the next program. The host's mask is the guest's by now.
 fn hand_back(thread: &Thread) {
     while let Some(info) = thread.signals.inbox.take_sent(!0) {
@@ -270,7 +294,7 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
     actions.lock().unwrap_or_else(|e| e.into_inner()).after_failed_exec();
     match result {
         0 => Ok(0),
-        r if r == -sys::ERESTARTSYS => Err(Stop::Flow(Flow::Repeat)),
+        r if r == -sys::ERESTARTSYS || r == -sys::ERESTARTNOINTR => Err(Stop::Flow(Flow::Repeat)),
         e => Err(Errno(-e as i32).into()),
     }
 }

@@ -154,6 +154,10 @@ impl Machine for Vcpu {
         context_of(self.cpu(), &self.runtime.engine)
     }
 
+    fn pc(&self) -> u64 {
+        self.cpu().pc
+    }
+
     fn set_context(&mut self, c: &Context) {
         let engine = &self.runtime.engine;
         let cpu = self.cpu_mut();

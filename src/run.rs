@@ -15,12 +15,14 @@ use jit::guest::arm64;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use syscalls::topics::mem::Space;
 use syscalls::topics::procfs::{self, Areas};
+use syscalls::topics::seccomp;
 use syscalls::topics::signal::{self, Actions, ThreadSignals, UNMASKABLE};
 use syscalls::{GuestAddr, Machine, Process, Thread};
 
@@ -228,6 +230,8 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
     let options = code::Options {
         dump_ir: inv.options.dump_ir,
         dump_asm: inv.options.dump_asm,
+        cache_bytes: inv.options.test_cache,
+        verify: inv.options.test_verify,
         hidden: features.hidden(),
         ..code::Options::default()
     };
@@ -249,6 +253,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         ..Process::default()
     };
     process.published = procfs::publish(&process);
+    let seccomp = inv.filters.map_or(Ok(seccomp::State::default()), filters)?;
     let runtime = Box::leak(Box::new(Runtime {
         engine,
         options: inv.options,
@@ -259,7 +264,16 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),
     }));
-    Ok(first_task(runtime, process, loaded))
+    Ok(first_task(runtime, process, loaded, seccomp))
+}
+
+/// The system-call filters that the program before left in an open file.
+fn filters(fd: RawFd) -> Result<seccomp::State, ExecError> {
+    let mut bytes = Vec::new();
+    // SAFETY: the descriptor was handed to this process for this purpose and nobody else uses it.
+    let read = if fd < 0 { Ok(0) } else { unsafe { File::from_raw_fd(fd) }.read_to_end(&mut bytes) };
+    let state = read.ok().filter(|&n| n > 0).and_then(|_| seccomp::State::import(&bytes));
+    state.ok_or_else(|| ExecError::new(libc::EACCES, "system-call filters"))
 }
 
 /// Find gdb, or wait for it.
@@ -272,7 +286,7 @@ fn debugger(gdb: &Gdb) -> std::io::Result<Debugger> {
 }
 
 /// The main thread, with the signal state that this process inherited.
-fn first_task(runtime: &'static Runtime, process: Process, loaded: Loaded) -> Task {
+fn first_task(runtime: &'static Runtime, process: Process, loaded: Loaded, seccomp: seccomp::State) -> Task {
     let signals = ThreadSignals::default();
     let mut inherited = 0u64;
     // SAFETY: reads the mask into `inherited`; then asks for the thread's id.
@@ -281,11 +295,13 @@ fn first_task(runtime: &'static Runtime, process: Process, loaded: Loaded) -> Ta
         syscalls::sys::raw(libc::SYS_gettid, [0; 6]) as i32
     };
     signals.inbox.set_mask(inherited & !UNMASKABLE);
+    seccomp.set_tid(tid);
     let thread = Thread {
         process: Arc::new(process),
         mem: Arc::new(loaded.space),
         actions: Arc::new(Mutex::new(Actions::default())),
         signals,
+        seccomp,
         clear_child_tid: 0,
         tid,
     };

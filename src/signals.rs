@@ -143,7 +143,7 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     unsafe { &(*cpu).pending }.store(1, Ordering::Release);
     let gregs = &mut uc.uc_mcontext.gregs;
     let (pc, sp) = (gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RSP as usize] as u64);
-    if let Some(to) = sys::interrupt(pc) {
+    if let Some(to) = sys::interrupt(pc, gregs[libc::REG_RCX as usize] as u64) {
         gregs[libc::REG_RIP as usize] = to as i64;
     // SAFETY: this thread's anchor and CPU.
     } else if let Some((pc, sp)) = unsafe { (*anchor).engine.interrupt(cpu, pc, sp) } {

@@ -62,6 +62,7 @@ fn new_task(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Task {
         mem: thread.mem.clone(),
         actions,
         signals: thread.signals.child(!has(VFORK)),
+        seccomp: thread.seccomp.child(has(THREAD)),
         clear_child_tid: if has(CHILD_CLEARTID) { args.child_tid } else { 0 },
         tid: 0,
     };
@@ -130,7 +131,7 @@ impl Word {
 
 /// A thread.
 fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, Errno> {
-    if args.flags & PIDFD != 0 || args.set_tid != 0 || args.flags & CLONE_INTO_CGROUP != 0 {
+    if args.set_tid != 0 || args.flags & CLONE_INTO_CGROUP != 0 {
         return Err(Errno::EINVAL);
     }
     let mut task = new_task(vcpu, thread, args);
@@ -140,7 +141,8 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
     let host = std::thread::Builder::new().stack_size(STACK).spawn(move || {
         // Signals are blocked from birth, as they are in the creator.
         task.thread.tid = gettid();
-        if let Err(e) = become_own(&args) {
+        task.thread.seccomp.set_tid(task.thread.tid);
+        if let Err(e) = thread_pidfd(&args, task.thread.tid).and_then(|()| become_own(&args)) {
             task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
             return told.set(-e.0);
         }
@@ -170,6 +172,21 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
         let _ = host.join();
     }
     result
+}
+
+/// CLONE_PIDFD: a descriptor of the new thread, which makes it while the creator's descriptors are still its own. Kernels before 6.9 know none.
+fn thread_pidfd(args: &CloneArgs, tid: i32) -> Result<(), Errno> {
+    const PIDFD_THREAD: u64 = libc::O_EXCL as u64;
+    if args.flags & PIDFD == 0 {
+        return Ok(());
+    }
+    // SAFETY: makes a descriptor, or closes it.
+    unsafe {
+        let fd = sys::call(libc::SYS_pidfd_open, [tid as u64, PIDFD_THREAD, 0, 0, 0, 0])?;
+        GuestAddr(args.pidfd).write(fd as u32).inspect_err(|_| {
+            sys::raw(libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+        })
+    }
 }
 
 /// What the new thread doesn't share with its creator.
@@ -210,6 +227,7 @@ pub fn exit_thread(task: &mut Task, status: i32) -> ! {
         debugger.leave(task.thread.tid, status);
     }
     task.vcpu.abandon_code();
+    task.thread.seccomp.leave();
     if !task.vcpu.borrower {
         task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
     }
@@ -229,6 +247,8 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     let actions = thread.actions.clone();
     let space = thread.mem.clone();
     let mut actions = actions.lock().unwrap_or_else(|e| e.into_inner());
+    let filtered = thread.seccomp.group();
+    let frozen = filtered.freeze();
     runtime.engine.fork_prepare();
     let space = space.lock_for_fork();
     let debugger = runtime.debugger.as_ref().map(|d| d.fork_prepare());
@@ -247,6 +267,7 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
         return Ok(pid);
     }
     space.child();
+    drop(frozen);
     runtime.engine.fork_child(vcpu.cpu_mut());
     if args.flags & CLONE_CLEAR_SIGHAND != 0 {
         actions.clear_handlers();
@@ -261,6 +282,7 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     set_registers(vcpu, args);
     thread.tid = gettid();
     signals::rename_current(thread.tid);
+    thread.seccomp.after_fork(thread.tid);
     thread.clear_child_tid = if args.flags & CHILD_CLEARTID != 0 { args.child_tid } else { 0 };
     thread.signals.inbox.discard(!0);
     robust::forget();
@@ -421,6 +443,7 @@ extern "sysv64" fn begin(start: *mut Start) -> ! {
     }
     let task = &mut start.task;
     task.thread.tid = gettid();
+    task.thread.seccomp.set_tid(task.thread.tid);
     task.enter();
     if start.clear_handlers {
         task.thread.actions.lock().unwrap_or_else(|e| e.into_inner()).clear_handlers();

@@ -162,6 +162,7 @@ impl Task {
             Err(Stop::Flow(Flow::Replaced)) => {}
             Err(Stop::Flow(Flow::Repeat)) => self.vcpu.rewind(),
             Err(Stop::Flow(Flow::Exit(status))) => return Some(status),
+            Err(Stop::Flow(Flow::Die(sig))) => signals::die_by_fault(sig),
             Err(Stop::Flow(Flow::ExitGroup(status))) => {
                 if let Some(debugger) = self.vcpu.trace {
                     debugger.end(End::Exited(status));

@@ -1,6 +1,6 @@
 //! What a handler works on.
 
-use crate::topics::{mem, procfs, signal};
+use crate::topics::{mem, procfs, seccomp, signal};
 use crate::{sys, Errno};
 use std::ffi::CString;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 pub enum Stop {
     /// It failed.
     Errno(Errno),
-    /// A signal came first: deliver it, then repeat the call or fail with EINTR, as its SA_RESTART says.
+    /// A signal interrupted it: deliver that, then repeat the call or fail with EINTR, as its SA_RESTART says.
     Restart,
     /// Control doesn't return to the guest's next instruction.
     Flow(Flow),
@@ -29,6 +29,8 @@ pub enum Flow {
     Exit(i32),
     /// exit_group.
     ExitGroup(i32),
+    /// The process dies by this signal, whatever its disposition.
+    Die(i32),
     /// The registers have been replaced as a whole (rt_sigreturn): write no result.
     Replaced,
     /// Nothing has happened: deliver the signals that wait, then make the same call again, whatever their SA_RESTART says.
@@ -108,6 +110,10 @@ pub struct ExecRequest {
 pub trait Machine {
     /// All registers.
     fn context(&self) -> Context;
+    /// The program counter alone.
+    fn pc(&self) -> u64 {
+        self.context().pc
+    }
     /// Replace all registers.
     fn set_context(&mut self, c: &Context);
     /// Translations of code in `start..start+len` are void (mapping changed, code rewritten).
@@ -176,6 +182,8 @@ pub struct Thread {
     pub actions: Arc<Mutex<signal::Actions>>,
     /// Mask, alternate stack, pending synchronous signal.
     pub signals: signal::ThreadSignals,
+    /// Its system-call filters.
+    pub seccomp: seccomp::State,
     /// set_tid_address / CLONE_CHILD_CLEARTID.
     pub clear_child_tid: u64,
     /// Kernel thread id.
@@ -197,6 +205,7 @@ impl Ctx<'_> {
         let r = unsafe { sys::interruptible(self.machine.pending(), nr, args) };
         match r {
             r if r == -sys::ERESTARTSYS => Err(Stop::Restart),
+            r if r == -sys::ERESTARTNOINTR => Err(Stop::Flow(Flow::Repeat)),
             r if (-4095..0).contains(&r) => Err(Stop::Errno(Errno(-r as i32))),
             r => Ok(r as u64),
         }

@@ -4,6 +4,7 @@ use crate::arm64::{PASS, TABLE};
 use crate::ctx::{Ctx, Stop, SysResult};
 use crate::strace;
 use crate::table::{Row, Run};
+use crate::topics::seccomp;
 use crate::{sys, Errno};
 
 /// Mask that removes a pointer's tag byte.
@@ -12,6 +13,11 @@ const UNTAG: u64 = 0x00ff_ffff_ffff_ffff;
 /// Carry out the system call `nr` of the calling thread.
 pub fn dispatch(ctx: &mut Ctx<'_>, nr: u64, args: [u64; 6]) -> SysResult {
     let row = TABLE.get(nr as usize).copied().flatten();
+    if ctx.thread.seccomp.is_active() {
+        if let Some(verdict) = seccomp::check(ctx, nr, &args) {
+            return verdict;
+        }
+    }
     if ctx.thread.process.options.strace {
         return traced(ctx, row, nr, args);
     }
@@ -62,7 +68,7 @@ pub(crate) const WAITS: u8 = 0x80;
 const WAITING: &[&str] = &[
     "read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev", "pwritev2", "sendfile", "splice", "tee", "vmsplice",
     "copy_file_range", "fallocate", "flock", "io_getevents", "ioctl", "connect", "accept", "accept4", "sendto", "sendmsg", "sendmmsg", "recvfrom",
-    "recvmsg", "recvmmsg", "mq_timedsend", "mq_timedreceive", "msgsnd", "msgrcv", "semop", "semtimedop", "wait4", "waitid", "futex", "futex_wait",
+    "recvmsg", "recvmmsg", "mq_timedsend", "mq_timedreceive", "msgsnd", "msgrcv", "semop", "semtimedop", "wait4", "waitid", "futex_wait",
     "futex_waitv", "rt_sigsuspend", "rt_sigtimedwait", "nanosleep", "clock_nanosleep", "restart_syscall", "request_key", "getrandom", "syslog",
 ];
 
@@ -127,7 +133,7 @@ mod tests {
         let thread = &mut guest(Default::default());
         assert_eq!(call(thread, 1, GETPID, []), Ok(u64::from(std::process::id())));
         let mut byte = 0u8;
-        assert_eq!(call(thread, 1, READ, [0, (&raw mut byte) as u64, 1]), Err(Stop::Restart));
+        assert_eq!(call(thread, 1, READ, [0, (&raw mut byte) as u64, 1]), Err(Stop::Flow(crate::Flow::Repeat)));
     }
 
     #[test]

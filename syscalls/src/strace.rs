@@ -138,7 +138,7 @@ fn describe_result(out: &mut String, row: Option<&Row>, result: &SysResult) {
         Err(Stop::Restart) => write!(out, "? ERESTARTSYS (To be restarted)"),
         Err(Stop::Flow(Flow::Replaced)) => write!(out, "? (registers replaced)"),
         Err(Stop::Flow(Flow::Repeat)) => write!(out, "? (to be repeated)"),
-        Err(Stop::Flow(Flow::Exit(_) | Flow::ExitGroup(_))) => write!(out, "?"),
+        Err(Stop::Flow(Flow::Exit(_) | Flow::ExitGroup(_) | Flow::Die(_))) => write!(out, "?"),
     };
 }
 

@@ -1,16 +1,19 @@
 //! Entering the host kernel.
 //!
 //! [`interruptible`] closes the race between "no signal is pending" and "the thread blocks in the kernel": the signal handler compares
-//! the interrupted pc with the labels here. Up to and including the `syscall` instruction (where the kernel also leaves the pc
-//! when it means to restart the call, because our handlers are installed with SA_RESTART) the handler moves the pc to the
-//! `interrupted` label, and the call returns -ERESTARTSYS without having happened. After it, the result stands.
+//! the interrupted pc with the labels here. Before the `syscall` instruction the handler moves the pc to the `prevented` label: the signal
+//! came before the call, which is to be made after the delivery, whatever the guest's SA_RESTART says. The kernel leaves the pc at
+//! the instruction, too, when it means to restart the call, because our handlers are installed with SA_RESTART: then the
+//! call waited, has done nothing, and fails with EINTR unless the guest wants it restarted. The two differ in rcx, which the instruction
+//! overwrites (but where the processor delivers events by FRED: there it counts as the latter). After the instruction, the result stands.
 
 use crate::Errno;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     ".text",
-    ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
+    ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_prevented, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
     ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault, rf_load, rf_load_end",
     "rf_sys_interruptible:", // (pending: *const u32, nr, args: *const [u64; 6]) -> result or -errno
     "mov rax, rsi",
@@ -23,10 +26,14 @@ core::arch::global_asm!(
     "mov r8, [rcx + 32]",
     "mov r9, [rcx + 40]",
     "rf_sys_start:",
+    "xor ecx, ecx",
     "cmp dword ptr [r11], 0",
-    "jne rf_sys_interrupted",
+    "jne rf_sys_prevented",
     "rf_sys_insn:",
     "syscall",
+    "ret",
+    "rf_sys_prevented:",
+    "mov rax, -513", // -ERESTARTNOINTR
     "ret",
     "rf_sys_interrupted:",
     "mov rax, -512", // -ERESTARTSYS
@@ -68,17 +75,20 @@ extern "sysv64" {
     static rf_cas_fault: u8;
     static rf_sys_start: u8;
     static rf_sys_insn: u8;
+    static rf_sys_prevented: u8;
     static rf_sys_interrupted: u8;
     static rf_copy_start: u8;
     static rf_copy_end: u8;
     static rf_copy_fault: u8;
 }
 
-/// What [`interruptible`] returns when a signal came first: the kernel's internal ERESTARTSYS.
+/// What [`interruptible`] returns when a signal interrupted the call before it did anything: the kernel's internal ERESTARTSYS.
 pub const ERESTARTSYS: i64 = 512;
+/// What it returns when a signal came before the call.
+pub const ERESTARTNOINTR: i64 = 513;
 
-/// A host system call that a signal may prevent or interrupt. Returns the kernel's value (negative errno on error), or `-ERESTARTSYS`
-/// when the call must be repeated after the signal's delivery (or fail with EINTR, as SA_RESTART says).
+/// A host system call that a signal may prevent or interrupt. Returns the kernel's value (negative errno on error), `-ERESTARTSYS`
+/// when the call must be repeated after the signal's delivery or fail with EINTR, as SA_RESTART says, or `-ERESTARTNOINTR` when it must be repeated.
 ///
 /// # Safety
 /// As the system call itself: the arguments must not make the kernel damage memory that Rust code owns.
@@ -157,9 +167,32 @@ pub fn fixup(pc: u64) -> Option<u64> {
 }
 
 /// For the handler of asynchronous signals: where to go on when `pc` is in [`interruptible`] before its call happened.
-pub fn interrupt(pc: u64) -> Option<u64> {
+pub fn interrupt(pc: u64, rcx: u64) -> Option<u64> {
     let at = |s: &u8| s as *const u8 as u64;
     // SAFETY: only the labels' addresses are taken.
-    let (start, insn, to) = unsafe { (at(&rf_sys_start), at(&rf_sys_insn), at(&rf_sys_interrupted)) };
-    (start..=insn).contains(&pc).then_some(to)
+    let (start, insn, prevented, interrupted) =
+        unsafe { (at(&rf_sys_start), at(&rf_sys_insn), at(&rf_sys_prevented), at(&rf_sys_interrupted)) };
+    match pc {
+        pc if pc == insn && (rcx != 0 || fred()) => Some(interrupted),
+        pc if (start..=insn).contains(&pc) => Some(prevented),
+        _ => None,
+    }
+}
+
+/// Whether a system call leaves rcx alone.
+fn fred() -> bool {
+    static KNOWN: AtomicU32 = AtomicU32::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            let rcx: u64;
+            // SAFETY: asks for a number.
+            unsafe {
+                core::arch::asm!("syscall", inlateout("rax") libc::SYS_getppid => _, inlateout("rcx") 0u64 => rcx,
+                    lateout("r11") _, options(nostack));
+            }
+            KNOWN.store(1 + u32::from(rcx == 0), Ordering::Relaxed);
+            rcx == 0
+        }
+        n => n == 2,
+    }
 }

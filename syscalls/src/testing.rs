@@ -11,6 +11,7 @@ pub struct NoMachine {
 #[rustfmt::skip]
 impl Machine for NoMachine {
     fn context(&self) -> Context { unreachable!() }
+    fn pc(&self) -> u64 { 0x1000 }
     fn set_context(&mut self, _: &Context) { unreachable!() }
     fn invalidate(&self, _: u64, _: u64) {}
     fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> SysResult { unreachable!() }
@@ -25,6 +26,7 @@ pub fn guest(process: Process) -> Thread {
         mem: Arc::default(),
         actions: Arc::default(),
         signals: Default::default(),
+        seccomp: Default::default(),
         clear_child_tid: 0,
         tid: 0,
     }

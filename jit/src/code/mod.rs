@@ -64,6 +64,8 @@ pub struct Options {
     pub dump_asm: bool,
     /// Keep only this many bytes of code (0: the default); small values force constant eviction.
     pub cache_bytes: usize,
+    /// Check the IR of each translation; the process ends at the first that is wrong.
+    pub verify: bool,
     /// Host features to use, or what the CPU has.
     pub features: Option<Features>,
     /// Optional features of the guest that it must not have, in the guest's own numbering.
@@ -290,6 +292,12 @@ impl Engine {
                 Trap::PcAlign => Exit::PcAlign,
                 _ => Exit::FetchFault,
             });
+        }
+        if self.options.verify {
+            if let Err(e) = ir::verify::verify_lifted(&i.block) {
+                eprintln!("run-foreign: block at {pc:#x}: {e}");
+                std::process::abort();
+            }
         }
         if i.block.backward {
             self.mark_dead_flags(&mut i.block, mem);
@@ -594,7 +602,7 @@ fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i3
     let size = match options.cache_bytes {
         0 => DEFAULT_CACHE,
         // At least what the stubs and the largest block need.
-        n => (n.max(1 << 20) + 4095) & !4095,
+        n => (n.max(64 << 10) + 4095) & !4095,
     };
     Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)
 }

@@ -227,7 +227,8 @@ impl Drop for Native {
 }
 
 fn new_engine(features: Features, dump: bool) -> (Engine, Box<Cpu>) {
-    let options = Options { dump_ir: dump, dump_asm: dump, cache_bytes: 32 << 20, features: Some(features), hidden: 0 };
+    let options =
+        Options { dump_ir: dump, dump_asm: dump, cache_bytes: 32 << 20, verify: false, features: Some(features), hidden: 0 };
     let engine = Engine::new(&GUEST, options).expect("code memory");
     let cpu = engine.new_cpu(None);
     (engine, cpu)

@@ -7,6 +7,6 @@ pub mod mem;
 pub mod net;
 pub mod proc;
 pub mod procfs;
+pub mod seccomp;
 pub mod signal;
 pub mod task;
-pub mod time;

@@ -129,6 +129,23 @@ pub fn exit_group(_: &mut Ctx<'_>, [status, ..]: [u64; 6]) -> SysResult {
     Err(Stop::Flow(Flow::ExitGroup(status as i32)))
 }
 
+const FUTEX_CMD_MASK: u64 = 0x7f;
+const FUTEX_LOCK_PI: u64 = 6;
+const FUTEX_WAIT_REQUEUE_PI: u64 = 11;
+const FUTEX_LOCK_PI2: u64 = 13;
+
+/// futex(word, op, value, timeout or value2, word2, value3). The operations that end with a lock held go on after a signal, whatever its SA_RESTART
+/// says (the kernel's ERESTARTNOINTR).
+pub fn futex(ctx: &mut Ctx<'_>, [word, op, value, timeout, word2, value3]: [u64; 6]) -> SysResult {
+    let at = |a: u64| GuestAddr(a).host();
+    match ctx.sys(libc::SYS_futex, [at(word), op, value, at(timeout), at(word2), value3]) {
+        Err(Stop::Restart) if matches!(op & FUTEX_CMD_MASK, FUTEX_LOCK_PI | FUTEX_WAIT_REQUEUE_PI | FUTEX_LOCK_PI2) => {
+            Err(Stop::Flow(Flow::Repeat))
+        }
+        result => result,
+    }
+}
+
 /// set_tid_address(addr). The end of the thread is the runtime's business, and so is the word that tells it.
 pub fn set_tid_address(ctx: &mut Ctx<'_>, [addr, ..]: [u64; 6]) -> SysResult {
     ctx.thread.clear_child_tid = addr;

@@ -59,6 +59,7 @@ impl Guest {
             mem: Arc::default(),
             actions: Arc::default(),
             signals: Default::default(),
+            seccomp: Default::default(),
             clear_child_tid: 0,
             tid: 0,
         })

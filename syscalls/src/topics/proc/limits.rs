@@ -22,12 +22,7 @@ fn host_limit(resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
 
 /// Whether the caller may raise hard limits.
 fn may_raise() -> bool {
-    /// _LINUX_CAPABILITY_VERSION_3
-    const VERSION: u32 = 0x2008_0522;
-    let header = [VERSION, 0];
-    let mut sets = [[0u32; 3]; 2];
-    host(libc::SYS_capget, [header.as_ptr() as u64, sets.as_mut_ptr() as u64, 0, 0, 0, 0]).is_ok()
-        && sets[0][0] >> CAP_SYS_RESOURCE & 1 != 0
+    super::has_capability(CAP_SYS_RESOURCE)
 }
 
 /// The caller's own limit on memory: the old one, and a new one if given.

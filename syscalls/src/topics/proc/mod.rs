@@ -17,6 +17,16 @@ fn host(nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
     unsafe { sys::call(nr, args) }
 }
 
+/// Whether one of the first 32 capabilities is effective.
+pub fn has_capability(capability: u32) -> bool {
+    /// _LINUX_CAPABILITY_VERSION_3
+    const VERSION: u32 = 0x2008_0522;
+    let header = [VERSION, 0];
+    let mut sets = [[0u32; 3]; 2];
+    host(libc::SYS_capget, [header.as_ptr() as u64, sets.as_mut_ptr() as u64, 0, 0, 0, 0]).is_ok()
+        && sets[0][0] >> capability & 1 != 0
+}
+
 /// Bytes of a field of `struct new_utsname`.
 const UTS_FIELD: usize = 65;
 /// What uname calls the guest's machine.

@@ -2,6 +2,7 @@
 
 use super::host;
 use crate::ctx::{Ctx, SysResult};
+use crate::topics::seccomp;
 use crate::{Errno, GuestAddr};
 
 const PR_SET_PDEATHSIG: i32 = 1;
@@ -15,6 +16,7 @@ const PR_SET_TIMING: i32 = 14;
 const PR_SET_NAME: i32 = 15;
 const PR_GET_NAME: i32 = 16;
 const PR_GET_SECCOMP: i32 = 21;
+const PR_SET_SECCOMP: i32 = 22;
 const PR_CAPBSET_READ: i32 = 23;
 const PR_CAPBSET_DROP: i32 = 24;
 const PR_GET_SECUREBITS: i32 = 27;
@@ -58,8 +60,8 @@ const PR_MDWE_NO_INHERIT: u64 = 2;
 
 /// prctl(option, arg2, arg3, arg4, arg5).
 ///
-/// Refused: seccomp filters (they would see the host's calls, the runtime's included), what switches features of another CPU (SVE, MTE,
-/// pointer authentication, and x86's TSC), syscall user dispatch, and what the kernel in turn refuses an ordinary process (PR_SET_MM).
+/// Refused: what switches features of another CPU (SVE, MTE, pointer authentication, and x86's TSC), syscall user dispatch, and what the
+/// kernel in turn refuses an ordinary process (PR_SET_MM).
 pub fn prctl(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
     let [option, a2, a3, a4, a5, _] = args;
     let pass = |a: [u64; 4]| Ok(host(libc::SYS_prctl, [option, a[0], a[1], a[2], a[3], 0])?);
@@ -75,7 +77,6 @@ pub fn prctl(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
         | PR_SET_KEEPCAPS
         | PR_GET_TIMING
         | PR_SET_TIMING
-        | PR_GET_SECCOMP
         | PR_CAPBSET_READ
         | PR_CAPBSET_DROP
         | PR_GET_SECUREBITS
@@ -101,6 +102,11 @@ pub fn prctl(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
         | PR_SET_PTRACER => pass([a2, a3, a4, a5]),
         PR_SET_MM if matches!(a2, PR_SET_MM_MAP | PR_SET_MM_MAP_SIZE) => Err(Errno::EINVAL.into()),
         PR_SET_MM => Err(Errno::EPERM.into()),
+        PR_GET_SECCOMP => match ctx.thread.seccomp.shown() {
+            Some((mode, _)) => Ok(u64::from(mode)),
+            None => pass([a2, a3, a4, a5]),
+        },
+        PR_SET_SECCOMP => seccomp::prctl_set(ctx, a2, a3),
         PR_GET_TID_ADDRESS => at.write(ctx.thread.clear_child_tid).map(|()| 0).map_err(Into::into),
         PR_SET_TAGGED_ADDR_CTRL if a2 & !PR_TAGGED_ADDR_ENABLE == 0 && a3 | a4 | a5 == 0 => {
             ctx.thread.mem.set_tagged_addresses(a2 != 0);

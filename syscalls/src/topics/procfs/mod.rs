@@ -259,6 +259,18 @@ fn stat(thread: &Thread, text: &[u8]) -> Vec<u8> {
     [head, b" ", words.join(" ").as_bytes(), b"\n"].concat()
 }
 
+/// The guest's mode and its filters besides those that confine this process on the host.
+fn seccomp_line(thread: &Thread, line: &[u8]) -> Vec<u8> {
+    let Some((mode, filters)) = thread.seccomp.shown() else { return line.to_vec() };
+    match line.strip_prefix(b"Seccomp_filters:\t") {
+        Some(n) => {
+            let hosts: usize = std::str::from_utf8(n).ok().and_then(|n| n.trim().parse().ok()).unwrap_or(0);
+            format!("Seccomp_filters:\t{}\n", hosts + filters).into_bytes()
+        }
+        None => format!("Seccomp:\t{mode}\n").into_bytes(),
+    }
+}
+
 /// The guest's dispositions (the runtime catches more), and nothing that only the host's architecture has.
 fn status(thread: &Thread, text: &[u8]) -> Vec<u8> {
     let (mut ignored, mut caught) = (0u64, 0u64);
@@ -273,6 +285,7 @@ fn status(thread: &Thread, text: &[u8]) -> Vec<u8> {
     for line in text.split_inclusive(|&b| b == b'\n') {
         match line {
             l if l.starts_with(b"x86_") => {}
+            l if l.starts_with(b"Seccomp") => out.extend_from_slice(&seccomp_line(thread, l)),
             l if l.starts_with(b"SigIgn:") => out.extend_from_slice(format!("SigIgn:\t{ignored:016x}\n").as_bytes()),
             l if l.starts_with(b"SigCgt:") => out.extend_from_slice(format!("SigCgt:\t{caught:016x}\n").as_bytes()),
             l => out.extend_from_slice(l),

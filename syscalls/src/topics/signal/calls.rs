@@ -96,7 +96,7 @@ pub fn rt_sigsuspend(ctx: &mut Ctx<'_>, [set, size, ..]: [u64; 6]) -> SysResult 
         return Err(Errno::EINTR.into());
     }
     match ctx.sys(libc::SYS_rt_sigsuspend, [&raw const wanted as u64, 8, 0, 0, 0, 0]) {
-        Err(Stop::Restart) => {
+        Err(Stop::Restart | Stop::Flow(Flow::Repeat)) => {
             ctx.thread.signals.saved = None;
             ctx.thread.signals.inbox.set_mask(before);
             Err(Stop::Flow(Flow::Repeat))
