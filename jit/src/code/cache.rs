@@ -267,22 +267,17 @@ impl Cache {
         };
         pages.sort_unstable();
         for page in pages {
-            let Some(ids) = self.pages.remove(&page) else { continue };
-            let mut keep = Vec::new();
-            for id in ids {
+            let Some(mut ids) = self.pages.remove(&page) else { continue };
+            ids.retain(|&id| {
                 let b = &self.blocks[id as usize];
-                if !b.valid {
-                    continue;
-                }
-                if b.start < end && start < b.end {
+                if b.valid && b.start < end && start < b.end {
                     gone(b.pc);
                     self.drop_block(id);
-                } else {
-                    keep.push(id);
                 }
-            }
-            if !keep.is_empty() {
-                self.pages.insert(page, keep);
+                self.blocks[id as usize].valid
+            });
+            if !ids.is_empty() {
+                self.pages.insert(page, ids);
             }
         }
     }

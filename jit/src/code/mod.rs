@@ -219,12 +219,12 @@ impl Engine {
             return self.host_for(cpu, mem);
         }
         let mode = self.mode(cpu);
-        let host = self.inner.with(|i| match i.cache.find(pc, mode) {
-            Some(h) => Ok(h),
-            None => self.translate(i, pc, mode, mem),
-        })?;
-        *entry = JumpEntry { pc, host };
-        Ok(host)
+        self.inner.with(|i| {
+            let host = self.find_or_translate(i, pc, mode, mem)?;
+            // Under the lock: who voids the block later finds the entry, and who voided it before has had its effect.
+            *entry = JumpEntry { pc, host };
+            Ok(host)
+        })
     }
 
     fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
@@ -371,7 +371,7 @@ impl Engine {
         let Some(end) = start.checked_add(len).filter(|&e| e > start) else { return };
         self.inner.with(|i| {
             if !i.hints.is_empty() {
-                i.hints.retain(|pc, _| !(start..end).contains(pc));
+                forget_hints(&mut i.hints, start, end);
             }
             self.invalidate_locked(i, start, end);
         });
@@ -548,6 +548,18 @@ impl Engine {
     /// Number of translations made so far.
     pub fn translations(&self) -> usize {
         self.inner.with(|i| i.cache.len())
+    }
+}
+
+/// What was learned about instructions in `start..end` is void. Mostly that is one cache line among thousands of hints.
+fn forget_hints(hints: &mut HashMap<u64, u8>, start: u64, end: u64) {
+    let first = start & !3;
+    if (end - first) / 4 <= hints.len() as u64 {
+        for pc in (first..end).step_by(4) {
+            hints.remove(&pc);
+        }
+    } else {
+        hints.retain(|pc, _| !(start..end).contains(pc));
     }
 }
 
