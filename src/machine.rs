@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
-use syscalls::{sys, CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Context, ExecRequest, Machine, SysResult, Thread};
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
@@ -215,11 +215,17 @@ impl Fetch for Code {
         // A page is readable or not as a whole.
         let end = self.end(pc).min((pc | (PAGE - 1)).saturating_add(1));
         let n = (end.saturating_sub(pc) / INSN).min(out.len() as u64) as usize;
-        // SAFETY: a slice of words as bytes.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<u8>(), n * INSN as usize) };
-        match GuestAddr(pc).read_bytes(bytes) {
-            Ok(()) => n,
-            Err(_) => 0,
+        match sys::load_words(pc, &mut out[..n]) {
+            true => n,
+            false => 0,
         }
+    }
+
+    fn invalidated(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) {
+        self.space.invalidated(range, f);
+    }
+
+    fn synchronize(&self, f: &mut dyn FnMut(Range<u64>)) {
+        self.space.synchronize(f);
     }
 }

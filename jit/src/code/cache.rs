@@ -136,7 +136,12 @@ pub struct Cache {
     pages: HashMap<u64, Vec<u32>, BuildHasherDefault<PageHasher>>,
     /// Offsets of the common stubs.
     stubs: Vec<u32>,
+    /// Bytes of code of invalid blocks.
+    dead: usize,
 }
+
+/// So much dead code is not worth starting afresh for.
+const DEAD_ENOUGH: usize = 8 << 20;
 
 impl Cache {
     /// An empty cache with the common stubs placed.
@@ -152,6 +157,7 @@ impl Cache {
             lookup: Lookup::new(),
             pages: HashMap::default(),
             stubs: stubs_at,
+            dead: 0,
         };
         c.relocate(at, &stubs.relocs, helper);
         Some(c)
@@ -283,6 +289,8 @@ impl Cache {
     }
 
     fn drop_block(&mut self, id: u32) {
+        let end = self.blocks.get(id as usize + 1).map_or(self.area.used(), |next| next.host as usize);
+        self.dead += end - self.blocks[id as usize].host as usize;
         let b = &mut self.blocks[id as usize];
         b.valid = false;
         let (pc, mode) = (b.pc, b.mode);
@@ -314,6 +322,11 @@ impl Cache {
         let points = &self.points[b.points as usize..end];
         let p = &points[points.partition_point(|p| p.host <= off).checked_sub(1)?];
         Some(Point { host: p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
+    }
+
+    /// Little of what is kept is still good, as after long patching of code: a fresh cache costs less than the memory of this one.
+    pub fn wasteful(&self) -> bool {
+        self.dead > DEAD_ENOUGH && self.dead > self.area.used() / 4 * 3
     }
 
     /// Number of translations made, for statistics.

@@ -175,6 +175,8 @@ impl Engine {
         if self.retired.load(Relaxed) != 0 {
             self.inner.with(|i| self.reap(i));
         }
+        // Whatever this thread was outside for, coming back is a context synchronization.
+        mem.synchronize(&mut |range| self.invalidate(range.start, range.end - range.start));
         let exit = self.run_inside(cpu, mem);
         cpu.epoch.store(0, Release);
         exit
@@ -192,7 +194,7 @@ impl Engine {
                 k if k == ExitKind::Link as u32 => self.follow_link(cpu, mem),
                 k if k == ExitKind::Lookup as u32 => self.host_for(cpu, mem),
                 k if k == ExitKind::Pending as u32 => return Exit::Pending,
-                k if k == ExitKind::Trap as u32 => match self.trap(cpu) {
+                k if k == ExitKind::Trap as u32 => match self.trap(cpu, mem) {
                     Some(exit) => return exit,
                     None => self.host_for(cpu, mem),
                 },
@@ -272,8 +274,8 @@ impl Engine {
             dump::ir(self.guest, &i.block);
         }
         i.backend.emit(&mut i.block, &mut i.emitted);
-        if i.cache.area.own().is_err() {
-            // No memory for a copy of our own after a fork: start afresh in an area of our own.
+        if i.cache.wasteful() || i.cache.area.own().is_err() {
+            // Mostly dead code, or no memory for a copy of our own after a fork: start afresh.
             self.flush(i);
         }
         let host = match i.cache.publish(&i.block, &i.emitted, &host::helper) {
@@ -348,13 +350,19 @@ impl Engine {
     }
 
     /// An `Op::Trap`: `None` when the engine has dealt with it.
-    fn trap(&self, cpu: &mut Cpu) -> Option<Exit> {
+    fn trap(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Option<Exit> {
         match Trap::from_bits(cpu.exit_trap as u8) {
             Trap::Syscall => Some(Exit::Syscall),
             Trap::Undefined => Some(Exit::Undefined(cpu.exit_imm as u32)),
             Trap::Breakpoint => Some(Exit::Breakpoint(cpu.exit_imm as u32)),
             Trap::InvalidateCode => {
-                self.invalidate(cpu.exit_arg & 0x00ff_ffff_ffff_ffff & !63, 64);
+                let line = cpu.exit_arg & 0x00ff_ffff_ffff_ffff & !63;
+                self.invalidate(line, 64);
+                mem.invalidated(line..line + 64, &mut |range| self.invalidate(range.start, range.end - range.start));
+                None
+            }
+            Trap::Synchronize => {
+                mem.synchronize(&mut |range| self.invalidate(range.start, range.end - range.start));
                 None
             }
             Trap::SetFpcr => {
