@@ -5,6 +5,7 @@ mod cache;
 mod dump;
 mod interrupt;
 mod lock;
+mod pages;
 pub mod region;
 mod step;
 
@@ -420,13 +421,13 @@ impl Engine {
     fn invalidate_locked(&self, i: &mut Inner, start: u64, end: u64) {
         let Inner { cache, retired, cpus, .. } = i;
         for c in std::iter::once(cache).chain(retired.iter_mut().map(|r| &mut r.1)) {
-            if !c.overlaps(start, end) {
+            if !c.overlaps(&(start..end)) {
                 continue;
             }
             if c.area.own().is_err() {
                 no_memory(libc::ENOMEM);
             }
-            c.invalidate(start, end, &mut |pc| cpus.iter().for_each(|&cpu| region::forget(cpu, Some(pc))));
+            c.invalidate(start..end, &mut |pc| cpus.iter().for_each(|&cpu| region::forget(cpu, Some(pc))));
         }
     }
 
