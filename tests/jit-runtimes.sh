@@ -94,10 +94,10 @@ parallel -XX:+UseParallelGC -Xmx64m
 g1 -XX:+UseG1GC -Xmx64m
 z -XX:+UseZGC -Xmx256m
 shenandoah -XX:+UseShenandoahGC -Xmx96m
-deopt -XX:+UnlockDiagnosticVMOptions -XX:+DeoptimizeALot -XX:PerMethodTrapLimit=10000
+stress -XX:+UnlockDiagnosticVMOptions -XX:+StressLCM -XX:+StressGCM -XX:+StressIGVN -XX:+StressCCP -XX:StressSeed=7 -XX:PerMethodTrapLimit=10000
 small -XX:ReservedCodeCacheSize=5m -XX:InitialCodeCacheSize=2500k -XX:+UseCodeCacheFlushing
 END
-    run "jshell-$v" "printf 'int f(int n) { return n < 2 ? n : f(n-1) + f(n-2); }\nf(22)\nvar l = java.util.stream.IntStream.range(0, 1000).boxed().toList();\nl.stream().mapToInt(i -> i).sum()\nint x = 1 / 0;\n/exit\n' >s && $bin/jshell --feedback concise s </dev/null"
+    run "jshell-$v" "printf 'int f(int n) { return n < 2 ? n : f(n-1) + f(n-2); }\nSystem.out.println(f(22));\nvar l = java.util.stream.IntStream.range(0, 1000).boxed().toList();\nSystem.out.println(l.stream().mapToInt(i -> i).sum());\n/exit\n' >s && $bin/jshell s </dev/null"
 }
 
 all_runs() {
