@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
 use syscalls::topics::signal::SigInfo;
-use syscalls::{sys, CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Context, ExecRequest, Machine, SysResult, Thread};
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
@@ -250,16 +250,20 @@ impl Fetch for Code {
         // A page is readable or not as a whole.
         let end = self.end(pc).min((pc | (PAGE - 1)).saturating_add(1));
         let n = (end.saturating_sub(pc) / INSN).min(out.len() as u64) as usize;
-        // SAFETY: a slice of words as bytes.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<u8>(), n * INSN as usize) };
-        match GuestAddr(pc).read_bytes(bytes) {
-            Ok(()) => {
-                if let Some(debugger) = self.debugger {
-                    debugger.overlay(pc, &mut out[..n]);
-                }
-                n
-            }
-            Err(_) => 0,
+        if !sys::load_words(pc, &mut out[..n]) {
+            return 0;
         }
+        if let Some(debugger) = self.debugger {
+            debugger.overlay(pc, &mut out[..n]);
+        }
+        n
+    }
+
+    fn invalidated(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) {
+        self.space.invalidated(range, f);
+    }
+
+    fn synchronize(&self, f: &mut dyn FnMut(Range<u64>)) {
+        self.space.synchronize(f);
     }
 }

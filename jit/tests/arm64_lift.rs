@@ -166,7 +166,7 @@ fn blocks_end_where_they_should() {
     let b = lift_words(&[NOP, 0xd400_0241, NOP], PC, MANY);
     assert_eq!((b.end, last(&b)), (PC + 8, "trap syscall 0x12".into()));
     assert_eq!(last(&lift_words(&[0xd43e_0000, NOP], PC, MANY)), "trap breakpoint 0xf000");
-    assert_eq!(last(&lift_words(&[0xd503_3fdf, NOP], PC, MANY)), format!("jump {:#x}", PC + 4));
+    assert_eq!(last(&lift_words(&[0xd503_3fdf, NOP], PC, MANY)), "trap synchronize 0x0");
     // ic ivau, x3
     let b = lift_words(&[0xd50b_7523, NOP], PC, MANY);
     assert_eq!((b.end, last(&b)), (PC + 4, "trap invalidate_code v1, 0x0".into()));

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 core::arch::global_asm!(
     ".text",
     ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_prevented, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
-    ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault, rf_load, rf_load_end",
+    ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault, rf_load, rf_load_end, rf_words, rf_words_end",
     "rf_sys_interruptible:", // (pending: *const u32, nr, args: *const [u64; 6]) -> result or -errno
     "mov rax, rsi",
     "mov r11, rdi",
@@ -59,6 +59,18 @@ core::arch::global_asm!(
     "mov eax, dword ptr [rdi]",
     "rf_load_end:",
     "ret",
+    "rf_words:", // (dst, src, count) -> 0, or -1 if a page was not accessible
+    "xor ecx, ecx",
+    "2:",
+    "cmp rcx, rdx",
+    "jae rf_words_end",
+    "mov eax, dword ptr [rsi + 4 * rcx]",
+    "mov dword ptr [rdi + 4 * rcx], eax",
+    "inc rcx",
+    "jmp 2b",
+    "rf_words_end:",
+    "xor eax, eax",
+    "ret",
     "rf_cas_fault:",
     "mov rax, -1",
     "ret",
@@ -69,7 +81,9 @@ extern "sysv64" {
     fn rf_copy(dst: *mut u8, src: *const u8, len: usize) -> u64;
     fn rf_cas(word: *mut u32, old: u32, new: u32) -> i64;
     fn rf_load(word: *const u32) -> i64;
+    fn rf_words(dst: *mut u32, src: *const u32, count: usize) -> i64;
     static rf_load_end: u8;
+    static rf_words_end: u8;
     static rf_cas_start: u8;
     static rf_cas_end: u8;
     static rf_cas_fault: u8;
@@ -143,6 +157,12 @@ pub fn load(address: u64) -> Option<u32> {
     u32::try_from(unsafe { rf_load(address as *const u32) }).ok()
 }
 
+/// Read words of guest memory, each as a whole, whoever writes it meanwhile: instructions. False when not all were accessible.
+pub fn load_words(address: u64, out: &mut [u32]) -> bool {
+    // SAFETY: `out` has room for as many words; a fault on the guest's side is caught by `fixup` in the signal handler.
+    unsafe { rf_words(out.as_mut_ptr(), address as *const u32, out.len()) == 0 }
+}
+
 /// Compare and exchange a word of guest memory: what was there. `None` when it was not accessible.
 ///
 /// # Safety
@@ -160,6 +180,7 @@ pub fn fixup(pc: u64) -> Option<u64> {
         [
             (at(&rf_copy_start), at(&rf_copy_end), at(&rf_copy_fault)),
             (rf_load as *const () as u64, at(&rf_load_end), at(&rf_cas_fault)),
+            (rf_words as *const () as u64, at(&rf_words_end), at(&rf_cas_fault)),
             (at(&rf_cas_start), at(&rf_cas_end), at(&rf_cas_fault)),
         ]
     };

@@ -95,6 +95,11 @@ impl Area {
         unsafe { &*self.rw.cast::<AtomicU32>() }
     }
 
+    /// Bytes in use from the start.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
     /// Where code executes: address range.
     pub fn range(&self) -> std::ops::Range<u64> {
         self.rx as u64..self.rx as u64 + self.size as u64

@@ -8,10 +8,10 @@
 //! exit of an invalid block goes to a valid one.
 
 use super::area::Area;
+use super::pages::Pages;
 use crate::host::{Emitted, Point, Reloc};
 use crate::ir::Mode;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 /// No block, no link.
 const NONE: u32 = u32::MAX;
@@ -59,12 +59,10 @@ struct Link {
 
 /// An open-addressing map from (pc, mode) to a block: the one hash on the translation path, so a cheap one.
 struct Lookup {
-    /// Block numbers + 1; 0 = empty, `DELETED` = tombstone.
+    /// Block numbers + 1; 0 = empty.
     slots: Vec<u32>,
     filled: usize,
 }
-
-const DELETED: u32 = u32::MAX;
 
 impl Lookup {
     fn new() -> Lookup {
@@ -79,7 +77,6 @@ impl Lookup {
         loop {
             match self.slots[i] {
                 0 => return None,
-                DELETED => {}
                 n => {
                     let b = &blocks[n as usize - 1];
                     if b.pc == pc && b.mode == mode {
@@ -92,11 +89,9 @@ impl Lookup {
     }
     fn insert(&mut self, blocks: &[Block], id: u32) {
         if (self.filled + 1) * 2 > self.slots.len() {
-            let live: Vec<u32> = self.slots.iter().copied().filter(|&s| s != 0 && s != DELETED).collect();
-            let size = (live.len() * 4).next_power_of_two().max(4096);
-            self.slots = vec![0; size];
-            self.filled = live.len();
-            for s in live {
+            let size = self.slots.len() * 4;
+            let old = std::mem::replace(&mut self.slots, vec![0; size]);
+            for s in old.into_iter().filter(|&s| s != 0) {
                 self.place(blocks, s);
             }
         }
@@ -111,21 +106,22 @@ impl Lookup {
         }
         self.slots[i] = slot;
     }
-}
-
-/// Page numbers are well spread once multiplied.
-#[derive(Default)]
-struct PageHasher(u64);
-
-impl Hasher for PageHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&b| self.write_u64(b as u64));
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
-    fn finish(&self) -> u64 {
-        self.0
+    /// Empty a slot. What follows moves up: with a mark instead, a block that is made and dropped over and over would leave ever more of them.
+    fn remove(&mut self, blocks: &[Block], mut hole: usize) {
+        let mask = self.slots.len() - 1;
+        let mut i = hole;
+        loop {
+            i = (i + 1) & mask;
+            let Some(n) = (self.slots[i] as usize).checked_sub(1) else { break };
+            // Only as far as its own start.
+            let start = self.start(blocks[n].pc, blocks[n].mode);
+            if i.wrapping_sub(start) & mask >= i.wrapping_sub(hole) & mask {
+                self.slots[hole] = self.slots[i];
+                hole = i;
+            }
+        }
+        self.slots[hole] = 0;
+        self.filled -= 1;
     }
 }
 
@@ -136,11 +132,16 @@ pub struct Cache {
     links: Vec<Link>,
     points: Vec<Placed>,
     lookup: Lookup,
-    /// Guest page number → blocks that overlap it.
-    pages: HashMap<u64, Vec<u32>, BuildHasherDefault<PageHasher>>,
+    /// Valid blocks by the guest code that they depend on.
+    pages: Pages,
     /// Offsets of the common stubs.
     stubs: Vec<u32>,
+    /// Bytes of code of invalid blocks.
+    dead: usize,
 }
+
+/// So much dead code is not worth starting afresh for.
+const DEAD_ENOUGH: usize = 8 << 20;
 
 impl Cache {
     /// An empty cache with the common stubs placed.
@@ -154,8 +155,9 @@ impl Cache {
             links: Vec::new(),
             points: Vec::new(),
             lookup: Lookup::new(),
-            pages: HashMap::default(),
+            pages: Pages::default(),
             stubs: stubs_at,
+            dead: 0,
         };
         c.relocate(at, &stubs.relocs, helper);
         Some(c)
@@ -223,9 +225,7 @@ impl Cache {
             }
         }
         self.lookup.insert(&self.blocks, id);
-        for page in start >> 12..=(end - 1) >> 12 {
-            self.pages.entry(page).or_default().push(id);
-        }
+        self.pages.insert(start..end, id);
         Some(self.area.addr(at))
     }
 
@@ -268,56 +268,34 @@ impl Cache {
         }
     }
 
-    /// Whether any block overlaps the guest range.
-    pub fn overlaps(&self, start: u64, end: u64) -> bool {
-        if self.pages.is_empty() {
-            return false;
-        }
-        let (first, last) = (start >> 12, (end - 1) >> 12);
-        if last - first > self.pages.len() as u64 {
-            return self.pages.keys().any(|p| (first..=last).contains(p));
-        }
-        (first..=last).any(|p| self.pages.contains_key(&p))
+    /// Whether any block depends on code in the guest range, or near it.
+    pub fn overlaps(&self, range: &Range<u64>) -> bool {
+        self.pages.any(range)
     }
 
-    /// Void every block that overlaps `start..end`; `gone` is told each one's pc.
-    pub fn invalidate(&mut self, start: u64, end: u64, gone: &mut dyn FnMut(u64)) {
-        let (first, last) = (start >> 12, (end - 1) >> 12);
-        let mut pages: Vec<u64> = if last - first > self.pages.len() as u64 {
-            self.pages.keys().copied().filter(|p| (first..=last).contains(p)).collect()
-        } else {
-            (first..=last).filter(|p| self.pages.contains_key(p)).collect()
-        };
-        pages.sort_unstable();
-        for page in pages {
-            let Some(ids) = self.pages.remove(&page) else { continue };
-            let mut keep = Vec::new();
-            for id in ids {
-                let b = &self.blocks[id as usize];
-                if !b.valid {
-                    continue;
-                }
-                if b.start < end && start < b.end {
-                    gone(b.pc);
-                    self.drop_block(id);
-                } else {
-                    keep.push(id);
-                }
-            }
-            if !keep.is_empty() {
-                self.pages.insert(page, keep);
-            }
-        }
+    /// Void every block that depends on code in the guest range; `gone` is told each one's pc.
+    pub fn invalidate(&mut self, range: Range<u64>, gone: &mut dyn FnMut(u64)) {
+        let mut pages = std::mem::take(&mut self.pages);
+        pages.remove(range, |id| {
+            let b = &self.blocks[id as usize];
+            let (pc, depends) = (b.pc, b.start..b.end);
+            gone(pc);
+            self.drop_block(id);
+            depends
+        });
+        self.pages = pages;
     }
 
     fn drop_block(&mut self, id: u32) {
+        let end = self.blocks.get(id as usize + 1).map_or(self.area.used(), |next| next.host as usize);
+        self.dead += end - self.blocks[id as usize].host as usize;
         let b = &mut self.blocks[id as usize];
         b.valid = false;
         let (pc, mode) = (b.pc, b.mode);
         let mut n = std::mem::replace(&mut b.incoming, NONE);
         if let Some((slot, found)) = self.lookup.find(&self.blocks, pc, mode) {
             if found == id {
-                self.lookup.slots[slot] = DELETED;
+                self.lookup.remove(&self.blocks, slot);
             }
         }
         while n != NONE {
@@ -383,8 +361,53 @@ impl Cache {
         Some(Point { host: p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
     }
 
+    /// Little of what is kept is still good, as after long patching of code: a fresh cache costs less than the memory of this one.
+    pub fn wasteful(&self) -> bool {
+        self.dead > DEAD_ENOUGH && self.dead > self.area.used() / 4 * 3
+    }
+
     /// Number of translations made, for statistics.
     pub fn len(&self) -> usize {
         self.blocks.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// Blocks come and go, some of them in one place all the time: the table agrees with a map, and stays small.
+    #[test]
+    fn the_lookup_agrees_with_a_map() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+        let mut random = |n: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 20) % n
+        };
+        let (mut blocks, mut lookup, mut map) = (Vec::new(), Lookup::new(), HashMap::new());
+        for _ in 0..60_000 {
+            // Far apart, so that starts collide.
+            let (pc, mode) = (random(40) * 4 + (random(40) << 30), Mode(random(2) as u32));
+            let found = lookup.find(&blocks, pc, mode);
+            assert_eq!(found.map(|f| f.1), map.get(&(pc, mode.0)).copied());
+            match found {
+                Some((slot, _)) => {
+                    lookup.remove(&blocks, slot);
+                    map.remove(&(pc, mode.0));
+                }
+                None => {
+                    let id = blocks.len() as u32;
+                    let (start, end) = (pc, pc + 4);
+                    blocks.push(Block { pc, start, end, mode, host: 0, points: 0, links: 0, incoming: NONE, valid: true });
+                    lookup.insert(&blocks, id);
+                    map.insert((pc, mode.0), id);
+                }
+            }
+            assert_eq!(lookup.filled, map.len());
+        }
+        assert!(lookup.slots.len() <= 16384);
     }
 }

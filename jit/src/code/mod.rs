@@ -5,6 +5,7 @@ mod cache;
 mod dump;
 mod interrupt;
 mod lock;
+mod pages;
 pub mod region;
 mod step;
 
@@ -183,6 +184,8 @@ impl Engine {
         if self.retired.load(Relaxed) != 0 {
             self.inner.with(|i| self.reap(i));
         }
+        // Whatever this thread was outside for, coming back is a context synchronization.
+        mem.synchronize(&mut |range| self.invalidate(range.start, range.end - range.start));
         let exit = self.run_inside(cpu, mem, epoch);
         cpu.epoch.store(0, Release);
         exit
@@ -208,7 +211,7 @@ impl Engine {
                 k if k == ExitKind::Link as u32 => self.follow_link(cpu, mem),
                 k if k == ExitKind::Lookup as u32 => self.host_for(cpu, mem),
                 k if k == ExitKind::Pending as u32 => return Exit::Pending,
-                k if k == ExitKind::Trap as u32 => match self.trap(cpu) {
+                k if k == ExitKind::Trap as u32 => match self.trap(cpu, mem) {
                     Some(exit) => return exit,
                     None => self.host_for(cpu, mem),
                 },
@@ -315,8 +318,8 @@ impl Engine {
             dump::ir(self.guest, &i.block);
         }
         i.backend.emit(&mut i.block, &mut i.emitted);
-        if i.cache.area.own().is_err() {
-            // No memory for a copy of our own after a fork: start afresh in an area of our own.
+        if i.cache.wasteful() || i.cache.area.own().is_err() {
+            // Mostly dead code, or no memory for a copy of our own after a fork: start afresh.
             self.flush(i);
         }
         match i.cache.publish(&i.block, &i.emitted, &host::helper) {
@@ -388,13 +391,19 @@ impl Engine {
     }
 
     /// An `Op::Trap`: `None` when the engine has dealt with it.
-    fn trap(&self, cpu: &mut Cpu) -> Option<Exit> {
+    fn trap(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Option<Exit> {
         match Trap::from_bits(cpu.exit_trap as u8) {
             Trap::Syscall => Some(Exit::Syscall),
             Trap::Undefined => Some(Exit::Undefined(cpu.exit_imm as u32)),
             Trap::Breakpoint => Some(Exit::Breakpoint(cpu.exit_imm as u32)),
             Trap::InvalidateCode => {
-                self.invalidate(cpu.exit_arg & 0x00ff_ffff_ffff_ffff & !63, 64);
+                let line = cpu.exit_arg & 0x00ff_ffff_ffff_ffff & !63;
+                self.invalidate(line, 64);
+                mem.invalidated(line..line + 64, &mut |range| self.invalidate(range.start, range.end - range.start));
+                None
+            }
+            Trap::Synchronize => {
+                mem.synchronize(&mut |range| self.invalidate(range.start, range.end - range.start));
                 None
             }
             Trap::SetFpcr => {
@@ -411,7 +420,7 @@ impl Engine {
         let Some(end) = start.checked_add(len).filter(|&e| e > start) else { return };
         self.inner.with(|i| {
             if !i.hints.is_empty() {
-                i.hints.retain(|pc, _| !(start..end).contains(pc));
+                forget_hints(&mut i.hints, start, end);
             }
             self.invalidate_locked(i, start, end);
         });
@@ -420,13 +429,13 @@ impl Engine {
     fn invalidate_locked(&self, i: &mut Inner, start: u64, end: u64) {
         let Inner { cache, retired, cpus, .. } = i;
         for c in std::iter::once(cache).chain(retired.iter_mut().map(|r| &mut r.1)) {
-            if !c.overlaps(start, end) {
+            if !c.overlaps(&(start..end)) {
                 continue;
             }
             if c.area.own().is_err() {
                 no_memory(libc::ENOMEM);
             }
-            c.invalidate(start, end, &mut |pc| cpus.iter().for_each(|&cpu| region::forget(cpu, Some(pc))));
+            c.invalidate(start..end, &mut |pc| cpus.iter().for_each(|&cpu| region::forget(cpu, Some(pc))));
         }
     }
 
@@ -588,6 +597,18 @@ impl Engine {
     /// Number of translations made so far.
     pub fn translations(&self) -> usize {
         self.inner.with(|i| i.cache.len())
+    }
+}
+
+/// What was learned about instructions in `start..end` is void. Mostly that is one cache line among thousands of hints.
+fn forget_hints(hints: &mut HashMap<u64, u8>, start: u64, end: u64) {
+    let first = start & !3;
+    if (end - first) / 4 <= hints.len() as u64 {
+        for pc in (first..end).step_by(4) {
+            hints.remove(&pc);
+        }
+    } else {
+        hints.retain(|pc, _| !(start..end).contains(pc));
     }
 }
 

@@ -118,7 +118,8 @@ pub fn restore_tables(cpu: &mut Cpu) {
     cpu.jump_cache = cpu.tables[0];
     (cpu.jump_cache2, cpu.jump_mask2) = match cpu.tables[1].is_null() {
         true => (NOTHING.0.as_ptr(), 0),
-        false => (cpu.tables[1].cast_const(), cpu.own_mask2),
+        // Translated code has the index four times as large: see `stubs::entry`.
+        false => (cpu.tables[1].cast_const(), cpu.own_mask2 << 2),
     };
 }
 
@@ -186,5 +187,33 @@ pub fn forget(cpu: *mut Cpu, pc: Option<u64>) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `remember` stores is where translated code looks: it masks `pc ^ pc >> 13` and multiplies by four.
+    #[test]
+    fn translated_code_finds_what_is_remembered() {
+        let mut cpu = Cpu::new();
+        attach(&mut cpu);
+        let pcs = (0..6000u64).map(|n| 0x7f0f_8000_0000 + (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 34 & !3));
+        for (n, pc) in pcs.clone().enumerate() {
+            remember(&mut cpu, pc, n as u64 + 1);
+        }
+        assert!(!cpu.tables[1].is_null());
+        let mut found = 0;
+        for (n, pc) in pcs.enumerate().skip(2048) {
+            let index = (pc ^ pc >> 13) as u32 & cpu.jump_mask2;
+            // SAFETY: within the table, as the mask has it.
+            let e = unsafe { cpu.jump_cache2.cast::<u8>().add(index as usize * 4).cast::<JumpEntry>().read_unaligned() };
+            found += usize::from(e.pc == pc && e.host == n as u64 + 1);
+        }
+        // The others were displaced.
+        assert!(found > 3500, "{found}");
+        // SAFETY: no thread has it.
+        unsafe { detach(&mut cpu) };
     }
 }

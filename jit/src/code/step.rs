@@ -51,7 +51,7 @@ impl Engine {
                 // A signal came before the instruction.
                 k if k == ExitKind::Pending as u32 && cpu.pc == pc => {}
                 k if k == ExitKind::Lookup as u32 || k == ExitKind::Pending as u32 => return None,
-                k if k == ExitKind::Trap as u32 => return self.trap(cpu),
+                k if k == ExitKind::Trap as u32 => return self.trap(cpu, mem),
                 _ => return Some(Exit::Fault),
             }
         }

@@ -16,6 +16,12 @@ pub trait Fetch {
         let words = (pc..).step_by(4).map(|pc| self.fetch32(pc));
         out.iter_mut().zip(words).map_while(|(out, word)| word.map(|w| *out = w)).count()
     }
+
+    /// Code in `range` was invalidated by the guest: tell `f` at which other addresses the same bytes may be fetched.
+    fn invalidated(&self, _range: Range<u64>, _f: &mut dyn FnMut(Range<u64>)) {}
+
+    /// The thread synchronizes its context: tell `f` what others than this process's threads may have changed since the last time.
+    fn synchronize(&self, _f: &mut dyn FnMut(Range<u64>)) {}
 }
 
 /// Limits of one translation.

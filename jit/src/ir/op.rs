@@ -526,12 +526,14 @@ pub enum Trap {
     FetchFault = 5,
     /// pc is not 4-byte aligned: pc = imm.
     PcAlign = 6,
+    /// Context synchronization (ISB); pc = after.
+    Synchronize = 7,
 }
 
 impl Trap {
     /// From `aux`.
     pub fn from_bits(b: u8) -> Trap {
         use Trap::*;
-        [Syscall, Undefined, Breakpoint, InvalidateCode, SetFpcr, FetchFault, PcAlign][b.min(6) as usize]
+        [Syscall, Undefined, Breakpoint, InvalidateCode, SetFpcr, FetchFault, PcAlign, Synchronize][b.min(7) as usize]
     }
 }

@@ -17,11 +17,12 @@ use super::op::ALL_OPS;
 use super::{Arr, Aux, Block, Cond, GuestReg, Inst, Mem, Mode, Op, Trap, Type, Value};
 use std::fmt::Write as _;
 
-const TRAPS: [(&str, Trap); 7] = [
+const TRAPS: [(&str, Trap); 8] = [
     ("syscall", Trap::Syscall),
     ("undefined", Trap::Undefined),
     ("breakpoint", Trap::Breakpoint),
     ("invalidate_code", Trap::InvalidateCode),
+    ("synchronize", Trap::Synchronize),
     ("set_fpcr", Trap::SetFpcr),
     ("fetch_fault", Trap::FetchFault),
     ("pc_align", Trap::PcAlign),

@@ -254,7 +254,7 @@ impl Stepper {
                     self.cpu.fpcr = operand as u32 & GUEST.fpcr_mask;
                     Ok(self.block.end)
                 }
-                Trap::InvalidateCode => Ok(self.block.end),
+                Trap::InvalidateCode | Trap::Synchronize => Ok(self.block.end),
                 Trap::Syscall => panic!("system call"),
             },
         }

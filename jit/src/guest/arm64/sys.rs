@@ -45,9 +45,11 @@ pub fn dsb(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     fence(l, [0, 1, 0, 0][i.bits(9, 8) as usize])
 }
 
-/// ISB: what follows is fetched anew.
+/// ISB: what follows is fetched anew. Threads of one process void one another's translations at once; of what another process has
+/// changed in memory shared with it, the runtime learns here.
 pub fn isb(l: &mut Lifter<'_>, _i: Insn) -> Lifted {
-    l.end_block();
+    l.b.trap(Trap::Synchronize, Value::NONE, 0);
+    l.done = true;
     Ok(())
 }
 

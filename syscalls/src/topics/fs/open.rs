@@ -3,7 +3,7 @@
 use super::path;
 use crate::arm64::abi::fs::open_flags;
 use crate::ctx::{Ctx, SysResult};
-use crate::topics::procfs;
+use crate::topics::{mem, procfs};
 use crate::GuestAddr;
 
 /// openat(dirfd, path, flags, mode)
@@ -12,7 +12,16 @@ pub fn openat(ctx: &mut Ctx<'_>, [dirfd, path, flags, mode, ..]: [u64; 6]) -> Sy
     if let Some(made) = open_proc(ctx, dirfd, path, flags) {
         return made;
     }
-    ctx.sys(libc::SYS_openat, [dirfd, path.host(), flags, mode, 0, 0])
+    let result = ctx.sys(libc::SYS_openat, [dirfd, path.host(), flags, mode, 0, 0])?;
+    Ok(opened(ctx, result, flags))
+}
+
+/// A file was opened, and with O_TRUNC emptied.
+fn opened(ctx: &mut Ctx<'_>, fd: u64, flags: u64) -> u64 {
+    if flags & libc::O_TRUNC as u64 != 0 {
+        mem::file_changed(ctx, mem::Object::of_fd(fd));
+    }
+    fd
 }
 
 fn open_proc(ctx: &mut Ctx<'_>, dirfd: u64, path: GuestAddr, flags: u64) -> Option<SysResult> {
@@ -43,7 +52,8 @@ pub fn openat2(ctx: &mut Ctx<'_>, [dirfd, path, how, size, ..]: [u64; 6]) -> Sys
             return made;
         }
     }
-    ctx.sys(libc::SYS_openat2, [dirfd, path.host(), copy.as_ptr() as u64, size, 0, 0])
+    let result = ctx.sys(libc::SYS_openat2, [dirfd, path.host(), copy.as_ptr() as u64, size, 0, 0])?;
+    Ok(opened(ctx, result, flags))
 }
 
 /// open_by_handle_at(mountdirfd, handle, flags)

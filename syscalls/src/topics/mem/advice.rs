@@ -1,5 +1,6 @@
 //! Calls that leave mappings where they are: advice, locking, writing back, and what is known about pages.
 
+use super::views::{Object, View};
 use super::vma::{Attr, Vma, PAGE};
 use super::{aligned, host, page_down, page_up, LockMode, Space, Stale, TASK_SIZE};
 use crate::ptr::GuestAddr;
@@ -232,6 +233,7 @@ impl Space {
         })?;
         let prot = 1 | if rdonly { 0 } else { 2 } | if exec { 4 } else { 0 };
         inner.map.insert(at..at + len, Attr { prot: self.prot(prot), flags: 0 });
+        self.show(&mut inner, at..at + len, View { object: Object::Segment(id), offset: 0, shared: true });
         inner.shm.retain(|&(old, _)| old != at);
         inner.shm.push((at, len));
         Ok(at)

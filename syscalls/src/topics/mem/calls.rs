@@ -1,6 +1,6 @@
 //! The handlers: from arguments to [`super::Space`], and what changed to the machine.
 
-use super::{host, Space, Stale};
+use super::{host, Object, Space, Stale};
 use crate::ctx::{Ctx, SysResult};
 use crate::ptr::GuestAddr;
 use crate::Errno;
@@ -13,6 +13,13 @@ fn change(ctx: &mut Ctx<'_>, f: impl FnOnce(&Space, &mut Stale) -> Result<u64, E
         ctx.machine.invalidate(range.start, range.end - range.start);
     }
     Ok(result?)
+}
+
+/// The contents of a file were replaced or cut off: code that is mapped from it has to be fetched again.
+pub fn file_changed(ctx: &mut Ctx<'_>, file: Option<Object>) {
+    for range in file.map(|file| ctx.thread.mem.code_of(file)).unwrap_or_default() {
+        ctx.machine.invalidate(range.start, range.end - range.start);
+    }
 }
 
 /// mmap.

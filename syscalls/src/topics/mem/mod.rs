@@ -17,10 +17,12 @@ mod place;
 mod resize;
 #[cfg(test)]
 mod tests;
+mod views;
 pub mod vma;
 
 pub use calls::*;
 pub use limits::Limit;
+pub use views::Object;
 
 use crate::sys;
 use crate::Errno;
@@ -46,6 +48,8 @@ pub struct Space {
     tagged_addresses: AtomicBool,
     /// prctl(PR_SET_MDWE).
     mdwe: AtomicU8,
+    /// Tells processes that share memory of changed code.
+    shared: views::Shared,
 }
 
 #[derive(Debug, Default)]

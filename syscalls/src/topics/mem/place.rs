@@ -1,5 +1,6 @@
 //! Making room: fixed mappings that can't hit what is not the guest's.
 
+use super::views::{Object, View};
 use super::vma::{Attr, Prot, PAGE};
 use super::{aligned, host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale, DEFAULT_TOP};
 use crate::Errno;
@@ -91,8 +92,24 @@ impl Space {
         if grows {
             self.grows.store(true, Ordering::Relaxed);
         }
-        inner.map.insert(range, Attr { prot: req.prot, flags: if grows { Attr::GROWS } else { 0 } });
+        inner.map.insert(range.clone(), Attr { prot: req.prot, flags: if grows { Attr::GROWS } else { 0 } });
+        self.note_view(&mut inner, range, &req);
         Ok(at)
+    }
+
+    /// Note what a new mapping shows, if others may show the same and one of them may be code.
+    fn note_view(&self, inner: &mut Inner, range: Range<u64>, req: &Request) {
+        let shared = matches!((req.flags & MAP_TYPE) as i32, libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE);
+        let object = match (req.anonymous(), shared) {
+            (true, true) => Some(self.anonymous_object()),
+            (true, false) => None,
+            (false, true) => Object::of_fd(req.fd),
+            (false, false) if req.prot.exec() => Object::of_fd(req.fd),
+            (false, false) => None,
+        };
+        if let Some(object) = object {
+            self.show(inner, range, View { object, offset: req.off, shared });
+        }
     }
 
     /// mmap for the program loader, which may map over what it has reserved itself.
@@ -104,7 +121,9 @@ impl Space {
         let req = Request { addr, len, prot: self.prot(prot), flags, fd, off };
         let mut inner = self.write();
         let at = req.host(flags)?;
-        inner.map.insert(at..at + req.rounded().unwrap_or(len), Attr { prot: req.prot, flags: 0 });
+        let range = at..at + req.rounded().unwrap_or(len);
+        inner.map.insert(range.clone(), Attr { prot: req.prot, flags: 0 });
+        self.note_view(&mut inner, range, &req);
         Ok(at)
     }
 

@@ -1,5 +1,6 @@
 //! Removing, moving and changing mappings.
 
+use super::views::View;
 use super::vma::{Attr, Prot, Vma, PAGE};
 use super::{aligned, host, host_munmap, page_up, Inner, LockMode, Space, Stale, TASK_SIZE};
 use crate::ptr::GuestAddr;
@@ -263,10 +264,16 @@ impl Inner {
     /// Note a successful mremap. `last` describes the end of the old range.
     fn remapped(&mut self, from: Range<u64>, at: u64, new_len: u64, keep: bool, last: Attr) {
         let target = at..at + new_len;
+        // An old size of zero makes a second mapping of the same pages.
+        let shown = self.map.views.within(from.start..from.end.max(from.start + if from.is_empty() { new_len } else { 0 }));
         if at == from.start {
             let end = from.end.min(target.end);
             self.map.remove(end..from.end);
             self.map.insert(end..target.end, last);
+            // What it has grown by goes on where it ended.
+            if let Some((piece, view)) = shown.last().filter(|(piece, _)| piece.end == end) {
+                self.map.views.add(end..target.end, View { offset: view.offset + (end - piece.start), ..*view });
+            }
             return;
         }
         let moved: Vec<Vma> = self.map.within(from.clone()).collect();
@@ -280,6 +287,12 @@ impl Inner {
             if start < end {
                 self.map.insert(start..end, v.attr);
             }
+        }
+        for (n, (piece, view)) in shown.iter().enumerate() {
+            let start = piece.start - from.start + at;
+            let grown = n + 1 == shown.len() && piece.end == from.end;
+            let end = if grown { target.end } else { (piece.end - from.start + at).min(target.end) };
+            self.map.views.add(start..end.max(start), *view);
         }
     }
 }

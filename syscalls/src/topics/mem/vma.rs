@@ -1,5 +1,6 @@
 //! The guest's mappings as data: ranges that don't overlap, each with the guest's own view of it.
 
+use super::views::Views;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -71,6 +72,8 @@ pub struct Vma {
 #[derive(Debug, Default, Clone)]
 pub struct Map {
     tree: BTreeMap<u64, (u64, Attr)>,
+    /// What some of them show. A range that is mapped anew shows nothing known.
+    pub(super) views: Views,
 }
 
 impl Map {
@@ -155,6 +158,7 @@ impl Map {
         if range.is_empty() {
             return;
         }
+        self.views.cut(range.clone());
         self.split(range.start);
         self.split(range.end);
         while let Some((&start, _)) = self.tree.range(range.clone()).next() {

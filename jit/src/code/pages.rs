@@ -1,0 +1,178 @@
+//! Which blocks depend on which guest code: by page, and within a page by cache line, because invalidation comes line by line.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+const LOG2_PAGE: u32 = 12;
+const LOG2_LINE: u32 = LOG2_PAGE - 6;
+
+/// Page numbers are well spread once multiplied.
+#[derive(Default)]
+struct PageHasher(u64);
+
+impl Hasher for PageHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.write_u64(b as u64));
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A block's part of a page: offsets of its first and last byte there.
+struct Part {
+    first: u16,
+    last: u16,
+    block: u32,
+}
+
+impl Part {
+    fn of(page: u64, range: &Range<u64>, block: u32) -> Part {
+        let start = page << LOG2_PAGE;
+        let first = range.start.max(start) - start;
+        let last = (range.end - 1 - start).min((1 << LOG2_PAGE) - 1);
+        Part { first: first as u16, last: last as u16, block }
+    }
+
+    fn lines(&self) -> u64 {
+        let (first, last) = (self.first >> LOG2_LINE, self.last >> LOG2_LINE);
+        u64::MAX >> (63 - (last - first)) << first
+    }
+
+    fn overlaps(&self, other: &Part) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    /// The lines on which any of the blocks depends.
+    lines: u64,
+    parts: Vec<Part>,
+}
+
+/// The index. It holds valid blocks only. Ranges are not empty.
+#[derive(Default)]
+pub struct Pages(HashMap<u64, Page, BuildHasherDefault<PageHasher>>);
+
+fn numbers(range: &Range<u64>) -> std::ops::RangeInclusive<u64> {
+    range.start >> LOG2_PAGE..=(range.end - 1) >> LOG2_PAGE
+}
+
+impl Pages {
+    /// A block depends on the code in a range.
+    pub fn insert(&mut self, range: Range<u64>, block: u32) {
+        for n in numbers(&range) {
+            let part = Part::of(n, &range, block);
+            let page = self.0.entry(n).or_default();
+            page.lines |= part.lines();
+            page.parts.push(part);
+        }
+    }
+
+    /// The pages of a range that have blocks.
+    fn present(&self, range: &Range<u64>) -> Vec<u64> {
+        let within = numbers(range);
+        if within.end() - within.start() > self.0.len() as u64 {
+            self.0.keys().copied().filter(|n| within.contains(n)).collect()
+        } else {
+            within.filter(|n| self.0.contains_key(n)).collect()
+        }
+    }
+
+    /// Whether a line of the range has code on which a block depends.
+    pub fn any(&self, range: &Range<u64>) -> bool {
+        let touched = |n: u64| self.0.get(&n).is_some_and(|p| p.lines & Part::of(n, range, 0).lines() != 0);
+        let within = numbers(range);
+        match within.end() - within.start() {
+            0 => touched(*within.start()),
+            _ => self.present(range).into_iter().any(touched),
+        }
+    }
+
+    /// Remove the blocks that depend on a range: `gone` is told each and says on what it depends.
+    pub fn remove(&mut self, range: Range<u64>, mut gone: impl FnMut(u32) -> Range<u64>) {
+        for n in self.present(&range) {
+            let Some(page) = self.0.get_mut(&n) else { continue };
+            let what = Part::of(n, &range, 0);
+            if page.lines & what.lines() == 0 {
+                continue;
+            }
+            let mut elsewhere = Vec::new();
+            page.lines = 0;
+            page.parts.retain(|part| {
+                if part.overlaps(&what) {
+                    let whole = gone(part.block);
+                    elsewhere.extend(numbers(&whole).filter(|&m| m != n).map(|m| (m, part.block)));
+                    return false;
+                }
+                page.lines |= part.lines();
+                true
+            });
+            if page.parts.is_empty() {
+                self.0.remove(&n);
+            }
+            elsewhere.into_iter().for_each(|(m, block)| self.forget(m, block));
+        }
+    }
+
+    fn forget(&mut self, n: u64, block: u32) {
+        if let Some(page) = self.0.get_mut(&n) {
+            page.parts.retain(|part| part.block != block);
+            page.lines = page.parts.iter().fold(0, |lines, part| lines | part.lines());
+            if page.parts.is_empty() {
+                self.0.remove(&n);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_a_list() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+        let mut random = |n: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 20) % n
+        };
+        let mut pages = Pages::default();
+        let mut list: Vec<(u32, Range<u64>)> = Vec::new();
+        for id in 0..20_000u32 {
+            let start = 0x10_0000 + random(6 << 10) * 4;
+            let range = start..start + 1 + [random(64), random(512), random(9000)][random(3) as usize];
+            if random(8) > 0 {
+                pages.insert(range.clone(), id);
+                list.push((id, range));
+                continue;
+            }
+            let hit = |r: &Range<u64>| r.start < range.end && range.start < r.end;
+            assert!(pages.any(&range) || !list.iter().any(|(_, r)| hit(r)));
+            let mut expected: Vec<u32> = list.iter().filter(|(_, r)| hit(r)).map(|&(id, _)| id).collect();
+            let mut found = Vec::new();
+            pages.remove(range.clone(), |id| {
+                found.push(id);
+                list.iter().find(|l| l.0 == id).unwrap().1.clone()
+            });
+            list.retain(|(_, r)| !hit(r));
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected);
+            let all: u64 = list.iter().map(|(_, r)| numbers(r).count() as u64).sum();
+            assert_eq!(pages.0.values().map(|p| p.parts.len() as u64).sum::<u64>(), all);
+            for (n, page) in &pages.0 {
+                let lines =
+                    list.iter().filter(|(_, r)| numbers(r).contains(n)).fold(0, |l, (id, r)| l | Part::of(*n, r, *id).lines());
+                assert_eq!(page.lines, lines);
+            }
+        }
+    }
+}

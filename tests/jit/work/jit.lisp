@@ -1,0 +1,12 @@
+; SBCL: native code made at run time.
+(declaim (optimize (speed 1) (safety 1)))
+(defun fib (n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))
+(format t "fib ~a~%" (fib 25))
+(let ((s 0)) (dotimes (i 150) (let ((f (compile nil `(lambda (x) (let ((a ,i)) (dotimes (k 50 a) (setf a (mod (+ (* a x) k ,(mod i 13)) 65537)))))))) (dotimes (k 20) (incf s (funcall f k))))) (format t "compiled ~a~%" s))
+(let ((c 0)) (dotimes (i 20000) (handler-case (case (mod i 4) (0 (incf c (/ 6 (mod i 3)))) (1 (error "x")) (2 (incf c (aref (vector 1 2) (mod i 5)))) (t (incf c (length (car (list "abc")))))) (division-by-zero () (incf c 1)) (simple-error () (incf c 2)) (error () (incf c 3)))) (format t "errors ~a~%" c))
+(let ((h (make-hash-table :test 'equal)) (s 0)) (dotimes (i 30000) (push i (gethash (format nil "k~a" (mod (* i 31) 501)) h))) (maphash (lambda (k v) (incf s (* (length k) (reduce #'+ v)))) h) (format t "hash ~a~%" s))
+(defgeneric area (x)) (defclass sq () ((a :initarg :a))) (defclass ci () ((r :initarg :r)))
+(defmethod area ((x sq)) (expt (slot-value x 'a) 2)) (defmethod area ((x ci)) (* 3 (slot-value x 'r)))
+(let ((s 0)) (dotimes (i 20000) (incf s (area (if (evenp i) (make-instance 'sq :a i) (make-instance 'ci :r i))))) (format t "clos ~a~%" s))
+(let ((garbage nil)) (dotimes (i 300000) (setf garbage (if (zerop (mod i 1000)) nil (cons (make-string (mod i 17)) garbage)))) (gc :full t) (format t "gc ~a~%" (length garbage)))
+(format t "~,8f ~a~%" (let ((x 0.5d0)) (dotimes (i 200000 x) (setf x (sqrt (+ (* x x) (/ 1d0 (1+ i))))))) (mod (let ((p 1)) (dotimes (i 500 p) (setf p (* p (1+ i))))) 1000000007))
