@@ -1,0 +1,157 @@
+#!/bin/bash
+# Other projects' own tests, run natively in an amd64 Debian root and by us in the same root of arm64; case by case, the verdicts agree.
+#   tests/suites.sh [roots|stress-ng|cpython|perl|build]… [-- CASE…]      all by default; only these cases
+#   ROOT_AMD64, ROOT_ARM64      roots to be used instead of new ones in CACHE (they are changed only by installing packages)
+#   AGAIN="failed" or "all"     what to run again although its result is there
+#   LABEL                       the folder of our results (the program's checksum by default, so that a new program starts afresh)
+#   STRESS_OPTS, PYTHON_RESOURCES    see the phases
+# Every verdict is kept in CACHE/suites/PHASE/{native,LABEL}/CASE, with .log and .ms beside it: a run that was stopped goes on where it was.
+# tests/suites/PHASE.known has what may differ, one `CASE cause` a line; tests/suites/PHASE.skip what is not run at all.
+set -u
+. "$(dirname "$0")/lib.sh"
+ARGS=("$@")
+SUITE_DEBIAN=${SUITE_DEBIAN:-trixie}
+MIRROR=${MIRROR:-http://deb.debian.org/debian}
+PACKAGES=(stress-ng python3 libpython3.13-testsuite perl)
+USER_ID=${USER_ID:-1000}
+LISTS=$TESTS/suites
+
+isolate "${ARGS[@]}"
+need timeout setpriv awk unshare python3 ip
+need_program
+make_tmp
+PHASES=() CASES=()
+while [ $# -gt 0 ]; do
+    [ "$1" != -- ] || { shift; CASES=("$@"); break; }
+    PHASES+=("$1"); shift
+done
+LABEL=${LABEL:-$(sha256sum "$EMU" | cut -c1-12)}
+RESULTS=$CACHE/suites
+mkdir -p "$RESULTS"
+ENVIRON=(PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC HOME=/tmp DEBIAN_FRONTEND=noninteractive)
+
+root_of() { local v=ROOT_${1^^}; printf '%s' "${!v:-$CACHE/suites-$1}"; }
+
+# make_root ARCH: Debian with PACKAGES; for arm64 every package's scripts are run by us.
+make_root() {
+    local arch=$1 dir; dir=$(root_of "$arch")
+    [ ! -e "$dir/var/lib/dpkg/info/stress-ng.list" ] || return 0
+    need mmdebstrap
+    timeout -k 20 3000 mmdebstrap --mode=root --arch="$arch" --variant=apt --include="$(IFS=,; echo "${PACKAGES[*]}")" \
+        --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Check-Date "false"' "$SUITE_DEBIAN" "$dir" "deb $MIRROR $SUITE_DEBIAN main" \
+        >"$TMP/root-$arch.log" 2>&1 || give_up "no $arch root: $(tail -n 20 "$TMP/root-$arch.log")"
+}
+
+# in_case SIDE LIMIT COMMAND…: in namespaces of its own (so that nothing stays behind) and a fresh /tmp on a disk, natively or by us.
+in_case() {
+    local root limit=$2; root=$(root_of "$([ "$1" = native ] && echo amd64 || echo arm64)"); shift 2
+    local tmp=$RESULTS/tmp.$BASHPID
+    rm -rf "$tmp"; mkdir -p "$tmp"; chmod 1777 "$tmp"
+    timeout -k 10 "$limit" unshare -m -p -n -i -u -f --kill-child --propagation private bash -c '
+        root=$1 tmp=$2 files=$3; shift 3
+        ip link set lo up
+        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --rbind /sys "$root/sys" && mount --bind "$tmp" "$root/tmp" || exit 97
+        [ -z "$files" ] || { mkdir -p "$root/mnt" && mount --bind "$files" "$root/mnt"; } || exit 97
+        "$@"; exit $?' in_case "$root" "$tmp" "${FILES:-}" \
+        env -i "${ENVIRON[@]}" "${AS_USER[@]}" chroot "${CHROOT_AS[@]}" "$root" "$@" </dev/null
+    local rc=$?
+    rm -rf --one-file-system "$tmp"
+    return $rc
+}
+AS_USER=() CHROOT_AS=()
+
+# want_run SIDE FILE: is there no usable result yet?
+want_run() {
+    [ -s "$2" ] || return 0
+    case ${AGAIN:-} in
+    all) [ "$1" != native ] ;;
+    failed) [ "$1" != native ] && [ -e "$2.differs" ] ;;
+    *) return 1 ;;
+    esac
+}
+
+# known LIST CASE: the cause that stands beside a case's name.
+known() { awk -v c="$2" '$1 == c { $1 = ""; print substr($0, 2); exit }' "$LISTS/$1" 2>/dev/null; }
+
+# each PHASE LIST-COMMAND RUN-COMMAND: all cases, natively and by us. RUN SIDE CASE OUT leaves verdict lines in OUT, a log in OUT.log.
+each() {
+    local phase=$1 list=$2 run=$3 case side out start cause
+    mkdir -p "$RESULTS/$phase/native" "$RESULTS/$phase/$LABEL"
+    if [ ${#CASES[@]} -gt 0 ]; then printf '%s\n' "${CASES[@]}"; else "$list"; fi >"$TMP/cases"
+    while read -r case <&3; do
+        cause=$(known "$phase.skip" "$case")
+        if [ -n "$cause" ]; then skip "$phase: $case" "$cause"; continue; fi
+        for side in native "$LABEL"; do
+            out=$RESULTS/$phase/$side/$case
+            want_run "$side" "$out" || continue
+            start=$(date +%s%N)
+            "$run" "$side" "$case" "$out.new"
+            [ ! -e "$out.new.log" ] || mv "$out.new.log" "$out.log"
+            echo $((($(date +%s%N) - start) / 1000000)) >"$out.ms"
+            mv "$out.new" "$out"
+        done
+        judge "$phase" "$case" "$RESULTS/$phase/native/$case" "$RESULTS/$phase/$LABEL/$case"
+    done 3<"$TMP/cases"
+}
+
+# judge PHASE CASE NATIVE OURS: verdict lines `NAME VERDICT`; whatever is better than natively is fine.
+judge() {
+    local phase=$1 case=$2 differ
+    rm -f "$4.differs"
+    differ=$(awk 'NR == FNR { ours[$1] = $2; next } $2 != "failed" && $2 != ours[$1] && !($2 == "skipped" && ours[$1] == "passed") {
+        print $1, "natively", $2 ", by us", (ours[$1] == "" ? "missing" : ours[$1]); if (FNR == 1 && ours[$1] != "failed") exit }' "$4" "$3" | while read -r name what; do
+        [ -n "$(known "$phase.known" "$name")" ] || printf '%s %s\n' "$name" "$what"
+    done)
+    if grep -aqE "$CRASH" "$4.log" 2>/dev/null; then differ+=$'\n'"a crash of ours: $(grep -aE "$CRASH" "$4.log" | head -n 3)"; fi
+    if [ -z "$differ" ]; then
+        pass "$phase: $case: $(counts "$4") ($(cat "$3.ms") ms natively, $(cat "$4.ms") ms)"
+    else
+        printf '%s\n' "$differ" >"$4.differs"
+        fail "$phase: $case" "$differ"
+    fi
+}
+counts() { awk '{ n[$2]++ } END { for (v in n) printf "%s%d %s", (c++ ? ", " : ""), n[v], v }' "$1"; }
+
+# The time limit of a case: by how long it took natively.
+limit_of() { local ms; ms=$(cat "$RESULTS/$1/native/$2.ms" 2>/dev/null || echo 0); [ "$3" = native ] && echo 900 || echo $((ms / 50 + 60)); }
+
+# --- stress-ng: one stressor after another, a little work each, everything verified. STRESS_OPTS are for all of them.
+phase_stress-ng() { each stress-ng stressors stressor; }
+stressors() { chroot "$(root_of amd64)" stress-ng --stressors | tr ' ' '\n'; }
+stressor() {
+    local side=$1 name=$2 out=$3 rc
+    in_case "$side" 60 stress-ng --temp-path /tmp "--$name" 1 "--$name-ops" "${STRESS_OPS:-200}" -t "${STRESS_TIME:-3}" --verify --oomable ${STRESS_OPTS:-} >"$out.log" 2>&1
+    rc=$?
+    # "passed: 1: NAME (1)"; a status of its own says that something is not built in.
+    awk -v name="$name" -v rc=$rc '
+        / (skipped|passed|failed): [1-9]/ { for (i = 1; i <= NF; i++) if ($i ~ /^(skipped|passed|failed):$/) v = substr($i, 1, length($i) - 1) }
+        END { if (rc == 124 || rc == 137) v = "hangs"; else if (v == "" || (v == "passed" && rc)) v = "status-" rc; print name, v }' "$out.log" >"$out"
+}
+
+# --- CPython: every module of its test package, one process each, as a normal user, with what works offline.
+PYTHON_RESOURCES=${PYTHON_RESOURCES:-all,-network,-urlfetch,-audio,-gui,-largefile,-extralargefile,-cpu,-walltime}
+phase_cpython() {
+    CHROOT_AS=(--userspec="$USER_ID:$USER_ID")
+    each cpython python_modules python_module
+    CHROOT_AS=()
+}
+python_modules() { chroot "$(root_of amd64)" python3 -m test --list-tests; }
+python_module() {
+    local side=$1 name=$2 out=$3 limit rc
+    limit=$(limit_of cpython "$name" "$side")
+    in_case "$side" $((limit + 30)) /bin/sh -c 'cd /tmp && mkdir h && HOME=/tmp/h python3 -m test -W -u "$1" --timeout "$2" --junit-xml /tmp/result.xml "$3"; rc=$?
+        [ ! -e /tmp/result.xml ] || { echo "== result.xml"; cat /tmp/result.xml; }; exit $rc' sh "$PYTHON_RESOURCES" "$limit" "$name" >"$out.log" 2>&1
+    rc=$?
+    python3 "$LISTS/junit.py" "$name" $rc "$out.log" >"$out"
+}
+
+[ ${#PHASES[@]} -gt 0 ] || PHASES=(roots stress-ng cpython)
+make_root amd64
+register || give_up "cannot register"
+make_root arm64
+for phase in "${PHASES[@]}"; do
+    [ "$phase" != roots ] || continue
+    declare -F "phase_$phase" >/dev/null || give_up "no phase $phase"
+    "phase_$phase"
+done
+finish
