@@ -150,6 +150,51 @@ python_module() {
     python3 "$LISTS/junit.py" "$name" $rc "$out.log" >"$out"
 }
 
+# --- perl's core tests (t/ and lib/ of its source) with the installed perl, as a normal user.
+phase_perl() {
+    local side
+    perl_source || give_up "no source of perl"
+    for side in amd64 arm64; do perl_tree "$side" || give_up "no tree for perl's tests"; done
+    CHROOT_AS=(--userspec="$USER_ID:$USER_ID")
+    each perl perl_tests perl_test
+    CHROOT_AS=()
+}
+perl_source() {
+    [ ! -e "$RESULTS/perl-source/t/TEST" ] || return 0
+    local root; root=$(root_of amd64)
+    echo "deb-src $MIRROR $SUITE_DEBIAN main" >"$root/etc/apt/sources.list.d/suites-source.list"
+    cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+    chroot "$root" /bin/sh -c 'apt-get update && cd /var/tmp && apt-get source --download-only perl' >"$TMP/source.log" 2>&1 ||
+        ls "$root"/var/tmp/perl_*.orig.tar.xz >/dev/null || { tail "$TMP/source.log" >&2; return 1; }
+    mkdir -p "$RESULTS/perl-source" && tar -C "$RESULTS/perl-source" --strip-components=1 -xf "$root"/var/tmp/perl_*.orig.tar.xz
+}
+# The tests take modules from ../lib: what is installed, and the source's own files beside.
+perl_tree() {
+    local dir=$RESULTS/perl-$1 root d; root=$(root_of "$1")
+    [ ! -e "$dir/made" ] || return 0
+    rm -rf "$dir"; mkdir -p "$dir/lib"
+    cp -a "$RESULTS/perl-source/t" "$RESULTS/perl-source/lib" "$dir/"
+    for d in "$root"/usr/share/perl/5.*[0-9].*[0-9] "$root"/usr/lib/*/perl/5.*[0-9].*[0-9] "$root"/usr/lib/*/perl-base; do cp -aL "$d/." "$dir/lib/" 2>/dev/null; done
+    ln -s /usr/bin/perl "$dir/perl"; ln -s ../perl "$dir/t/perl"
+    chown -R "$USER_ID:$USER_ID" "$dir" && touch "$dir/made"
+}
+perl_tests() { ( cd "$RESULTS/perl-source/t" && ls {base,cmd,comp,io,re,uni,mro,class,lib,op,japh}/*.t && cd .. && ls lib/*.t ) | tr / +; }
+perl_test() {
+    local side=$1 name=$2 out=$3 rc file=${2//+//} arch=arm64
+    [ "$side" != native ] || arch=amd64
+    case $file in lib/*) [ -e "$RESULTS/perl-source/t/$file" ] || file=../$file ;; esac
+    FILES=$RESULTS/perl-$arch in_case "$side" "$(limit_of perl "$name" "$side")" /bin/sh -c 'cd /mnt/t && exec perl -I../lib "$1"' sh "$file" >"$out.log" 2>&1
+    rc=$?
+    # TAP: a plan, then `[not ]ok N`; a failure that was announced as TODO is none.
+    awk -v name="$name" -v rc=$rc '
+        /^1\.\.0/ { skipped = 1 }
+        /^(not )?ok [0-9]+/ { bad = ($1 == "not" && !/# *(TODO|SKIP)/); n = $1 == "not" ? $3 : $2; v[++c] = name "#" n + 0 " " (bad ? "failed" : "passed"); any += bad }
+        END {
+            print name, rc == 124 || rc == 137 ? "hangs" : rc > 128 ? "status-" rc : any || rc ? "failed" : skipped ? "skipped" : "passed"
+            for (i = 1; i <= c; i++) print v[i]
+        }' "$out.log" >"$out"
+}
+
 # --- build-essential in a clean minimal root: each package's scripts, essential ones included, leave what they leave natively.
 phase_build() {
     local arch log
@@ -172,15 +217,17 @@ phase_build() {
         "$(all_files amd64)" "$(all_files arm64)"
     same "build: /etc" "$(contents amd64)" "$(contents arm64)"
 }
-# The architecture's names by one word; what belongs to packages that differ by architecture (compilers, C library) is left to their own lists.
+# The architecture's names become one word. What differs by architecture: the compiler, the C library and its loader, names for setarch, changelogs of
+# rebuilds (binNMUs).
 one_name='s/x86[-_]64-linux-gnu\|aarch64-linux-gnu/TRIPLE/g; s/x86[-_]64\|aarch64/CPU/g; s/:\?\(amd64\|arm64\)\b//g'
 all_files() {
     local root=$RESULTS/build-$1
     ( cd "$root" && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./tmp -o -path ./var/lib/apt/lists \) -prune -o -printf '%P %y %m %U:%G %l\n' ) |
         sed "$one_name" | grep -vE "$BY_ARCH" | sort -u
 }
-BY_ARCH='^(usr/lib/gcc/|usr/libexec/gcc|usr/include/|usr/lib/TRIPLE/|usr/share/doc/(lib|cpp-|gcc-|g\+\+-)|var/lib/dpkg/info/|usr/lib(64|32|x32)|lib64|usr/share/(lintian|locale|man)/|var/(log|cache)/|usr/bin/(i386|x86|setarch|linux32))'
-contents() { ( cd "$RESULTS/build-$1/etc" && find . -type f ! -name 'shadow*' ! -name machine-id ! -name ld.so.cache -exec sha256sum {} + | sed "$one_name" | sort -k2 ); }
+BY_ARCH='^(usr/lib/gcc/|usr/libexec/gcc|usr/include/|usr/lib/TRIPLE/|usr/share/doc/(lib|cpp-|gcc-|g\+\+-)|var/lib/dpkg/info/|usr/lib(64|32|x32)|lib64|usr/share/(lintian|locale|man)/|var/(log|cache)/|usr/bin/(i386|CPU|ld\.so|linux32) |usr/lib/ld-linux-|usr/share/doc/[^/]*/changelog\.Debian\.\.gz|run/)'
+contents() { ( cd "$RESULTS/build-$1/etc" && find . -type f ! -name 'shadow*' ! -name machine-id ! -name ld.so.cache | sort | while read -r f; do
+    printf '%s %s\n' "$(sed "$one_name" "$f" | sha256sum)" "$(sed "$one_name" <<<"$f")"; done | sort ); }
 
 [ ${#PHASES[@]} -gt 0 ] || PHASES=(roots stress-ng cpython)
 make_root amd64
