@@ -129,6 +129,23 @@ impl Word {
     }
 }
 
+/// A host thread that blocks every signal, as its creator does and goes on doing.
+///
+/// A process's first one has the C library take SIGSETXID for itself and let it through in the creator and, by inheritance, in the new thread: put
+/// back what the guest has for it before either of them runs the guest.
+fn host_thread(thread: &Thread, body: impl FnOnce() + Send + 'static) -> std::io::Result<std::thread::JoinHandle<()>> {
+    const SIGSETXID: i32 = 33;
+    let actions = thread.actions.clone();
+    let host = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+        signal::host_mask(signal::ALL);
+        actions.lock().unwrap_or_else(|e| e.into_inner()).reinstall(SIGSETXID);
+        drop(actions);
+        body()
+    });
+    signal::host_mask(signal::ALL);
+    host
+}
+
 /// A thread.
 fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, Errno> {
     if args.set_tid != 0 || args.flags & CLONE_INTO_CGROUP != 0 {
@@ -138,8 +155,7 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
     let word = Word::new();
     let (told, args) = (word.clone(), *args);
     vcpu.runtime.users.fetch_add(1, Ordering::Relaxed);
-    let host = std::thread::Builder::new().stack_size(STACK).spawn(move || {
-        // Signals are blocked from birth, as they are in the creator.
+    let host = host_thread(thread, move || {
         task.thread.tid = gettid();
         task.thread.seccomp.set_tid(task.thread.tid);
         if let Err(e) = thread_pidfd(&args, task.thread.tid).and_then(|()| become_own(&args)) {
@@ -466,7 +482,7 @@ fn start_sharing_unawaited(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Re
     vcpu.runtime.users.fetch_add(1, Ordering::Relaxed);
     let word = Word::new();
     let (told, child_args) = (word.clone(), *args);
-    let sleeper = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+    let sleeper = host_thread(thread, move || {
         let address = told.address();
         let clear_handlers = child_args.flags & CLONE_CLEAR_SIGHAND != 0;
         let start = Start { task, word: Some(told.clone()), clear_handlers };

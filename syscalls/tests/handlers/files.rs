@@ -213,3 +213,17 @@ fn open_flags_inside_other_calls() {
     assert_eq!(g.call(FANOTIFY_INIT, [0, O_NOFOLLOW]) == err(libc::EINVAL), fan >= 0);
     g.call(CLOSE, [fan as u64]);
 }
+
+/// -1 was once taken for the runtime's descriptor where there was none, and dup3(-1, INT_MIN) for a dup3 of one descriptor to itself: EINVAL.
+#[test]
+fn bad_descriptors_are_refused_as_by_the_kernel() {
+    let bad = [-1, -2, i64::from(i32::MIN), i64::from(i32::MAX)];
+    for (own, old, new) in [-1, 999].into_iter().flat_map(|own| bad.into_iter().flat_map(move |a| bad.map(|b| (own, a, b)))) {
+        // SAFETY: no descriptor has these numbers.
+        let expect = match unsafe { libc::dup3(old as i32, new as i32, 0) } {
+            -1 => err(std::io::Error::last_os_error().raw_os_error().unwrap()),
+            fd => i64::from(fd),
+        };
+        assert_eq!(Guest::new(own).call(DUP3, [neg(old), neg(new), 0]), expect, "own {own}: dup3({old}, {new})");
+    }
+}

@@ -6,10 +6,10 @@ use crate::ctx::{Ctx, SysResult};
 use crate::{Errno, GuestAddr};
 use std::mem::MaybeUninit;
 
-/// Whether a descriptor is the runtime's own. (When there is none it is -1, and "hidden" is as right for -1 as the kernel's answer.)
+/// Whether a descriptor is the runtime's own. (When there is none, `self_fd` is -1: that is a descriptor of nobody's, for the kernel to refuse.)
 pub(in crate::topics) fn hidden(ctx: &Ctx<'_>, fd: u64) -> bool {
     let process = &ctx.thread.process;
-    fd as i32 == process.self_fd || Some(fd as i32) == process.debug_fd
+    fd as i32 >= 0 && (fd as i32 == process.self_fd || Some(fd as i32) == process.debug_fd)
 }
 
 /// close(fd). Not repeated after a signal: the descriptor is gone either way.

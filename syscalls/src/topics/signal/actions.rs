@@ -160,6 +160,13 @@ impl Actions {
         self.install(sig, &self.on_host(sig, &new))
     }
 
+    /// Somebody has changed the host's disposition: make it what it was.
+    pub fn reinstall(&mut self, sig: i32) {
+        let action = self.get(sig);
+        // Can't fail: it was installed before.
+        let _ = self.install(sig, &self.on_host(sig, &action));
+    }
+
     /// All handlers become SIG_DFL (CLONE_CLEAR_SIGHAND), here and on the host. What was inherited has no handlers.
     pub fn clear_handlers(&mut self) {
         for sig in 1..=64 {
