@@ -19,4 +19,4 @@ kill -9 "$(cat a/pid)"; sleep 0.3
 redis-server --port 7001 --dir a --daemonize yes --logfile log --appendonly yes >/dev/null; n=0
 until cli ping 2>/dev/null | grep -q PONG || [ $n = 200 ]; do sleep 0.1; n=$((n + 1)); done
 cli get k499; cli zscore z m3; cli dbsize; cli debug jmap 2>/dev/null | head -c 0; cli shutdown; echo "stopped $?"
-redis-check-rdb a/dump.rdb | grep -o 'RDB looks OK'; grep -cE 'crash|Guru|SIGSEGV' a/log b/log
+redis-check-rdb a/dump.rdb | grep -o 'RDB looks OK'; grep -cE 'crash|Guru|SIGSEGV' a/log b/log; :
