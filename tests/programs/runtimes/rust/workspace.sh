@@ -215,7 +215,7 @@ fn main() {
 R
 cargo build --offline -q 2>&1; echo "build $?"; ./target/debug/app; echo "debug $?"
 ./target/debug/app x >/dev/null 2>&1; echo "panic $?"
-cargo test --offline 2>&1 | grep -E '^test ' | sort
+cargo test --offline 2>&1 | sed 's|; finished in.*||' | grep -E '^test ' | sort
 cargo build --offline -q --release 2>&1; ./target/release/app; echo "release $?"
 touch lib/src/lib.rs; cargo build --offline -v 2>&1 | grep -oE '^ *(Dirty|Fresh|Compiling) [a-z]+' | sort
 echo 'fn main() { let v: Vec<i32> = vec!["x"]; }' >bad.rs; rustc bad.rs 2>&1 | grep -E '^error'
