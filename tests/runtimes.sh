@@ -48,7 +48,7 @@ inside() {
         root=$1; shift
         [ -z "$1" ] || ip link set lo up; shift
         mount -t proc proc "$root/proc" && mount --rbind --make-rslave /dev "$root/dev" && mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
-            mount -t tmpfs -o mode=755 tmpfs "$root/run" || exit 125
+            mount -t tmpfs -o mode=755 tmpfs "$root/run" && mkdir -m 1777 "$root/run/lock" || exit 125
         exec chroot "$root" "$@"' inside "$root" "$net" env -i "${ENVIRON[@]}" "$@" </dev/null
 }
 
