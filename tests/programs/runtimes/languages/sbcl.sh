@@ -8,7 +8,7 @@ cat >t.lisp <<'L'
 (format t "~a~%" (handler-case (/ 1 (parse-integer "0")) (division-by-zero () "division")))
 (format t "~a~%" (handler-case (labels ((f (n) (1+ (f (1+ n))))) (f 0)) (sb-kernel::control-stack-exhausted () "stack")))
 (format t "~a~%" (handler-case (sb-sys:sap-ref-64 (sb-sys:int-sap 64) 0) (sb-sys:memory-fault-error () "memory fault")))
-#+sb-thread (let* ((m (sb-thread:make-mutex)) (n 0) (ts (loop repeat 4 collect (sb-thread:make-thread (lambda () (dotimes (i 3000) (sb-thread:with-mutex (m) (incr n)) (make-array 50))))))) (mapc #'sb-thread:join-thread ts) (format t "threads ~a~%" n))
+#+sb-thread (let* ((m (sb-thread:make-mutex)) (n 0) (ts (loop repeat 4 collect (sb-thread:make-thread (lambda () (dotimes (i 3000) (sb-thread:with-mutex (m) (incf n)) (make-array 50))))))) (mapc #'sb-thread:join-thread ts) (format t "threads ~a~%" n))
 (format t "~a ~a~%" (sb-alien:alien-funcall (sb-alien:extern-alien "abs" (function sb-alien:int sb-alien:int)) -7) (length (sb-ext:posix-environ)))
 (format t "~,15f ~a ~a~%" (sin 1d0) (expt 2/3 40) (sqrt -2))
 (format t "~a~%" (funcall (compile nil '(lambda (a b) (declare (double-float a b) (optimize speed)) (+ (* a b) (floor a b)))) 7.5d0 2d0))
