@@ -5,6 +5,7 @@
 
 mod cpuinfo;
 mod maps;
+mod other;
 mod publish;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ fn host(nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Entry {
     Exe,
+    /// Another process's.
+    OthersExe,
     Maps,
     Smaps,
     Cmdline,
@@ -56,7 +59,8 @@ impl Entry {
         })
     }
 
-    /// Which file a path within procfs is, if it is the caller's own (or the system's). `own`: the caller's name there.
+    /// Which file a path within procfs is, if it is the caller's own (or the system's, or what another process runs).
+    /// `own`: the caller's name there.
     fn at(path: &[u8], own: &[u8]) -> Option<Entry> {
         let mut parts = path.rsplit(|&b| b == b'/');
         let entry = Entry::named(parts.next()?)?;
@@ -67,6 +71,7 @@ impl Entry {
         let found = match entry {
             Entry::Cpuinfo => !numeric(parent),
             Entry::Arch => parent == b"kernel" && above[0] == Some(b"sys"),
+            Entry::Exe if !mine && numeric(parent) => return Some(Entry::OthersExe),
             _ => mine,
         };
         found.then_some(entry)
@@ -120,19 +125,24 @@ fn find(dirfd: i32, path: &[u8]) -> Option<Entry> {
 pub fn open(ctx: &mut Ctx<'_>, dirfd: i32, path: &[u8], flags: i32) -> Option<SysResult> {
     let entry = find(dirfd, path)?;
     let process = ctx.thread.process.clone();
-    if flags & libc::O_PATH != 0 && entry != Entry::Exe || entry.published() && process.published {
+    if flags & libc::O_PATH != 0 && !matches!(entry, Entry::Exe | Entry::OthersExe) || entry.published() && process.published {
         return None;
     }
     Some(match entry {
-        Entry::Exe if flags & libc::O_NOFOLLOW != 0 => return None,
+        Entry::Exe | Entry::OthersExe if flags & libc::O_NOFOLLOW != 0 => return None,
         Entry::Exe => openat(libc::AT_FDCWD as u64, &process.exe, flags).map_err(Into::into),
+        Entry::OthersExe => openat(libc::AT_FDCWD as u64, &other::exe(dirfd, path)?, flags).map_err(Into::into),
         _ => replace(ctx.thread, entry, dirfd, path, flags).map_err(Into::into),
     })
 }
 
 /// Text of a link of /proc that shows the guest's own.
 pub fn readlink(ctx: &mut Ctx<'_>, dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
-    (find(dirfd, path)? == Entry::Exe).then(|| ctx.thread.process.exe.clone())
+    match find(dirfd, path)? {
+        Entry::Exe => Some(ctx.thread.process.exe.clone()),
+        Entry::OthersExe => other::exe(dirfd, path),
+        _ => None,
+    }
 }
 
 /// Open the real file, and put a memory file with the guest's contents in its place.
@@ -186,7 +196,7 @@ fn contents(thread: &Thread, entry: Entry, fd: u64) -> Result<Vec<u8>, Errno> {
         Entry::Status => status(thread, &read_all(fd)?),
         Entry::Cpuinfo => cpuinfo::cpuinfo(process, &read_all(fd)?),
         Entry::Arch => [super::proc::MACHINE, b"\n"].concat(),
-        Entry::Exe => Vec::new(),
+        Entry::Exe | Entry::OthersExe => Vec::new(),
     })
 }
 
