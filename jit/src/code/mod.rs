@@ -61,6 +61,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Host features to use, or what the CPU has.
     pub features: Option<Features>,
+    /// For tests: not 0 is the seed of random register allocation.
+    pub disorder: u64,
 }
 
 /// Size of the code area when the options don't say.
@@ -140,7 +142,8 @@ impl Engine {
     /// Make the engine: reserves code memory. Fails with the errno of the mapping.
     pub fn new(guest: &'static Guest, options: Options) -> Result<Engine, i32> {
         let features = options.features.unwrap_or_else(host::detect);
-        let backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
+        let mut backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
+        backend.disorder(options.disorder);
         let mut emitted = Emitted::default();
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);

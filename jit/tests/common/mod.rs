@@ -3,6 +3,8 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+pub mod fp_values;
+
 use jit::guest::arm64::{decode, regs, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
 use jit::ir::eval::{eval, Env};

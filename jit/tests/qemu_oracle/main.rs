@@ -3,33 +3,40 @@
 //!
 //! Needs `qemu-aarch64-static` (or what `QEMU_AARCH64` names) and `aarch64-linux-gnu-gcc`; without them the interpreter and the
 //! translator are compared with each other alone.
-//! Environment: `ORACLE_ROWS` (substring of row names), `ORACLE_CASES` (number of cases), `ORACLE_SEED`.
-//! A long run: `ORACLE_CASES=10000000 cargo test --release -p run-foreign-jit --test qemu_oracle -- --nocapture`.
+//! By hand: `tools/fuzz`. Environment: `ORACLE_ROWS` (substrings of row names, with commas), `ORACLE_CASES` (number of cases), `ORACLE_SEED`,
+//! `ORACLE_SETS` (names of feature sets, with commas), `ORACLE_ENOUGH` (differences after which to give up), `ORACLE_REPORT` (a file for
+//! the table of rows), `QEMU_AARCH64` and `ORACLE_CPU`.
 
 mod case;
+mod coverage;
 mod draw;
+#[path = "../common/fp_values.rs"]
+mod fp_values;
 mod interp;
 mod native;
 mod qemu;
 mod random;
 mod report;
 
-use case::{slot_pc, Case, Outcome, BATCH, BRK, SIGTRAP, WINDOW, WORDS};
-use draw::Draw;
+use case::{slot_pc, Case, BATCH, BRK, WINDOW, WORDS};
+use coverage::Coverage;
+use draw::{Draw, NOT_COMPARED};
+use interp::Run;
+use jit::guest::arm64::decode::{Row, ROWS};
 use native::Native;
 use qemu::{Qemu, Running};
 use report::{allowed, Report};
 use std::time::{Duration, Instant};
 
 /// Cases of each row when nothing else is asked for.
-const PER_ROW: u64 = 12;
+const PER_ROW: u64 = 100;
 
 fn env_number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
-/// Cases with the interpreter's outcomes.
-type Batch = Vec<(Case, Outcome)>;
+/// Cases with what the interpreter made of them.
+type Batch = Vec<(Case, Run)>;
 
 /// The three sides.
 struct Oracle {
@@ -37,6 +44,7 @@ struct Oracle {
     native: Native,
     qemu: Option<Qemu>,
     report: Report,
+    coverage: Coverage,
 }
 
 impl Oracle {
@@ -46,13 +54,15 @@ impl Oracle {
             eprintln!("no qemu-aarch64-static or aarch64-linux-gnu-gcc: without QEMU");
         }
         let filter = std::env::var("ORACLE_ROWS").unwrap_or_default();
-        let draw = Draw::new(env_number("ORACLE_SEED", 1), &filter);
+        let seed = env_number("ORACLE_SEED", 1);
+        eprintln!("seed {seed}");
+        let draw = Draw::new(seed, &filter);
         assert!(!draw.kinds.is_empty(), "no row has {filter:?} in its name");
-        Oracle { draw, native: Native::new(), qemu, report: Report::default() }
+        Oracle { draw, native: Native::new(), qemu, report: Report::default(), coverage: Coverage::default() }
     }
 
     /// Compare `count` cases that `next` draws.
-    fn compare(&mut self, count: usize, mut next: impl FnMut(&mut Draw, usize, u64) -> (Case, interp::Run)) {
+    fn compare(&mut self, count: usize, mut next: impl FnMut(&mut Draw, usize, u64) -> (Case, Run)) {
         let mut under_way: Option<(Running, Batch)> = None;
         let (started, mut told) = (Instant::now(), Instant::now());
         let mut done = 0;
@@ -63,7 +73,8 @@ impl Oracle {
                 if run.imprecise {
                     self.report.imprecise(&case);
                 }
-                batch.push((case, run.outcome));
+                self.coverage.add(&case, &run);
+                batch.push((case, run));
             }
             let running = self.qemu.as_ref().map(|q| q.start(&self.draw.edges, batch.iter().map(|b| &b.0)));
             self.translated(&batch, done);
@@ -87,8 +98,8 @@ impl Oracle {
     fn translated(&mut self, batch: &Batch, done: usize) {
         self.native.next_batch();
         for (n, (case, expected)) in batch.iter().enumerate() {
-            let other = 1 + (done + n) % (self.native.sets.len() - 1);
-            for set in [0, 0, other] {
+            let other = 1 + (done + n) % (self.native.sets.len() - 1).max(1);
+            for set in [0, 0, other.min(self.native.sets.len() - 1)] {
                 let got = self.native.run(set, case, &self.draw.edges);
                 if !allowed(&mut self.draw.stepper, case, expected, &got) {
                     self.report.translated(&mut self.native, &mut self.draw, set, case);
@@ -101,6 +112,15 @@ impl Oracle {
     fn emulated(&mut self, running: Running, batch: &Batch) {
         let report = &mut self.report;
         running.finish(|n, theirs| report.emulated(&batch[n].0, &batch[n].1, &theirs));
+    }
+
+    /// Fail if anything differed; else show what was covered.
+    fn verdict(&self) {
+        self.report.verdict();
+        eprintln!("{}", self.coverage.summary(&self.draw.kinds));
+        if let Some(file) = std::env::var_os("ORACLE_REPORT") {
+            std::fs::write(file, self.coverage.table(&self.draw.kinds, NOT_COMPARED)).expect("the report");
+        }
     }
 }
 
@@ -146,22 +166,26 @@ fn single_instructions_agree() {
     let mut o = Oracle::new();
     let kinds = o.draw.kinds.len();
     let count = env_number("ORACLE_CASES", PER_ROW * kinds as u64) as usize;
-    let mut finished = vec![false; kinds];
-    o.compare(count, |draw, n, pc| {
-        let drawn = draw.single(n % kinds, pc);
-        finished[n % kinds] |= drawn.1.outcome.signal == SIGTRAP;
-        drawn
-    });
-    o.report.verdict();
-    let idle = finished.iter().zip(&o.draw.kinds).take(count).filter(|(f, _)| !**f).map(|(_, k)| k.row.name);
-    let idle: Vec<_> = idle.collect();
+    o.compare(count, |draw, n, pc| draw.single(n % kinds, pc));
+    o.verdict();
+    let idle = o.coverage.never_finished(&o.draw.kinds);
     assert!(count < PER_ROW as usize * kinds || idle.is_empty(), "no case ran to its end: {idle:?}");
+}
+
+#[test]
+fn every_row_is_compared_or_says_why_not() {
+    let kinds = Draw::new(1, "").kinds;
+    let missing = |row: &&Row| !kinds.iter().any(|k| k.row.name == row.name) && !NOT_COMPARED.iter().any(|n| n.0 == row.name);
+    let missing: Vec<_> = ROWS.iter().filter(missing).map(|row| row.name).collect();
+    assert!(missing.is_empty(), "neither drawn nor excluded: {missing:?}");
+    let gone: Vec<_> = NOT_COMPARED.iter().filter(|n| !ROWS.iter().any(|row| row.name == n.0)).collect();
+    assert!(gone.is_empty(), "no such rows: {gone:?}");
 }
 
 #[test]
 fn sequences_agree() {
     let mut o = Oracle::new();
-    let count = env_number("ORACLE_CASES", 20_000) as usize;
+    let count = env_number("ORACLE_CASES", 60_000) as usize;
     o.compare(count, |draw, _, pc| draw.sequence(pc));
-    o.report.verdict();
+    o.verdict();
 }

@@ -52,6 +52,11 @@ fn program() -> String {
     std::env::var("QEMU_AARCH64").unwrap_or_else(|_| "qemu-aarch64-static".into())
 }
 
+/// Which CPU it is to be: `ORACLE_CPU`, or one that has what the decode tables have.
+fn cpu() -> String {
+    std::env::var("ORACLE_CPU").unwrap_or_else(|_| "neoverse-n1".into())
+}
+
 /// QEMU with the runner.
 pub struct Qemu {
     runner: PathBuf,
@@ -96,7 +101,7 @@ impl Qemu {
         requests.write_all(&input).expect("memory");
         replies.set_len((count * REPLY_BYTES) as u64).expect("memory");
         let child = Command::new(program())
-            .args(["-cpu", "neoverse-n1"])
+            .args(["-cpu", &cpu()])
             .arg(&self.runner)
             .stdin(requests)
             .stdout(replies.try_clone().expect("descriptor"))
@@ -128,6 +133,7 @@ impl Running {
                 signal: u64::from_le_bytes(r[..8].try_into().unwrap()),
                 state: State::take(&r[16..16 + STATE_BYTES]),
                 edges: r[16 + STATE_BYTES..].try_into().unwrap(),
+                address: u64::from_le_bytes(r[8..16].try_into().unwrap()),
             };
             each(n, outcome);
         }
