@@ -116,11 +116,11 @@ pub struct Blamed {
 
 impl Blamed {
     /// Whether a signal may report `address`: the first bad byte; of instructions with several accesses or of a block also another bad one.
-    /// Where it isn't below 2^47, x86 often doesn't say.
+    /// What is not below 2^47 as a whole, x86 often says nothing about.
     pub fn fits(&self, address: u64) -> bool {
         let address = ((address << 8) as i64 >> 8) as u64;
         let bad = address.wrapping_sub(WINDOW) >= PAGE;
-        let untold = self.first >> 47 != 0;
+        let untold = self.first.wrapping_add(15) >> 47 != 0;
         untold || address == self.first || (self.span > 16 && bad && address.wrapping_sub(self.from) < self.span)
     }
 }

@@ -63,7 +63,7 @@ impl Oracle {
 
     /// Compare `count` cases that `next` draws.
     fn compare(&mut self, count: usize, mut next: impl FnMut(&mut Draw, usize, u64) -> (Case, Run)) {
-        let mut under_way: Option<(Running, Batch)> = None;
+        let mut under_way: Option<(usize, Running, Batch)> = None;
         let (started, mut told) = (Instant::now(), Instant::now());
         let mut done = 0;
         while done < count && !self.report.enough() {
@@ -71,25 +71,26 @@ impl Oracle {
             for n in 0..BATCH.min(count - done) {
                 let (case, run) = next(&mut self.draw, done + n, slot_pc(n));
                 if run.imprecise {
+                    self.report.at(done + n);
                     self.report.imprecise(&case);
                 }
                 self.coverage.add(&case, &run);
                 batch.push((case, run));
             }
-            let running = self.qemu.as_ref().map(|q| q.start(&self.draw.edges, batch.iter().map(|b| &b.0)));
+            let running = self.qemu.as_ref().map(|q| (done, q.start(&self.draw.edges, batch.iter().map(|b| &b.0))));
             self.translated(&batch, done);
-            if let Some((running, batch)) = under_way.take() {
-                self.emulated(running, &batch);
+            if let Some((first, running, batch)) = under_way.take() {
+                self.emulated(running, &batch, first);
             }
             done += batch.len();
-            under_way = running.map(|r| (r, batch));
+            under_way = running.map(|(first, r)| (first, r, batch));
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
                 eprintln!("{done} cases, {} differ, {:.0} s", self.report.count, started.elapsed().as_secs_f64());
             }
         }
-        if let Some((running, batch)) = under_way {
-            self.emulated(running, &batch);
+        if let Some((first, running, batch)) = under_way {
+            self.emulated(running, &batch, first);
         }
         eprintln!("{done} cases, {} differ, {:.1} s", self.report.count, started.elapsed().as_secs_f64());
     }
@@ -102,6 +103,7 @@ impl Oracle {
             for set in [0, 0, other.min(self.native.sets.len() - 1)] {
                 let got = self.native.run(set, case, &self.draw.edges);
                 if !allowed(&mut self.draw.stepper, case, expected, &got) {
+                    self.report.at(done + n);
                     self.report.translated(&mut self.native, &mut self.draw, set, case);
                     break;
                 }
@@ -109,9 +111,13 @@ impl Oracle {
         }
     }
 
-    fn emulated(&mut self, running: Running, batch: &Batch) {
+    /// `done`: the number of the batch's first case.
+    fn emulated(&mut self, running: Running, batch: &Batch, done: usize) {
         let report = &mut self.report;
-        running.finish(|n, theirs| report.emulated(&batch[n].0, &batch[n].1, &theirs));
+        running.finish(|n, theirs| {
+            report.at(done + n);
+            report.emulated(&batch[n].0, &batch[n].1, &theirs);
+        });
     }
 
     /// Fail if anything differed; else show what was covered.

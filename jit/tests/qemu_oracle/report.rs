@@ -19,6 +19,8 @@ const DC_ZVA: u32 = 0xd50b_7420;
 #[derive(Default)]
 pub struct Report {
     pub count: usize,
+    /// Number of the case that is looked at.
+    case: usize,
     kinds: BTreeMap<String, usize>,
 }
 
@@ -132,8 +134,16 @@ impl Report {
         self.count as u64 >= crate::env_number("ORACLE_ENOUGH", ENOUGH)
     }
 
+    /// What is reported next is about case number `n`.
+    pub fn at(&mut self, n: usize) {
+        self.case = n;
+    }
+
     /// Count one of a kind; whether it is to be shown.
     fn add(&mut self, kind: String) -> bool {
+        if self.count == 0 {
+            eprintln!("first difference at case {}", self.case);
+        }
         self.count += 1;
         let seen = self.kinds.entry(kind).or_default();
         *seen += 1;
