@@ -5,6 +5,21 @@ use crate::fp_values::fp_value;
 
 pub struct Random(pub u64);
 
+/// A zero, infinity, quiet or signalling NaN or one, of either sign.
+fn special(kind: u64, random: u64, bits: u32) -> u64 {
+    let fraction = [10, 23, 52][bits.ilog2() as usize - 4];
+    let sign = random & 1 << (bits - 1);
+    let exponents = (1u64 << (bits - 1)) - (1 << fraction);
+    let payload = random & ((1 << (fraction - 1)) - 1);
+    sign | match kind {
+        0 => 0,
+        1 => exponents,
+        2 => exponents | 1 << (fraction - 1) | payload,
+        3 => exponents | payload | 1,
+        _ => exponents >> 1 & exponents,
+    }
+}
+
 impl Random {
     pub fn next(&mut self) -> u64 {
         let mut word = || {
@@ -59,10 +74,15 @@ impl Random {
         let size = if self.chance(10) { self.below(4) } else { size };
         let bits = 8u32 << size;
         let lanes = 128 / bits;
-        let style = self.below(8);
+        let style = self.below(9);
         let fp = size > 0 && style > 2;
         (0..lanes).fold(0, |v, _| {
             let lane = match style {
+                // Of the few values that meet in rules of their own: infinity and zero, two NaNs.
+                8 if fp => {
+                    let picks = [0, 1, 2, 3, 8];
+                    special(self.pick(&picks), self.next(), bits)
+                }
                 _ if fp && !self.chance(10) => fp_value(&mut || self.next(), size as u32),
                 0 | 1 => self.next(),
                 // Around zero and the ends of the lane.
