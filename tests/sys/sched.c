@@ -103,7 +103,7 @@ static void others(void) {
   R(syscall(SYS_kcmp, getpid(), getpid(), 99, 0L, 0L)), R(syscall(SYS_kcmp, 1 << 30, getpid(), 0, 0L, 0L)), R(syscall(SYS_kcmp, getpid(), getpid(), 0, 99L, 98L));
   int fd;
   OK(fd = syscall(NR_pidfd_open, child, 0)), R(syscall(NR_pidfd_open, -1, 0)), R(syscall(NR_pidfd_open, child, 0x77));
-  OK(syscall(NR_pidfd_getfd, fd, a, 0)), R(syscall(NR_pidfd_getfd, fd, 99, 0)), R(syscall(NR_pidfd_getfd, a, 0, 0));
+  OK(syscall(NR_pidfd_getfd, fd, 0, 0)), R(syscall(NR_pidfd_getfd, fd, 99, 0)), R(syscall(NR_pidfd_getfd, a, 0, 0));
   R(syscall(NR_pidfd_send_signal, fd, 0, NULL, 0)), R(syscall(NR_pidfd_send_signal, fd, 99, NULL, 0)), R(syscall(NR_pidfd_send_signal, a, 0, NULL, 0));
   static char page[4096] __attribute__((aligned(4096)));
   struct { void *at; size_t n; } v = {page, 4096};
