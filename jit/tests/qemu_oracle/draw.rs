@@ -91,6 +91,35 @@ impl Kind {
         self.fields.iter().find(|f| f.0 == letter).map(|f| word >> f.1 & 31)
     }
 
+    /// Let registers be the same more often than chance does.
+    fn overlap(&self, mut word: u32, r: &mut Random) -> u32 {
+        if self.class != Class::Mem && self.fields.len() > 1 && r.chance(30) {
+            let (_, from) = r.pick(&self.fields);
+            let (_, to) = r.pick(&self.fields);
+            let n = word >> from & 31;
+            word = word & !(31 << to) | n << to;
+        }
+        word
+    }
+
+    /// Forms that hosts treat in ways of their own: results that nobody wants, masks within a byte.
+    fn corner(&self, mut word: u32, r: &mut Random) -> u32 {
+        let sets_flags = FLAGS[..4].iter().any(|f| self.row.name.starts_with(f));
+        if sets_flags && r.chance(25) {
+            word |= 31;
+        }
+        let mask_imm = ["AND_imm", "ANDS_imm", "ORR_imm", "EOR_imm"].contains(&self.row.name);
+        if mask_imm && r.chance(25) {
+            // A run of ones that ends at bit 7, 15 or 31.
+            let ones = 1 + r.below(9) as u32;
+            let top = r.pick(&[8, 8, 8, 16, 32]);
+            let turn = (ones.wrapping_sub(top) & 63) << 16;
+            let (size, turn) = if word >> 31 != 0 { (1 << 22, turn) } else { (0, turn & 31 << 16) };
+            word = word & !(0x1fff << 10) | size | turn | (ones - 1) << 10;
+        }
+        word
+    }
+
     fn stores_exclusively(&self) -> bool {
         self.row.name.starts_with("STX") || self.row.name.starts_with("STLX")
     }
@@ -278,9 +307,11 @@ impl Draw {
     fn push(&mut self, kind: usize, shape: Option<&Shape>, len: usize, case: &mut Case) -> bool {
         let (kind, r) = (&self.kinds[kind], &mut self.r);
         let mut word = r.next() as u32 & !kind.row.mask | kind.row.value | kind.ones;
-        if let Some(shape) = shape {
-            word = shape.apply(kind, word, r);
-        }
+        word = match shape {
+            Some(shape) => shape.apply(kind, word, r),
+            None => kind.overlap(word, r),
+        };
+        word = kind.corner(word, r);
         let at = case.len as u64;
         if let Some(shape) = shape.filter(|_| r.chance(50)) {
             word = window_address(kind, word, case.state.pc + 4 * at, shape.bases[0]).unwrap_or(word);

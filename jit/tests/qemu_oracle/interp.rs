@@ -90,7 +90,7 @@ impl Ram {
         let first = if at < PAGE { WINDOW + PAGE } else { flat };
         self.blamed = Some(Blamed { first, from: self.start(flat), span: span(self.code[self.insn]) });
         let at = at.wrapping_add(GUARD);
-        let guarded = at < GUARD || at + n > GUARD + PAGE;
+        let guarded = at < GUARD || at.saturating_add(n) > GUARD + PAGE;
         if !(at < PAGE + 2 * GUARD - n && guarded || unmapped(flat)) {
             self.wild = true;
         }
