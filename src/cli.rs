@@ -9,10 +9,13 @@
 
 use crate::auxv;
 use crate::elf::Arch;
+use crate::hwcap::Features;
 use crate::image::Text;
+use crate::report::{self, Identity};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use jit::guest::arm64::features::FEATURES;
 use std::borrow::Cow;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -79,6 +82,29 @@ pub enum Program {
     },
 }
 
+/// Where the report of a guest's death goes (see `report`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Report {
+    /// To stderr where a person looks at it.
+    #[default]
+    Auto,
+    /// Nowhere.
+    Off,
+    /// To stderr.
+    Stderr,
+    /// To the end of a file.
+    File(PathBuf),
+}
+
+/// Where a debugger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gdb {
+    /// It will come here.
+    Listen(String),
+    /// It is at the other end of this connection.
+    Connected(RawFd),
+}
+
 /// Settings that a guest's descendants inherit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -90,6 +116,10 @@ pub struct Options {
     pub dump_asm: bool,
     /// CPU features to take away (`-name`) or to insist on (`name`), as /proc/cpuinfo spells them, in order.
     pub cpu: Vec<(bool, String)>,
+    /// Where a crash is reported.
+    pub report: Report,
+    /// What stderr was when a person started this program.
+    pub first_stderr: Option<Identity>,
 }
 
 /// Where a task's name comes from.
@@ -127,6 +157,8 @@ pub struct Invocation {
     pub self_exe: Option<RawFd>,
     /// Settings.
     pub options: Options,
+    /// Let a debugger have a look.
+    pub gdb: Option<Gdb>,
 }
 
 /// What to do.
@@ -239,6 +271,7 @@ fn invocation(program: Program, argv: Vec<&'static CStr>, start: &Start, options
         comm: Comm::Path,
         self_exe: None,
         options,
+        gdb: None,
     }
 }
 
@@ -256,6 +289,7 @@ fn inherited_options(start: &Start) -> Options {
             b"STRACE" => options.strace = !matches!(&*value, "" | "0"),
             b"DUMP" => drop(options.set_dump(&value)),
             b"CPU" => options.set_cpu(&value),
+            b"REPORT" => options.set_report(OsStr::from_bytes(&rest[eq + 1..])),
             _ => {}
         }
     }
@@ -285,6 +319,38 @@ impl Options {
             .collect();
     }
 
+    fn set_report(&mut self, place: &OsStr) {
+        self.report = match place.as_bytes() {
+            b"" | b"auto" => Report::Auto,
+            b"off" | b"0" => Report::Off,
+            b"stderr" | b"always" | b"1" => Report::Stderr,
+            _ => Report::File(place.into()),
+        };
+    }
+
+    /// The settings about reports, as [`Restart`] says them.
+    fn report_words(&self) -> Vec<u8> {
+        let mut set = Vec::new();
+        match &self.report {
+            Report::Auto => {}
+            Report::Off => set.extend(b";report=off"),
+            Report::Stderr => set.extend(b";report=stderr"),
+            Report::File(path) => {
+                set.extend(b";report=");
+                for &b in path.as_os_str().as_bytes() {
+                    match b {
+                        b';' | b'%' => set.extend(format!("%{b:02x}").bytes()),
+                        b => set.push(b),
+                    }
+                }
+            }
+        }
+        if let Some((dev, ino)) = self.first_stderr {
+            set.extend(format!(";stderr={dev}:{ino}").bytes());
+        }
+        set
+    }
+
     fn cpu_list(&self) -> String {
         let items: Vec<String> = self.cpu.iter().map(|(on, f)| format!("{}{f}", if *on { "+" } else { "-" })).collect();
         items.join(",")
@@ -299,6 +365,8 @@ pub struct Restart<'a> {
     pub self_exe: Option<RawFd>,
     /// See [`Invocation::by_binfmt`].
     pub by_binfmt: bool,
+    /// A debugger's connection, which comes along and must survive the execve, too.
+    pub gdb: Option<RawFd>,
     /// The program was executed by descriptor: [`Comm::File`].
     pub by_descriptor: bool,
     /// Settings.
@@ -323,6 +391,9 @@ impl Restart<'_> {
         if self.by_descriptor {
             set += ";comm";
         }
+        if let Some(fd) = self.gdb {
+            set += &format!(";gdb={fd}");
+        }
         if options.strace {
             set += ";strace";
         }
@@ -341,6 +412,7 @@ impl Restart<'_> {
         if !options.cpu.is_empty() {
             set += &format!(";cpu={}", options.cpu_list());
         }
+        let set = [set.into_bytes(), options.report_words()].concat();
         vec![REEXEC.to_owned(), CString::new(set).unwrap_or_default(), path.to_owned(), execfn.to_owned()]
     }
 }
@@ -348,16 +420,24 @@ impl Restart<'_> {
 /// `[REEXEC, settings, path, AT_EXECFN, argv…]`.
 fn by_ourselves(start: Start) -> Action {
     let [_, set, path, execfn, argv @ ..] = start.argv.as_slice() else { return Action::Say(no_program(), USAGE) };
-    let (mut fd, mut self_exe, mut by_binfmt, mut comm, mut options) = (None, None, false, Comm::Path, Options::default());
-    for item in set.to_string_lossy().split(';') {
-        match item.split_once('=').unwrap_or((item, "")) {
+    let (mut fd, mut self_exe, mut gdb, mut by_binfmt, mut comm) = (None, None, None, false, Comm::Path);
+    let mut options = Options::default();
+    for item in set.to_bytes().split(|&b| b == b';') {
+        if let Some(place) = item.strip_prefix(b"report=") {
+            options.set_report(OsStr::from_bytes(&unescape(place)));
+            continue;
+        }
+        let item = String::from_utf8_lossy(item);
+        match item.split_once('=').unwrap_or((&item, "")) {
             ("fd", v) => fd = v.parse().ok(),
             ("self", v) => self_exe = v.parse().ok(),
+            ("gdb", v) => gdb = v.parse().ok().map(Gdb::Connected),
             ("binfmt", _) => by_binfmt = true,
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
+            ("stderr", v) => options.first_stderr = v.split_once(':').and_then(|(d, i)| Some((d.parse().ok()?, i.parse().ok()?))),
             _ => {}
         }
     }
@@ -367,9 +447,22 @@ fn by_ourselves(start: Start) -> Action {
         self_exe,
         by_binfmt,
         comm,
+        gdb,
         execfn: Some(Cow::Borrowed(execfn)),
         ..invocation(program, argv.to_vec(), &start, options)
     })
+}
+
+/// Bytes written as `%xx` are themselves again.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((&b, tail)) = rest.split_first() {
+        let digits = tail.get(..2).filter(|_| b == b'%').and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 16).ok());
+        out.push(digits.unwrap_or(b));
+        rest = if digits.is_some() { &tail[2..] } else { tail };
+    }
+    out
 }
 
 fn by_person(start: Start) -> Action {
@@ -400,8 +493,17 @@ Commands (./NAME or -- NAME runs a program of such a name):
   run-foreign status [--json]         what is registered
   run-foreign doctor                  what is wrong, and what to type
 
-Environment: RUN_FOREIGN_STRACE=1, RUN_FOREIGN_DUMP=ir,asm and RUN_FOREIGN_CPU=LIST do what the options do, also for programs that
-the kernel starts.";
+Environment: RUN_FOREIGN_STRACE=1, RUN_FOREIGN_DUMP=ir,asm, RUN_FOREIGN_CPU=LIST and RUN_FOREIGN_REPORT=WHERE do what the options do,
+also for programs that the kernel starts.";
+
+/// The features by name: what /proc/cpuinfo shows.
+fn cpu_help() -> String {
+    let mut s = String::from("CPU features to hide (-NAME) or to insist on (NAME), separated by commas. Hidden ones are not announced, and their instructions are undefined:");
+    for (name, _, what) in FEATURES {
+        s += &format!("\n  {name:9} {what}");
+    }
+    s
+}
 
 fn run_command() -> Command {
     let about = format!("Run Linux programs built for {} on this {} machine", Arch::GUEST.name(), Arch::HOST.name());
@@ -425,7 +527,17 @@ fn run_command() -> Command {
         .arg(option("argv0", "NAME", "The program's argv[0]"))
         .arg(Arg::new("strace").long("strace").action(ArgAction::SetTrue).help("Log system calls on stderr"))
         .arg(option("dump", "LIST", "Show translated blocks on stderr: ir, asm or both, separated by a comma"))
-        .arg(option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME)").allow_hyphen_values(true))
+        .arg(
+            option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME), separated by commas")
+                .long_help(cpu_help())
+                .allow_hyphen_values(true),
+        )
+        .arg(option("gdb", "PORT", "Wait for gdb at PORT, HOST:PORT or unix:PATH before the program's first instruction"))
+        .arg(option(
+            "report",
+            "WHERE",
+            "Where to say why a program crashed: auto (stderr, where it leads to a terminal or to what it was here), stderr, off or a FILE",
+        ))
         .arg(
             Arg::new("command")
                 .value_names(["PROGRAM", "ARGS"])
@@ -486,7 +598,12 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     }
     if let Some(list) = value("cpu") {
         options.set_cpu(&list.to_string_lossy());
+        Features::of(&options).map_err(|e| wrong(format!("--cpu: {e}")))?;
     }
+    if let Some(place) = value("report") {
+        options.set_report(place);
+    }
+    options.first_stderr = report::stderr_identity();
     let words: Vec<Text> = m.get_many::<OsString>("command").into_iter().flatten().map(text).collect();
     let Some(name) = words.first().cloned() else { return Err(wrong("no program given".into())) };
     let mut inv = invocation(Program::Named { name, here_too: false }, Vec::new(), start, options);
@@ -505,6 +622,7 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
         }
         inv.env.push(text(set));
     }
+    inv.gdb = value("gdb").map(|place| Gdb::Listen(place.to_string_lossy().into_owned()));
     inv.root = value("root").map(PathBuf::from);
     Ok(run(inv))
 }
@@ -540,20 +658,32 @@ mod tests {
     /// What one process says in its arguments, the next understands.
     #[test]
     fn a_restart_hands_everything_on() {
-        let cpu = vec![(false, "aes".to_string()), (true, "lse".to_string())];
+        let cpu = vec![(false, "aes".to_string()), (true, "atomics".to_string())];
         for (strace, dump_ir, dump_asm) in [(false, false, false), (true, true, false), (true, false, true), (false, true, true)]
         {
-            let options = Options { strace, dump_ir, dump_asm, cpu: if strace { cpu.clone() } else { vec![] } };
+            let report = if dump_asm { Report::File("/tmp/a;b%3b=c".into()) } else { Report::Off };
+            let first_stderr = dump_ir.then_some((8, 123));
+            let cpu = if strace { cpu.clone() } else { vec![] };
+            let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
-            let restart =
-                Restart { fd: 7, self_exe, by_binfmt, by_descriptor, options: &options, path: c"/bin/sh", execfn: c"./script" };
+            let restart = Restart {
+                fd: 7,
+                self_exe,
+                by_binfmt,
+                by_descriptor,
+                options: &options,
+                gdb: self_exe,
+                path: c"/bin/sh",
+                execfn: c"./script",
+            };
             let argv = restart.argv();
             let leak = |s: CString| -> &'static CStr { Box::leak(s.into_boxed_c_str()) };
             let mut argv: Vec<&'static CStr> = argv.into_iter().map(leak).collect();
             argv.extend([c"install", c"--help", c""]);
             let inv = running(start(&argv));
             assert_eq!(inv.program, Program::Opened { fd: 7, path: Cow::Borrowed(c"/bin/sh") });
+            assert_eq!(inv.gdb, self_exe.map(Gdb::Connected));
             assert_eq!((inv.by_binfmt, inv.comm == Comm::File), (by_binfmt, by_descriptor));
             assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
             assert_eq!(texts(&inv.argv), ["install", "--help", ""]);
@@ -577,7 +707,7 @@ mod tests {
     #[test]
     fn privileged_programs_take_no_settings_from_the_environment() {
         for secure in [false, true] {
-            let env = vec![c"RUN_FOREIGN_STRACE=1", c"RUN_FOREIGN_DUMP=ir", c"RUN_FOREIGN_CPU=-aes", c"A=b"];
+            let env = vec![c"RUN_FOREIGN_STRACE=1", c"RUN_FOREIGN_DUMP=ir", c"RUN_FOREIGN_CPU=-aes", c"RUN_FOREIGN_REPORT=x"];
             let inv = running(Start { execfd: Some(3), env, secure, ..start(&[c"x", c"/bin/su"]) });
             assert_eq!(inv.options == Options::default(), secure);
             assert_eq!((inv.secure, inv.env.len()), (secure, 4), "the program itself sees its environment");

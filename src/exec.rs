@@ -74,10 +74,14 @@ impl Prepared {
 
 /// Replace the program. Returns only on failure, or if the request was only to check.
 pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult {
-    let prepared = prepare(vcpu.runtime, req)?;
+    let debugger = vcpu.trace.filter(|d| d.attached());
+    let prepared = prepare(vcpu.runtime, req, debugger.map(|d| d.connection))?;
     // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
     vcpu.exec = Some(prepared);
     let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
+    if let Some(debugger) = debugger {
+        set_close_on_exec(debugger.connection, true)?;
+    }
     for fd in vcpu.exec.take().map_or([None; 2], |p| p.descriptors).into_iter().flatten() {
         // SAFETY: opened by `prepare` in this process, and known to nobody else.
         unsafe { libc::close(fd) };
@@ -85,7 +89,9 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
     result
 }
 
-fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
+/// `gdb`: the connection of a debugger that wants to come along. It can't where the kernel starts the program.
+fn prepare(runtime: &Runtime, mut req: ExecRequest, gdb: Option<RawFd>) -> Result<Prepared, Errno> {
+    let by_binfmt = runtime.by_binfmt && gdb.is_none();
     if req.argv.is_empty() {
         // As the kernel has it since 5.18.
         req.argv.push(CString::default());
@@ -99,7 +105,7 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
     };
     let file = match image::open_for_exec(dirfd, opened, req.flags as i32) {
         // The kernel itself finds the error, or starts what can't be read.
-        Err(_) if runtime.by_binfmt => return Ok(Prepared::plain(req)),
+        Err(_) if by_binfmt => return Ok(Prepared::plain(req)),
         opened => opened.map_err(ours)?,
     };
     let name = program_name(&req);
@@ -112,19 +118,23 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest) -> Result<Prepared, Errno> {
     };
     // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.
     let too_much_for_the_kernel = path_inaccessible || req.target.is_some();
-    let found = if runtime.by_binfmt { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
+    let found = if by_binfmt { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
     let Some(image) = found else { return Ok(Prepared::plain(req)) };
     let (own, self_fd) = match own_program(runtime) {
-        Err(_) if runtime.by_binfmt => return Ok(Prepared::plain(req)),
+        Err(_) if by_binfmt => return Ok(Prepared::plain(req)),
         own => own?,
     };
-    keep_open(image.file.as_raw_fd())?;
+    set_close_on_exec(image.file.as_raw_fd(), false)?;
+    if let Some(gdb) = gdb {
+        set_close_on_exec(gdb, false)?;
+    }
     let restart = Restart {
         fd: image.file.as_raw_fd(),
         self_exe: runtime.self_exe,
         by_binfmt: runtime.by_binfmt,
         by_descriptor: req.path.is_empty(),
         options: &runtime.options,
+        gdb,
         path: &image.path,
         execfn: &name,
     };
@@ -202,9 +212,10 @@ fn closes_on_exec(fd: RawFd) -> bool {
     flags > 0 && flags & libc::FD_CLOEXEC as i64 != 0
 }
 
-fn keep_open(fd: RawFd) -> Result<(), Errno> {
+fn set_close_on_exec(fd: RawFd, on: bool) -> Result<(), Errno> {
+    let flags = if on { libc::FD_CLOEXEC as u64 } else { 0 };
     // SAFETY: changes the flags of a descriptor of ours.
-    unsafe { sys::call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, 0, 0, 0, 0]) }.map(drop)
+    unsafe { sys::call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, flags, 0, 0, 0]) }.map(drop)
 }
 
 /// A descriptor of our own program: the one that is kept for this, or a new one.

@@ -107,7 +107,9 @@ pub fn internal_error(info: &SigInfo, pc: u64, guest_pc: Option<u64>) -> ! {
     }
     let base = &raw const __ehdr_start as u64;
     let mut line = Line { text: [0; 512], len: 0 };
-    let _ = write!(line, "run-foreign: internal error: host signal {} (code {}) at pc {pc:#x}", info.signo, info.code);
+    let version = env!("CARGO_PKG_VERSION");
+    let _ =
+        write!(line, "run-foreign {version}: internal error: host signal {} (code {}) at host pc {pc:#x}", info.signo, info.code);
     // No host program is larger than this.
     let offset = pc.wrapping_sub(base);
     let _ = match offset < 1 << 28 {
@@ -118,7 +120,11 @@ pub fn internal_error(info: &SigInfo, pc: u64, guest_pc: Option<u64>) -> ! {
     if let Some(pc) = guest_pc {
         let _ = write!(line, ", guest pc {pc:#x} or soon after");
     }
-    let _ = writeln!(line, "\nrun-foreign: please report it at {}/issues", env!("CARGO_PKG_REPOSITORY"));
+    let _ = writeln!(
+        line,
+        "\nrun-foreign: please report it with the program's name and source at {}/issues",
+        env!("CARGO_PKG_REPOSITORY")
+    );
     let default = [0u64; 4];
     let none = 0u64;
     // SAFETY: the buffer and the structures are valid for the calls.

@@ -1,6 +1,7 @@
 //! One virtual CPU, as the Linux layer sees it.
 
 use crate::cli::Options;
+use crate::gdb::Debugger;
 use crate::{exec, task};
 use jit::code::Engine;
 use jit::cpu::Cpu;
@@ -11,6 +12,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
+use syscalls::topics::signal::SigInfo;
 use syscalls::{sys, CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
@@ -32,6 +34,8 @@ pub struct Runtime {
     pub self_exe: Option<RawFd>,
     /// Guest threads of this process, and processes that share its memory without being waited for.
     pub users: AtomicUsize,
+    /// A debugger of this process.
+    pub debugger: Option<Debugger>,
     /// Counts changes of mappings that hold code, so that readers of code notice.
     pub code_epoch: AtomicU64,
 }
@@ -48,6 +52,8 @@ pub struct Vcpu {
     pub borrower: bool,
     /// What a successful exec leaves to be freed by the other user of this memory (vfork).
     pub exec: Option<exec::Prepared>,
+    /// The debugger, if it is this thread's.
+    pub trace: Option<&'static Debugger>,
 }
 
 // SAFETY: the CPU is owned; nothing in it belongs to a thread before it runs.
@@ -57,7 +63,8 @@ impl Vcpu {
     /// A fresh CPU, or one with a copy of the registers of another.
     pub fn new(runtime: &'static Runtime, from: Option<&Vcpu>) -> Vcpu {
         let cpu = runtime.engine.new_cpu(from.map(|v| v.cpu()));
-        Vcpu { cpu: Box::into_raw(cpu), runtime, leader: true, borrower: from.is_some_and(|v| v.borrower), exec: None }
+        let (borrower, trace) = from.map_or((false, runtime.debugger.as_ref()), |v| (v.borrower, v.trace));
+        Vcpu { cpu: Box::into_raw(cpu), runtime, leader: true, borrower, exec: None, trace }
     }
 
     /// The state.
@@ -171,6 +178,13 @@ impl Machine for Vcpu {
         exec::exec(self, thread, req)
     }
 
+    fn intercept(&mut self, thread: &mut Thread, info: SigInfo) -> Option<SigInfo> {
+        match self.trace {
+            Some(debugger) => debugger.signal(self, thread.tid, info),
+            None => Some(info),
+        }
+    }
+
     fn pending(&self) -> *const u32 {
         self.cpu().pending.as_ptr()
     }
@@ -182,12 +196,19 @@ pub struct Code {
     runtime: &'static Runtime,
     /// The mapping that was read last, and when that was looked up.
     known: Cell<(u64, u64, u64)>,
+    /// Whose breakpoints are seen.
+    debugger: Option<&'static Debugger>,
 }
 
 impl Code {
     /// For the threads of this space.
     pub fn new(space: Arc<Space>, runtime: &'static Runtime) -> Code {
-        Code { space, runtime, known: Cell::new((0, 0, 0)) }
+        Code { space, runtime, known: Cell::new((0, 0, 0)), debugger: runtime.debugger.as_ref() }
+    }
+
+    /// Without breakpoints.
+    pub fn bare(space: Arc<Space>, runtime: &'static Runtime) -> Code {
+        Code { debugger: None, ..Code::new(space, runtime) }
     }
 
     /// The end of the executable mapping that `pc` is in, or 0.
@@ -208,7 +229,11 @@ impl Fetch for Code {
         if self.end(pc) == 0 {
             return None;
         }
-        sys::load(pc)
+        let mut word = [sys::load(pc)?];
+        if let Some(debugger) = self.debugger {
+            debugger.overlay(pc, &mut word);
+        }
+        Some(word[0])
     }
 
     fn fetch(&self, pc: u64, out: &mut [u32]) -> usize {
@@ -218,7 +243,12 @@ impl Fetch for Code {
         // SAFETY: a slice of words as bytes.
         let bytes = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<u8>(), n * INSN as usize) };
         match GuestAddr(pc).read_bytes(bytes) {
-            Ok(()) => n,
+            Ok(()) => {
+                if let Some(debugger) = self.debugger {
+                    debugger.overlay(pc, &mut out[..n]);
+                }
+                n
+            }
             Err(_) => 0,
         }
     }

@@ -11,12 +11,14 @@ mod elf;
 mod errno;
 mod exec;
 mod faults;
+mod gdb;
 mod hwcap;
 mod image;
 #[cfg(test)]
 mod kernel_oracle;
 mod loader;
 mod machine;
+mod report;
 mod robust;
 mod run;
 mod sandbox;
@@ -34,7 +36,8 @@ use std::panic;
 #[cfg_attr(not(test), no_mangle)]
 pub unsafe extern "C" fn main(argc: i32, argv: *const *const libc::c_char) -> i32 {
     panic::set_hook(Box::new(|info| {
-        eprintln!("run-foreign: internal error, please report it at {}/issues: {info}", env!("CARGO_PKG_REPOSITORY"));
+        let (version, repository) = (env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_REPOSITORY"));
+        eprintln!("run-foreign {version}: internal error, please report it at {repository}/issues: {info}");
     }));
     // SAFETY: these are main's arguments.
     let start = unsafe { Start::of_process(argc, argv) };

@@ -1,9 +1,10 @@
 //! Running one program: from the invocation to the first guest instruction.
 
 use crate::auxv::{self, StackParams};
-use crate::cli::{Comm, Invocation, Program};
+use crate::cli::{Comm, Gdb, Invocation, Program};
 use crate::elf::{Arch, ExecError};
 use crate::errno::Errno;
+use crate::gdb::{self, wire, Debugger};
 use crate::image::{self, Image, Request, Resolved, Text};
 use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
@@ -164,7 +165,7 @@ struct Loaded {
 }
 
 /// Map the program and make the stack.
-fn load(inv: &Invocation, p: &Prepared, features: &hwcap::Features) -> Result<Loaded, Errno> {
+fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loaded, Errno> {
     let space = Space::default();
     let mut map = Mapper(&space);
     let random = loader::random_bytes();
@@ -176,8 +177,8 @@ fn load(inv: &Invocation, p: &Prepared, features: &hwcap::Features) -> Result<Lo
         env: &inv.env,
         execfn: &p.execfn,
         secure: inv.secure,
-        hwcap: features.hwcap,
-        hwcap2: 0,
+        hwcap: features.hwcap()[0],
+        hwcap2: features.hwcap()[1],
         vdso: None,
         minsigstksz: auxv::ARM64_MINSIGSTKSZ,
         executable: p.image.elf.executable_stack(),
@@ -218,18 +219,28 @@ fn areas(loaded: &Loaded) -> Areas {
 
 /// Everything up to the first instruction.
 fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
-    let features = hwcap::Features::of(&inv.options);
-    let loaded = load(&inv, &p, &features)?;
+    let features = hwcap::Features::of(&inv.options).map_err(|e| ExecError::new(libc::EINVAL, e))?;
+    let loaded = load(&inv, &p, features)?;
     let self_exe = match inv.self_exe {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
     };
-    let options = code::Options { dump_ir: inv.options.dump_ir, dump_asm: inv.options.dump_asm, ..code::Options::default() };
+    let options = code::Options {
+        dump_ir: inv.options.dump_ir,
+        dump_asm: inv.options.dump_asm,
+        hidden: features.hidden(),
+        ..code::Options::default()
+    };
     let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    let debugger = match &inv.gdb {
+        Some(gdb) => Some(debugger(gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
+        None => None,
+    };
     let mut process = Process {
         options: syscalls::Options { strace: inv.options.strace },
         exe: absolute_path(&p.image),
         self_fd: self_exe.unwrap_or(-1),
+        debug_fd: debugger.as_ref().map(|d| d.connection),
         argv: p.image.argv.iter().map(|a| a.to_bytes().to_vec()).collect(),
         auxv: loaded.stack.auxv.clone(),
         sigreturn: loaded.sigreturn,
@@ -243,10 +254,20 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         options: inv.options,
         by_binfmt: inv.by_binfmt,
         self_exe,
+        debugger,
         users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),
     }));
     Ok(first_task(runtime, process, loaded))
+}
+
+/// Find gdb, or wait for it.
+fn debugger(gdb: &Gdb) -> std::io::Result<Debugger> {
+    let (fd, inherited) = match gdb {
+        Gdb::Listen(place) => (wire::accept(place)?, false),
+        Gdb::Connected(fd) => (*fd, true),
+    };
+    Ok(Debugger::new(wire::keep(fd, sandbox::KEPT_FD)?, inherited))
 }
 
 /// The main thread, with the signal state that this process inherited.
@@ -281,6 +302,11 @@ impl Task {
         // From here on signals find their way: first the entries, then the mask.
         *self.thread.actions.lock().unwrap_or_else(|e| e.into_inner()) = Actions::inherit(signals::host_entry());
         signal::settle_mask(&self.thread);
+        if let Some(debugger) = self.vcpu.trace {
+            self.thread.actions.lock().unwrap_or_else(|e| e.into_inner()).set_debugged(true);
+            debugger.begin(&self.vcpu, self.thread.tid, true);
+            gdb::server::start(self.vcpu.runtime, debugger, &self.thread);
+        }
         let status = self.run();
         crate::task::exit_thread(self, status)
     }

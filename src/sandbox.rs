@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Guests close low descriptors as they like; this is above what they see with the usual limit of 1024 in mind.
-const KEPT_FD: RawFd = 1000;
+pub const KEPT_FD: RawFd = 1000;
 
 /// Open this program's own file for starting it again from inside another root. Inherited by children. Where /proc is absent the path
 /// that this program was started by has to do.

@@ -68,6 +68,10 @@ fn new_task(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Task {
     let mut cpu = Vcpu::new(vcpu.runtime, Some(vcpu));
     set_registers(&mut cpu, args);
     cpu.leader = !has(THREAD);
+    if !has(THREAD) {
+        // What a process starts runs free.
+        cpu.trace = None;
+    }
     cpu.borrower |= !has(THREAD);
     Task::new(child, cpu)
 }
@@ -148,6 +152,9 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
         }
         task.enter();
         robust::forget();
+        if let Some(debugger) = task.vcpu.trace {
+            debugger.begin(&task.vcpu, task.thread.tid, false);
+        }
         told.set(task.thread.tid);
         drop(told);
         signal::restore_mask(&task.thread);
@@ -182,6 +189,9 @@ fn end_thread(mut task: Task, status: i32) {
         // The thread forked, and this is the child.
         exit_thread(&mut task, status);
     }
+    if let Some(debugger) = task.vcpu.trace {
+        debugger.leave(task.thread.tid, status);
+    }
     // As the kernel does it, but while the host thread still needs its own stack: first the locks, then the word that a join waits for.
     robust::release(task.thread.tid);
     let address = task.thread.clear_child_tid;
@@ -196,6 +206,9 @@ fn end_thread(mut task: Task, status: i32) {
 
 /// End the host thread at once: it is the first of its process (which ends with its last thread). Signals are blocked.
 pub fn exit_thread(task: &mut Task, status: i32) -> ! {
+    if let Some(debugger) = task.vcpu.trace {
+        debugger.leave(task.thread.tid, status);
+    }
     task.vcpu.abandon_code();
     if !task.vcpu.borrower {
         task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
@@ -218,7 +231,9 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     let mut actions = actions.lock().unwrap_or_else(|e| e.into_inner());
     runtime.engine.fork_prepare();
     let space = space.lock_for_fork();
+    let debugger = runtime.debugger.as_ref().map(|d| d.fork_prepare());
     let result = host_fork(args);
+    drop(debugger);
     if !matches!(result, Ok(0)) {
         space.parent();
         match result {
@@ -238,6 +253,10 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     }
     vcpu.leader = true;
     vcpu.borrower = false;
+    if let Some(debugger) = &runtime.debugger {
+        vcpu.trace = None;
+        debugger.forked(runtime);
+    }
     runtime.users.store(1, Ordering::Relaxed);
     set_registers(vcpu, args);
     thread.tid = gettid();

@@ -1,10 +1,12 @@
 //! A guest thread and the loop that it lives in.
 
 use crate::faults;
+use crate::gdb::{Debugger, End, Reason};
 use crate::machine::{Code, Runtime, Vcpu};
+use crate::report;
 use crate::signals::{self, Anchor};
 use jit::code::Exit;
-use syscalls::topics::signal::{self, Delivery, Fault};
+use syscalls::topics::signal::{self, Delivery, Fault, SigInfo};
 use syscalls::{dispatch, Ctx, Flow, Machine, Stop, Thread};
 
 /// A guest thread with all that it needs to run.
@@ -21,6 +23,15 @@ pub struct Task {
 // thread before `run`.
 unsafe impl Send for Task {}
 
+/// Who has an eye on one instruction.
+struct Watcher {
+    debugger: &'static Debugger,
+    /// It asked for one step.
+    step: bool,
+    /// Watched memory that the instruction has changed.
+    changed: Option<u64>,
+}
+
 /// System-call number and arguments.
 const NR: usize = 8;
 
@@ -35,6 +46,7 @@ impl Task {
 
     /// Be the guest thread of the calling host thread.
     pub fn enter(&self) {
+        signals::use_signal_stack(self.vcpu.cpu());
         signals::set_current(&raw const *self.anchor);
     }
 
@@ -44,20 +56,69 @@ impl Task {
             while signal::raised(self.vcpu.pending()) {
                 self.deliver(false);
             }
-            let engine = &self.vcpu.runtime.engine;
-            let exit = engine.run(self.vcpu.cpu_mut(), &self.code);
+            let (exit, watcher) = match self.vcpu.runtime.debugger {
+                None => (Some(self.vcpu.runtime.engine.run(self.vcpu.cpu_mut(), &self.code)), None),
+                Some(_) => self.run_debugged(),
+            };
             let fault = match exit {
-                Exit::Syscall => {
+                Some(Exit::Syscall) => {
                     if let Some(status) = self.syscall() {
                         return status;
                     }
+                    self.after_step(watcher);
                     continue;
                 }
-                Exit::Pending => continue,
-                other => self.fault(other),
+                Some(Exit::Pending) => continue,
+                Some(other) => self.fault(other),
+                None => {
+                    self.after_step(watcher);
+                    continue;
+                }
             };
             self.thread.signals.fault = fault;
             self.deliver(false);
+        }
+    }
+
+    /// The same with a debugger's breakpoints in the code, and step by step if it wants that. No exit: nothing is left to be done about it.
+    fn run_debugged(&mut self) -> (Option<Exit>, Option<Watcher>) {
+        let (runtime, tid) = (self.vcpu.runtime, self.thread.tid);
+        let Some(debugger) = self.vcpu.trace.filter(|d| d.attached()) else {
+            let exit = runtime.engine.run(self.vcpu.cpu_mut(), &self.code);
+            let at = self.vcpu.cpu().pc;
+            if !matches!(exit, Exit::Breakpoint(_)) || !runtime.debugger.as_ref().is_some_and(|d| d.has_breakpoint(at)) {
+                return (Some(exit), None);
+            }
+            // Somebody else's (vfork): what is below it.
+            let bare = Code::bare(self.thread.mem.clone(), runtime);
+            runtime.engine.invalidate(at, 4);
+            let exit = runtime.engine.step(self.vcpu.cpu_mut(), &bare);
+            runtime.engine.invalidate(at, 4);
+            return (exit, None);
+        };
+        let (step, watch) = debugger.steps(tid);
+        let turn = watch.then(|| debugger.turn());
+        let exit = match step || watch {
+            true => runtime.engine.step(self.vcpu.cpu_mut(), &self.code),
+            false => Some(runtime.engine.run(self.vcpu.cpu_mut(), &self.code)),
+        };
+        // Looked at before another thread has its turn.
+        let changed = if turn.is_some() && exit.is_none() { debugger.changed_memory() } else { None };
+        drop(turn);
+        if matches!(exit, Some(Exit::Breakpoint(_))) && debugger.has_breakpoint(self.vcpu.cpu().pc) {
+            debugger.report(&mut self.vcpu, tid, Reason::Breakpoint);
+            return (None, None);
+        }
+        (exit, (step || watch).then_some(Watcher { debugger, step, changed }))
+    }
+
+    /// An instruction has been executed, perhaps under a debugger's eyes.
+    fn after_step(&mut self, watcher: Option<Watcher>) {
+        let Some(Watcher { debugger, step, changed }) = watcher else { return };
+        if let Some(at) = changed.or_else(|| debugger.changed_memory()) {
+            debugger.report(&mut self.vcpu, self.thread.tid, Reason::Watch(at));
+        } else if step {
+            debugger.report(&mut self.vcpu, self.thread.tid, Reason::Step);
         }
     }
 
@@ -83,8 +144,15 @@ impl Task {
         let gpr = &self.vcpu.cpu().gpr;
         let args = [gpr[0], gpr[1], gpr[2], gpr[3], gpr[4], gpr[5]];
         let nr = u64::from(gpr[NR] as u32);
+        if let Some(debugger) = self.vcpu.trace {
+            debugger.enter_kernel(&self.vcpu, self.thread.tid);
+        }
         let mut ctx = Ctx { thread: &mut self.thread, machine: &mut self.vcpu };
-        match dispatch(&mut ctx, nr, args) {
+        let result = dispatch(&mut ctx, nr, args);
+        if self.vcpu.trace.is_some_and(|d| d.leave_kernel(&mut self.vcpu, self.thread.tid)) {
+            return None;
+        }
+        match result {
             Ok(value) => self.vcpu.cpu_mut().gpr[0] = value,
             Err(Stop::Errno(e)) => self.vcpu.cpu_mut().gpr[0] = -i64::from(e.0) as u64,
             Err(Stop::Restart) => self.deliver(true),
@@ -92,6 +160,9 @@ impl Task {
             Err(Stop::Flow(Flow::Repeat)) => self.vcpu.rewind(),
             Err(Stop::Flow(Flow::Exit(status))) => return Some(status),
             Err(Stop::Flow(Flow::ExitGroup(status))) => {
+                if let Some(debugger) = self.vcpu.trace {
+                    debugger.end(End::Exited(status));
+                }
                 self.vcpu.abandon_code();
                 signals::exit_group(status)
             }
@@ -99,13 +170,38 @@ impl Task {
         None
     }
 
+    /// The process is about to die by a signal.
+    #[cold]
+    fn last_words(&mut self, info: &SigInfo) {
+        signal::host_mask(signal::ALL);
+        report::death(self, info);
+        if let Some(debugger) = self.vcpu.trace {
+            debugger.end(End::Killed(info.signo));
+        }
+    }
+
     #[cold]
     fn deliver(&mut self, restart: bool) {
+        self.deliver_signal(restart);
+        if let Some(debugger) = self.vcpu.trace {
+            debugger.checkpoint(&mut self.vcpu, self.thread.tid);
+        }
+    }
+
+    fn deliver_signal(&mut self, restart: bool) {
         match signal::deliver(&mut self.thread, &mut self.vcpu, restart) {
             Delivery::Nothing | Delivery::Handler => {}
-            Delivery::DieByFault(sig) => signals::die_by_fault(sig),
-            Delivery::Die(sig) => {
-                signals::die(sig);
+            Delivery::DieByFault(info) => {
+                self.last_words(&info);
+                signals::die_by_fault(info.signo)
+            }
+            Delivery::Die(info) => {
+                // Signals don't kill the first process of a PID namespace.
+                // SAFETY: asks for a number.
+                if unsafe { syscalls::sys::raw(libc::SYS_getpid, [0; 6]) } != 1 {
+                    self.last_words(&info);
+                }
+                signals::die(info.signo);
                 // Protected: as if it had been ignored.
                 signal::restore_mask(&self.thread);
                 if restart {

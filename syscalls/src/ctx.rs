@@ -117,6 +117,10 @@ pub trait Machine {
     fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult;
     /// Replace the program. Returns only on failure, or if the request was only to check.
     fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult;
+    /// A debugger's say in a signal that is about to be delivered: another in its place, or none. Nothing is locked.
+    fn intercept(&mut self, _: &mut Thread, info: signal::SigInfo) -> Option<signal::SigInfo> {
+        Some(info)
+    }
     /// Address of the word that is non-zero when a signal waits (for [`sys::interruptible`]).
     fn pending(&self) -> *const u32;
 }
@@ -138,6 +142,8 @@ pub struct Process {
     /// An open descriptor of the runtime's own executable, to execute foreign programs without binfmt_misc; high, kept from the guest
     /// (never listed, closed or replaced by its calls), or -1 when the kernel's binfmt_misc does it.
     pub self_fd: i32,
+    /// A debugger's connection, kept from the guest in the same way.
+    pub debug_fd: Option<i32>,
     /// Guest argv as the kernel would show it in /proc/self/cmdline.
     pub argv: Vec<Vec<u8>>,
     /// The auxiliary vector as (type, value) pairs, for /proc/self/auxv.
@@ -150,6 +156,14 @@ pub struct Process {
     pub published: bool,
     /// HWCAP names for /proc/cpuinfo's Features line.
     pub features: String,
+}
+
+impl Process {
+    /// The descriptors that don't exist for the guest, by number.
+    pub fn own_descriptors(&self) -> impl Iterator<Item = i32> {
+        let debug = self.debug_fd.unwrap_or(-1);
+        [self.self_fd.min(debug), self.self_fd.max(debug)].into_iter().filter(|&fd| fd >= 0)
+    }
 }
 
 /// A guest thread.

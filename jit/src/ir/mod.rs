@@ -87,6 +87,8 @@ pub struct Mode(pub u32);
 impl Mode {
     /// FPCR is such that the host's FPU can't be used directly (FZ, DN, AHP, FZ16 …): every FP operation goes through the exact software path.
     pub const SOFT_FP: Mode = Mode(1);
+    /// One instruction for a debugger, linked to nothing.
+    pub const STEP: Mode = Mode(1 << 31);
     /// Whether all bits of `m` are set.
     pub fn has(self, m: Mode) -> bool {
         self.0 & m.0 == m.0

@@ -133,7 +133,7 @@ fn vec_width(op: Op, aux: u8, imm: u64) -> u8 {
             Width::Scalar => (arr.log2() + 1).min(4),
             _ => 4,
         },
-        Op::FCvt => imm as u8 & 3,
+        Op::FCvt => (imm as u8 & 3).max(1),
         Op::FCvtl => 4,
         op if op.info().aux != crate::ir::Aux::Arr && op.info().aux != crate::ir::Aux::ArrImm => 4,
         _ => arr_width(arr),

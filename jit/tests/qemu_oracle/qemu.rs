@@ -52,14 +52,17 @@ fn program() -> String {
     std::env::var("QEMU_AARCH64").unwrap_or_else(|_| "qemu-aarch64-static".into())
 }
 
-/// Which CPU it is to be: `ORACLE_CPU`, or one that has what the decode tables have.
-fn cpu() -> String {
-    std::env::var("ORACLE_CPU").unwrap_or_else(|_| "neoverse-n1".into())
+/// Its major version, if there is one.
+pub fn major() -> Option<u32> {
+    let out = Command::new(program()).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.split_once("version ")?.1.split('.').next()?.parse().ok()
 }
 
 /// QEMU with the runner.
 pub struct Qemu {
     runner: PathBuf,
+    cpu: String,
 }
 
 /// A batch under way.
@@ -70,15 +73,15 @@ pub struct Running {
 }
 
 impl Qemu {
-    /// Build the runner; `None` when there is no cross compiler or no QEMU.
-    pub fn find() -> Option<Qemu> {
+    /// Build the runner, for QEMU's CPU `cpu` (or `ORACLE_CPU`); `None` when there is no cross compiler or no QEMU.
+    pub fn find(cpu: &str) -> Option<Qemu> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("oracle-runner-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu_oracle/runner.c");
         let built = Command::new("aarch64-linux-gnu-gcc").args(["-O1", "-static", source, "-o"]).arg(&out).status().ok()?;
         Command::new(program()).arg("--version").stdout(Stdio::null()).status().ok()?;
-        built.success().then_some(Qemu { runner: out })
+        built.success().then(|| Qemu { runner: out, cpu: std::env::var("ORACLE_CPU").unwrap_or_else(|_| cpu.into()) })
     }
 
     /// Start a batch.
@@ -101,7 +104,7 @@ impl Qemu {
         requests.write_all(&input).expect("memory");
         replies.set_len((count * REPLY_BYTES) as u64).expect("memory");
         let child = Command::new(program())
-            .args(["-cpu", &cpu()])
+            .args(["-cpu", &self.cpu])
             .arg(&self.runner)
             .stdin(requests)
             .stdout(replies.try_clone().expect("descriptor"))

@@ -598,6 +598,12 @@ impl Asm {
         self.u32(0);
         Near(self.pos() - 4)
     }
+    /// Call to be bound (or relocated) later.
+    pub fn call_near(&mut self) -> Near {
+        self.u8(0xe8);
+        self.u32(0);
+        Near(self.pos() - 4)
+    }
     /// Bind a near jump here.
     pub fn bind_near(&mut self, n: Near) {
         self.patch(n, self.pos());
@@ -617,13 +623,21 @@ impl Asm {
         let n = self.jcc_near(cc);
         self.patch(n, target);
     }
-    /// Pad with nops until `pos % 4 == want`.
-    pub fn pad(&mut self, want: u32) {
-        match (want.wrapping_sub(self.pos())) & 3 {
-            1 => self.u8(0x90),
-            2 => self.bytes(&[0x66, 0x90]),
-            3 => self.bytes(&[0x0f, 0x1f, 0x00]),
+    /// Pad with nops so that the four bytes that begin `skip` bytes from here lie within an aligned eight: then both makers of
+    /// processors promise that a store to them is atomic.
+    pub fn pad(&mut self, skip: u32) {
+        match (self.pos() + skip) & 7 {
+            5 => self.bytes(&[0x0f, 0x1f, 0x00]),
+            6 => self.bytes(&[0x66, 0x90]),
+            7 => self.u8(0x90),
             _ => {}
+        }
+    }
+    /// Push a register or memory.
+    pub fn push(&mut self, s: Rm) {
+        match s {
+            Rm::R(n) if n < 8 => self.u8(0x50 | n),
+            s => self.op(enc(0, 0, 0xff), false, 6, s, 0, false),
         }
     }
 

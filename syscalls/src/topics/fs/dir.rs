@@ -14,20 +14,22 @@ const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 /// getdents64(fd, buf, size)
 pub fn getdents64(ctx: &mut Ctx<'_>, [fd, buf, size, ..]: [u64; 6]) -> SysResult {
-    let (buf, own) = (GuestAddr(buf), ctx.thread.process.self_fd);
+    let buf = GuestAddr(buf);
     loop {
-        let len = host(libc::SYS_getdents64, [fd, buf.host(), size, 0, 0, 0])?;
-        if own < 0 || len == 0 {
-            return Ok(len);
+        let mut len = host(libc::SYS_getdents64, [fd, buf.host(), size, 0, 0, 0])?;
+        let mut removed = false;
+        for own in ctx.thread.process.own_descriptors() {
+            let Some((at, reclen)) = find(buf, len, own)? else { continue };
+            if !on_procfs(fd) {
+                return Ok(len);
+            }
+            remove(buf, len, at, reclen)?;
+            len -= reclen;
+            removed = true;
         }
-        let Some((at, reclen)) = find(buf, len, own)? else { return Ok(len) };
-        if !on_procfs(fd) {
-            return Ok(len);
-        }
-        remove(buf, len, at, reclen)?;
         // A listing that becomes empty would look like its end.
-        if len != reclen {
-            return Ok(len - reclen);
+        if len != 0 || !removed {
+            return Ok(len);
         }
     }
 }

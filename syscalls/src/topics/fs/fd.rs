@@ -8,7 +8,8 @@ use std::mem::MaybeUninit;
 
 /// Whether a descriptor is the runtime's own. (When there is none it is -1, and "hidden" is as right for -1 as the kernel's answer.)
 pub(in crate::topics) fn hidden(ctx: &Ctx<'_>, fd: u64) -> bool {
-    fd as i32 == ctx.thread.process.self_fd
+    let process = &ctx.thread.process;
+    fd as i32 == process.self_fd || Some(fd as i32) == process.debug_fd
 }
 
 /// close(fd). Not repeated after a signal: the descriptor is gone either way.
@@ -19,22 +20,24 @@ pub fn close(ctx: &mut Ctx<'_>, [fd, ..]: [u64; 6]) -> SysResult {
     host(libc::SYS_close, [fd, 0, 0, 0, 0, 0])
 }
 
-/// close_range(first, last, flags): around the hidden descriptor.
+/// close_range(first, last, flags): around the hidden descriptors.
 pub fn close_range(ctx: &mut Ctx<'_>, [first, last, flags, ..]: [u64; 6]) -> SysResult {
-    let call = |first: u32, last: u32, flags: u64| host(libc::SYS_close_range, [first as u64, last as u64, flags, 0, 0, 0]);
-    let (first, last, own) = (first as u32, last as u32, ctx.thread.process.self_fd);
-    if own < 0 || !(first..=last).contains(&(own as u32)) {
-        return call(first, last, flags);
-    }
-    let own = own as u32;
-    if first < own {
-        call(first, own - 1, flags)?;
+    let call = |first: u32, last: u32| host(libc::SYS_close_range, [first as u64, last as u64, flags, 0, 0, 0]);
+    let (first, last) = (first as u32, last as u32);
+    let (mut at, mut whole, mut done) = (first, true, false);
+    for own in ctx.thread.process.own_descriptors().map(|fd| fd as u32).filter(|own| (first..=last).contains(own)) {
+        whole = false;
+        if at < own {
+            call(at, own - 1)?;
+            done = true;
+        }
+        at = own + 1;
     }
     match () {
-        () if last > own => call(own + 1, last, flags),
-        () if first < own => Ok(0),
+        () if whole || at <= last => call(at, last),
+        () if done => Ok(0),
         // Nothing is left, but the flags still count (their check, CLOSE_RANGE_UNSHARE): no descriptor is that high.
-        () => call(u32::MAX, u32::MAX, flags),
+        () => call(u32::MAX, u32::MAX),
     }
 }
 

@@ -84,20 +84,30 @@ impl Space {
                 }
                 self.each_run(start..end, Holes::Skip, advise)
             }
-            libc::MADV_DONTFORK | libc::MADV_DOFORK => {
-                let done = self.each_run(start..end, Holes::Skip, advise);
-                if done.is_ok() || done == Err(Errno::ENOMEM) {
-                    let on = advice as i32 == libc::MADV_DONTFORK;
-                    let set = |a: &mut Attr| a.flags = a.flags & !Attr::DONTFORK | if on { Attr::DONTFORK } else { 0 };
-                    self.write().map.update(start..end, set);
-                }
-                done
-            }
+            libc::MADV_DONTFORK => self.advise_and_note(start..end, advise, Attr::DONTFORK, true),
+            libc::MADV_DOFORK => self.advise_and_note(start..end, advise, Attr::DONTFORK, false),
+            libc::MADV_DONTDUMP => self.advise_and_note(start..end, advise, Attr::DONTDUMP, true),
+            libc::MADV_DODUMP => self.advise_and_note(start..end, advise, Attr::DONTDUMP, false),
             _ => {
                 known(start)?;
                 self.each_run_unlocked(start..end, Holes::Skip, advise)
             }
         }
+    }
+
+    /// Advice that the books remember, too.
+    fn advise_and_note(
+        &self,
+        range: Range<u64>,
+        advise: impl Fn(Range<u64>) -> Result<u64, Errno>,
+        flag: u8,
+        on: bool,
+    ) -> Result<u64, Errno> {
+        let done = self.each_run(range.clone(), Holes::Skip, advise);
+        if done.is_ok() || done == Err(Errno::ENOMEM) {
+            self.write().map.update(range, |a| a.flags = a.flags & !flag | if on { flag } else { 0 });
+        }
+        done
     }
 
     /// msync.

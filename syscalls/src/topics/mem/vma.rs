@@ -52,6 +52,8 @@ impl Attr {
     pub const STACK: u8 = 2;
     /// MADV_DONTFORK: a child doesn't have it.
     pub const DONTFORK: u8 = 4;
+    /// MADV_DONTDUMP: a core file doesn't have it.
+    pub const DONTDUMP: u8 = 8;
 }
 
 /// A mapping.

@@ -190,6 +190,15 @@ fn contents(thread: &Thread, entry: Entry, fd: u64) -> Result<Vec<u8>, Errno> {
     })
 }
 
+/// The text of /proc/self/maps as the thread's process sees it; `None` where /proc is not there.
+pub fn own_maps(thread: &Thread) -> Option<Vec<u8>> {
+    let fd = Fd(openat(libc::AT_FDCWD as u64, b"/proc/self/maps", libc::O_RDONLY | libc::O_CLOEXEC).ok()?);
+    if !on_procfs(fd.0) {
+        return None;
+    }
+    Some(maps::maps(&thread.mem, &read_all(fd.0).ok()?))
+}
+
 /// What is now in a part of the guest's initial stack.
 fn area(range: &Range<u64>) -> Vec<u8> {
     let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];

@@ -85,11 +85,13 @@ pub struct Actions {
     /// Entries that are the guest's own. The others are still as this process inherited them, and the host has the truth.
     known: Set,
     host: HostEntry,
+    /// A debugger is there: the host's entry sees every signal that would end the process.
+    debugged: bool,
 }
 
 impl core::default::Default for Actions {
     fn default() -> Actions {
-        Actions { table: [Action::default(); 64], known: 0, host: HostEntry::default() }
+        Actions { table: [Action::default(); 64], known: 0, host: HostEntry::default(), debugged: false }
     }
 }
 
@@ -106,6 +108,23 @@ impl Actions {
             }
         }
         actions
+    }
+
+    /// Whether a debugger wants to hear of every signal that would end the process.
+    pub fn debugged(&self) -> bool {
+        self.debugged
+    }
+
+    /// See [`Actions::debugged`].
+    pub fn set_debugged(&mut self, on: bool) {
+        self.debugged = on;
+        for sig in (1..=64).filter(|&s| bit(s) & (UNMASKABLE | SYNCHRONOUS | CORE) == 0) {
+            let action = self.get(sig);
+            if action.is_default() && Default::of(sig) == Default::Terminate {
+                // Can't fail: the signal number is valid.
+                let _ = self.install(sig, &self.on_host(sig, &action));
+            }
+        }
     }
 
     /// Learn what this process inherited for a signal, and perhaps install something else.
@@ -180,16 +199,18 @@ impl Actions {
 
     /// What the host has for a disposition of the guest.
     fn on_host(&self, sig: i32, a: &Action) -> Action {
-        let seen = bit(sig) & SYNCHRONOUS != 0 || bit(sig) & CORE != 0 && a.is_default();
+        let seen = bit(sig) & SYNCHRONOUS != 0
+            || a.is_default() && (bit(sig) & CORE != 0 || self.debugged && Default::of(sig) == Default::Terminate);
         let kept = a.flags & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT) as u64;
         if !seen && (a.is_default() || a.is_ignore()) {
             return Action { handler: a.handler, flags: kept, ..Action::default() };
         }
         // SA_RESTART leaves the pc at the system call's instruction, where the entry recognises it; whether the guest's call is repeated
         // is decided at delivery. The entry must not be interrupted but by a bug of its own.
+        // It has a stack of its own: the thread's stack pointer may not be one.
         Action {
             handler: self.host.handler as u64,
-            flags: kept | (libc::SA_SIGINFO | libc::SA_RESTART) as u64 | SA_RESTORER,
+            flags: kept | (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK) as u64 | SA_RESTORER,
             restorer: self.host.restorer as u64,
             mask: !SYNCHRONOUS,
         }

@@ -13,9 +13,9 @@ pub enum Delivery {
     /// It goes on in a handler.
     Handler,
     /// The process is to die by this signal, unless it is the first of a PID namespace, which sent signals don't kill.
-    Die(i32),
+    Die(SigInfo),
     /// The process is to die by this signal.
-    DieByFault(i32),
+    DieByFault(SigInfo),
 }
 
 /// Bytes of the guest's system-call instruction.
@@ -48,17 +48,18 @@ pub fn deliver(thread: &mut Thread, machine: &mut dyn Machine, restart: bool) ->
                 None => break,
             },
         };
+        let Some(info) = machine.intercept(thread, info) else { continue };
         match disposition(thread, info.signo, forced) {
             Disposition::Ignore => {}
-            Disposition::Die if forced => return Delivery::DieByFault(info.signo),
-            Disposition::Die => return Delivery::Die(info.signo),
+            Disposition::Die if forced => return Delivery::DieByFault(info),
+            Disposition::Die => return Delivery::Die(info),
             Disposition::Kernel => {
                 leave_to_kernel(thread, info.signo);
                 return resume(thread, machine, restart);
             }
             Disposition::Handle(action) => match handle(thread, machine, &info, &action, restart) {
                 Ok(()) => return Delivery::Handler,
-                Err(_) if info.signo == libc::SIGSEGV => return Delivery::DieByFault(libc::SIGSEGV),
+                Err(_) if info.signo == libc::SIGSEGV => return Delivery::DieByFault(SigInfo::kernel(libc::SIGSEGV)),
                 Err(_) => thread.signals.fault = Some(Fault { info: SigInfo::kernel(libc::SIGSEGV), syndrome: None }),
             },
         }
@@ -107,7 +108,7 @@ fn disposition(thread: &Thread, sig: i32, forced: bool) -> Disposition {
     if action.is_default() {
         return match Default::of(sig) {
             Default::Ignore => Disposition::Ignore,
-            Default::Terminate if bit(sig) & (SYNCHRONOUS | CORE) != 0 => Disposition::Die,
+            Default::Terminate if bit(sig) & (SYNCHRONOUS | CORE) != 0 || actions.debugged() => Disposition::Die,
             _ => Disposition::Kernel,
         };
     }
