@@ -80,6 +80,15 @@ static void kinds(void) {
   TRY(((void (*)(void))(page + 4096 * 5))());
 }
 
+// Calls of what is no function: the pcs that are special to a translator are not special to a program.
+static void nowhere(void) {
+  static const uintptr_t places[] = {0, 4, 8, 0x1000};
+  for (int i = 0; i < 4; i++) {
+    if (!sigsetjmp(back, 1)) ((void (*)(void))places[i])();
+    printf("%s at %p\n", code(), seen.si_addr);
+  }
+}
+
 // The instruction is made again, with all that was in registers around it.
 static void going_on(void) {
   long sum = 0;
@@ -102,6 +111,6 @@ int main(void) {
   page = mmap(NULL, 4096 * 6, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   munmap(page + 4096 * 5, 4096);
   mprotect(page + 4096, 4096, PROT_NONE);
-  accesses(), kinds(), going_on();
+  accesses(), kinds(), nowhere(), going_on();
   return 0;
 }

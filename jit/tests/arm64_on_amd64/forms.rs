@@ -201,6 +201,10 @@ impl Maker<'_> {
                 let Some(ty) = f.args[k] else { continue };
                 args[k] = match (memory, k, consts[k]) {
                     (true, 0, c) => self.base(c.is_some(), f.op.info().aux == Aux::Mem, &mut imm),
+                    (true, 1, Some(_)) if f.op.info().aux == Aux::Mem => {
+                        let small = self.r.below(64) as u64;
+                        self.constant(ty, small)
+                    }
                     (true, 1, None) if f.op.info().aux == Aux::Mem => self.b.op(Op::Get, ty, &[], 0, INDEX as u64),
                     (_, _, Some(c)) => self.constant(ty, c),
                     _ => self.operand(ty),
