@@ -227,9 +227,9 @@ impl Draw {
         let edges = std::array::from_fn(|_| r.next() as u8);
         let old = qemu::major().is_some_and(|v| v < 10);
         let wanted = |row: &&Row| {
-            let compared = !NOT_COMPARED.iter().any(|n| n.0 == row.name) && !(old && OLD_BUGS.contains(&row.name));
+            let excluded = NOT_COMPARED.iter().any(|n| n.0 == row.name) || old && OLD_BUGS.contains(&row.name);
             let by_line = BY_CACHE_LINE.contains(&row.name) == by_line;
-            compared && by_line && filter.split(',').any(|f| row.name.contains(f))
+            !excluded && by_line && filter.split(',').any(|f| row.name.contains(f))
         };
         let kinds: Vec<Kind> = ROWS.iter().filter(wanted).map(Kind::new).collect();
         let flags = (0..kinds.len()).filter(|n| FLAGS.iter().any(|f| kinds[*n].row.name.starts_with(f))).collect();
