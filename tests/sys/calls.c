@@ -39,6 +39,21 @@ static void vectors(void) {
   R(syscall(NR_cachestat, fd, &range, stat, 0)), R(syscall(NR_cachestat, fd, &range, stat, 1)), R(syscall(NR_cachestat, 99, &range, stat, 0));
 }
 
+// The numbers of these differ between machines; their names must not.
+static void flags(const char *what, int fd) {
+  int f = fcntl(fd, F_GETFL);
+  printf("%s:%s%s%s%s%s%s\n", what, f & O_DIRECTORY ? " directory" : "", f & O_NOFOLLOW ? " nofollow" : "", f & O_DIRECT ? " direct" : "",
+         f & O_PATH ? " path" : "", f & O_APPEND ? " append" : "", f & O_NONBLOCK ? " nonblock" : "");
+}
+
+static void open_flags(void) {
+  int p[2];
+  flags("directory", open(".", O_DIRECTORY)), flags("nofollow", open("v", O_NOFOLLOW | O_APPEND)), flags("path", open(".", O_PATH | O_DIRECTORY));
+  R(pipe2(p, O_DIRECT | O_NONBLOCK)), flags("packets", p[0]);
+  R(fcntl(p[0], F_SETFL, 0)), flags("packets no more", p[0]);
+  R(pipe2(p, O_DIRECTORY)), R(pipe2(p, O_NOFOLLOW));
+}
+
 static void memories(void) {
   int fd;
   OK(fd = memfd_create("m", MFD_ALLOW_SEALING)), R(memfd_create("m", 0x8000)), R(syscall(SYS_memfd_create, BAD, 0));
@@ -86,6 +101,6 @@ static void suspended(void) {
 
 int main(void) {
   enter();
-  vectors(), memories(), queues(), suspended();
+  vectors(), open_flags(), memories(), queues(), suspended();
   return 0;
 }

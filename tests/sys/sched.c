@@ -130,6 +130,15 @@ static void signals(void) {
   R(syscall(SYS_rt_sigqueueinfo, getppid(), SIGUSR1, &info));
   R(syscall(SYS_rt_sigpending, &set, 8L)), R(syscall(SYS_rt_sigpending, BAD, 8L)), R(syscall(SYS_rt_sigpending, &set, 99L));
   R(sigismember(&set, SIGUSR1));
+  // Of two fault signals that were sent the first one stays.
+  sigset_t segv;
+  sigemptyset(&segv), sigaddset(&segv, SIGSEGV);
+  sigprocmask(SIG_BLOCK, &segv, NULL);
+  R(sigqueue(getpid(), SIGSEGV, (union sigval){.sival_int = 1})), R(sigqueue(getpid(), SIGSEGV, (union sigval){.sival_int = 2}));
+  R(sigwaitinfo(&segv, &info));
+  printf("%d\n", info.si_value.sival_int);
+  struct timespec now = {0, 0};
+  R(sigtimedwait(&segv, &info, &now));
   timer_t t;
   struct sigevent ev = {.sigev_notify = SIGEV_NONE};
   R(timer_create(CLOCK_MONOTONIC, &ev, &t)), R(timer_getoverrun(t)), R(syscall(SYS_timer_getoverrun, 99)), R(timer_delete(t));
