@@ -25,7 +25,8 @@ static void pin(int which) {
   if (sched_getaffinity(0, sizeof all, &all)) return;
   for (int n = 0; n < CPU_SETSIZE; n++)
     if (CPU_ISSET(n, &all) && which-- == 0) {
-      CPU_ZERO(&one), CPU_SET(n, &one);
+      CPU_ZERO(&one);
+      CPU_SET(n, &one);
       sched_setaffinity(0, sizeof one, &one);
       return;
     }
