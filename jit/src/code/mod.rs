@@ -69,6 +69,8 @@ pub struct Options {
     pub verify: bool,
     /// Host features to use, or what the CPU has.
     pub features: Option<Features>,
+    /// For tests: not 0 is the seed of random register allocation.
+    pub disorder: u64,
     /// Optional features of the guest that it must not have, in the guest's own numbering.
     pub hidden: u64,
 }
@@ -146,7 +148,8 @@ impl Engine {
     /// Make the engine: reserves code memory. Fails with the errno of the mapping.
     pub fn new(guest: &'static Guest, options: Options) -> Result<Engine, i32> {
         let features = options.features.unwrap_or_else(host::detect);
-        let backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
+        let mut backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
+        backend.disorder(options.disorder);
         let mut emitted = Emitted::default();
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);

@@ -18,7 +18,7 @@ const SIZE: usize = SIGNAL_STACK + PAGE + RETURN_STACK + TABLE;
 /// Entries of the second table.
 const SECOND: usize = 1 << 16;
 
-/// A table that finds nothing.
+/// A table that finds nothing, under any mask but 0.
 struct Nothing([JumpEntry; JUMP_CACHE_ENTRIES]);
 // SAFETY: never written.
 unsafe impl Sync for Nothing {}
@@ -29,6 +29,9 @@ static NOTHING: Nothing = Nothing({
     t[0].pc = 4;
     t
 });
+
+/// For [`NOTHING`] as second table: two entries, so that each can have the pc that maps to the other.
+const NOTHING_MASK: u32 = 1;
 
 /// Index in the first table.
 pub fn index(pc: u64) -> usize {
@@ -110,14 +113,14 @@ pub fn redirect_returns(cpu: &Cpu, sp: u64, to: u64) {
 
 /// Every indirect branch misses from now on.
 pub fn empty_tables(cpu: &mut Cpu) {
-    (cpu.jump_cache, cpu.jump_cache2, cpu.jump_mask2) = (NOTHING.0.as_ptr(), NOTHING.0.as_ptr(), 0);
+    (cpu.jump_cache, cpu.jump_cache2, cpu.jump_mask2) = (NOTHING.0.as_ptr(), NOTHING.0.as_ptr(), NOTHING_MASK << 2);
 }
 
 /// The thread's own tables are looked up again.
 pub fn restore_tables(cpu: &mut Cpu) {
     cpu.jump_cache = cpu.tables[0];
     (cpu.jump_cache2, cpu.jump_mask2) = match cpu.tables[1].is_null() {
-        true => (NOTHING.0.as_ptr(), 0),
+        true => (NOTHING.0.as_ptr(), NOTHING_MASK << 2),
         // Translated code has the index four times as large: see `stubs::entry`.
         false => (cpu.tables[1].cast_const(), cpu.own_mask2 << 2),
     };

@@ -79,6 +79,8 @@ pub struct Alloc {
     spills: u64,
     /// The spill slots ran out: the code is wrong and the block must be cut.
     pub overflow: bool,
+    /// For tests: not 0 is the state of a generator of random choices, of registers and of what to evict before it is needed.
+    pub disorder: u64,
 }
 
 impl Alloc {
@@ -94,6 +96,7 @@ impl Alloc {
             cur: [NOBODY; 128],
             spills: u64::MAX,
             overflow: false,
+            disorder: 0,
         }
     }
 
@@ -304,9 +307,13 @@ impl Alloc {
     }
 
     fn alloc<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize, owner: u16) -> u8 {
+        if self.disorder != 0 {
+            self.disturb(m, class);
+        }
         let free = self.free[class] & !self.locked[class];
         let r = if free != 0 {
-            free.trailing_zeros() as u8
+            let skip = if self.disorder == 0 { 0 } else { self.disorder % free.count_ones() as u64 };
+            (0..skip).fold(free, |f, _| f & (f - 1)).trailing_zeros() as u8
         } else {
             let v = self.victim(b, class);
             self.evict(m, class, v);
@@ -316,6 +323,19 @@ impl Alloc {
         self.locked[class] |= 1 << r;
         self.owner[class][r as usize] = owner;
         r
+    }
+
+    /// Now and then evict a temporary that could stay.
+    fn disturb<M: Moves>(&mut self, m: &mut M, class: usize) {
+        self.disorder ^= self.disorder << 13;
+        self.disorder ^= self.disorder >> 7;
+        self.disorder ^= self.disorder << 17;
+        let r = (self.disorder >> 40) as u8 & 31;
+        let used = self.target.temps[class] & !self.locked[class] & !self.free[class];
+        // Only while slots are left: in this way no block is cut that wouldn't be.
+        if used >> r & 1 != 0 && self.spills.count_ones() > 32 {
+            self.evict(m, class, r);
+        }
     }
 
     /// The temporary to give up: the one that costs no store, then the one whose end is farthest.

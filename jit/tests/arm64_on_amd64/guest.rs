@@ -11,8 +11,8 @@ use jit::host::{Backend, Features, Reloc};
 use jit::ir::interp::{Interp, MemFault, Memory};
 use jit::ir::*;
 
-const PC: u64 = 0x40_1000;
-const BUF: usize = 4096;
+pub(super) const PC: u64 = 0x40_1000;
+pub(super) const BUF: usize = 4096;
 
 struct Words<'a>(&'a [u32]);
 
@@ -32,9 +32,9 @@ impl Hints for Soft<'_> {
 }
 
 /// A copy of the buffer, at the buffer's address as far as the block can tell.
-struct Buffer {
-    base: u64,
-    bytes: Vec<u8>,
+pub(super) struct Buffer {
+    pub base: u64,
+    pub bytes: Vec<u8>,
 }
 
 impl Buffer {
@@ -76,7 +76,7 @@ fn lift(words: &[u32], mode: Mode, soft: &[u64]) -> Block {
 }
 
 /// A 64-bit lane image with a liking for FP corners.
-fn fp_number(r: &mut Rng) -> u64 {
+pub(super) fn fp_number(r: &mut Rng) -> u64 {
     const S: [u32; 16] = [
         0,
         0x8000_0000,
@@ -139,7 +139,7 @@ fn words(r: &mut Rng, rows: &[&'static jit::guest::arm64::decode::Row]) -> Vec<u
         .collect()
 }
 
-fn seed_state(cpu: &mut Cpu, r: &mut Rng, buf: u64) {
+pub(super) fn seed_state(cpu: &mut Cpu, r: &mut Rng, buf: u64) {
     for n in 0..32 {
         cpu.gpr[n] = r.number();
         cpu.vec[n] = fp_number(r) as u128 | (fp_number(r) as u128) << 64;
@@ -155,7 +155,7 @@ fn seed_state(cpu: &mut Cpu, r: &mut Rng, buf: u64) {
     cpu.guest_fpctl = fpctl(cpu.fpcr >> 22);
 }
 
-fn copy_state(to: &mut Cpu, from: &Cpu) {
+pub(super) fn copy_state(to: &mut Cpu, from: &Cpu) {
     to.gpr = from.gpr;
     to.vec = from.vec;
     to.fpcr = from.fpcr;
@@ -165,7 +165,7 @@ fn copy_state(to: &mut Cpu, from: &Cpu) {
     (to.excl_addr, to.excl_size, to.excl_value) = (from.excl_addr, from.excl_size, from.excl_value);
 }
 
-fn differences(got: &Cpu, want: &Cpu, nzcv: u8) -> String {
+pub(super) fn differences(got: &Cpu, want: &Cpu, nzcv: u8) -> String {
     let mut s = String::new();
     for n in 0..40 {
         if got.gpr[n] != want.gpr[n] {
@@ -279,9 +279,9 @@ impl Trial<'_> {
 
 /// The buffer that memory operands lie in.
 #[repr(align(16))]
-struct Aligned([u8; BUF]);
+pub(super) struct Aligned(pub [u8; BUF]);
 
-fn aligned() -> Box<Aligned> {
+pub(super) fn aligned() -> Box<Aligned> {
     Box::new(Aligned([0; BUF]))
 }
 

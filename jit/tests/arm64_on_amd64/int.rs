@@ -557,6 +557,10 @@ fn edges() {
         (Op::CallInd, 0x1234_5678_9abc, ExitKind::Lookup),
         (Op::Return, 0x1234_5678_9abc, ExitKind::Lookup),
         (Op::Return, 0, ExitKind::Lookup),
+        // What empty entries of the tables hold.
+        (Op::JumpInd, 0, ExitKind::Lookup),
+        (Op::JumpInd, 4, ExitKind::Lookup),
+        (Op::CallInd, 4, ExitKind::Lookup),
     ] {
         for (pending, end) in [(0, 0x5004), (0, 0x5555_5555_5004u64), (1, 0x5004)] {
             let mut b = Block::default();

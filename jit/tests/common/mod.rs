@@ -3,6 +3,8 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+pub mod fp_values;
+
 use jit::guest::arm64::features::{Set, AES, ALL, ASIMD, CRC32, FP, PMULL, SHA1, SHA2};
 use jit::guest::arm64::{decode, regs, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
@@ -120,12 +122,8 @@ impl Oracle {
         let mut bytes = Vec::with_capacity(cases.len() * RECORD);
         cases.iter().for_each(|(insn, s)| s.write(*insn, &mut bytes));
         std::fs::write(&file, &bytes).expect("write the cases");
-        // Everything that QEMU has but what is not translated: what is left of these encodings must be undefined here, too.
-        let ran = Command::new(&self.qemu)
-            .args(["-cpu", "max,pauth=off,sve=off,sme=off"])
-            .arg(self.dir.join("oracle"))
-            .arg(&file)
-            .status();
+        // What the CPU doesn't have must be undefined here, too.
+        let ran = Command::new(&self.qemu).args(["-cpu", self.cpu]).arg(self.dir.join("oracle")).arg(&file).status();
         assert!(ran.expect("run QEMU").success(), "the oracle failed");
         let bytes = std::fs::read(&file).expect("read the results");
         assert_eq!(bytes.len(), cases.len() * RECORD);

@@ -88,12 +88,41 @@ impl Case {
 }
 
 /// What running a case came to.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Outcome {
     /// The signal that ended it: SIGTRAP at its BRK.
     pub signal: u64,
     pub state: State,
     pub edges: Edges,
+    /// The address that the signal reports for an access; 0 where it says none. Compared apart, by [`Blamed::fits`].
+    pub address: u64,
+}
+
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Outcome) -> bool {
+        (self.signal, &self.state, &self.edges) == (other.signal, &other.state, &other.edges)
+    }
+}
+
+/// The access that faulted: where a signal may say that it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Blamed {
+    /// Its first byte that can't be accessed, without a tag.
+    pub first: u64,
+    /// What the whole instruction touches, as far as known: from, and how many bytes at most.
+    pub from: u64,
+    pub span: u64,
+}
+
+impl Blamed {
+    /// Whether a signal may report `address`: the first bad byte; of instructions with several accesses or of a block also another bad one.
+    /// What is not below 2^47 as a whole, x86 often says nothing about.
+    pub fn fits(&self, address: u64) -> bool {
+        let address = ((address << 8) as i64 >> 8) as u64;
+        let bad = address.wrapping_sub(WINDOW) >= PAGE;
+        let untold = self.first.wrapping_add(15) >> 47 != 0;
+        untold || address == self.first || (self.span > 16 && bad && address.wrapping_sub(self.from) < self.span)
+    }
 }
 
 /// Whether the machine demands alignment: exclusives, ordered accesses, atomics.

@@ -10,6 +10,8 @@ use jit::ir::{text, verify, Block, Trap};
 /// Instructions after which a case is given up.
 const STEPS: usize = 64;
 
+const DC_ZVA_0: u32 = 0xd50b_7420;
+const DC_ZVA_30: u32 = DC_ZVA_0 | 31;
 const MSR_FPCR: u32 = 0xd51b_4400;
 const MSR_FPSR: u32 = 0xd51b_4420;
 const MRS_FPCR: u32 = 0xd53b_4400;
@@ -33,6 +35,7 @@ struct Ram {
     /// An access where the two sides may have different memory.
     wild: bool,
     reads_code: bool,
+    blamed: Option<Blamed>,
 }
 
 enum Place {
@@ -45,7 +48,26 @@ fn unmapped(flat: u64) -> bool {
     flat.wrapping_add(64) >= 1 << 47 || flat < 0x800
 }
 
+/// Bytes that an instruction touches at most; 16 where it makes one access.
+fn span(word: u32) -> u64 {
+    match word {
+        // Pairs (of exclusives, too).
+        _ if word & 0x3a00_0000 == 0x2800_0000 => 32,
+        _ if word & 0x3fa0_0000 == 0x0820_0000 => 32,
+        // Structures of vectors.
+        _ if word & 0xbe00_0000 == 0x0c00_0000 => 64,
+        DC_ZVA_0..=DC_ZVA_30 => 64,
+        _ => 16,
+    }
+}
+
 impl Ram {
+    /// The first address that the instruction under way touched, without a tag.
+    fn start(&self, otherwise: u64) -> u64 {
+        let own = self.accesses.iter().rev().take_while(|a| a.insn == self.insn).last();
+        own.map_or(otherwise, |a| ((a.addr << 8) as i64 >> 8) as u64)
+    }
+
     fn place(&mut self, addr: u64, log2: u8, write: bool) -> Result<Place, MemFault> {
         self.accesses.push(Access { insn: self.insn, addr });
         // Top byte ignored.
@@ -65,8 +87,10 @@ impl Ram {
             self.reads_code = true;
             return Ok(Place::Code(in_slot as usize));
         }
+        let first = if at < PAGE { WINDOW + PAGE } else { flat };
+        self.blamed = Some(Blamed { first, from: self.start(flat), span: span(self.code[self.insn]) });
         let at = at.wrapping_add(GUARD);
-        let guarded = at < GUARD || at + n > GUARD + PAGE;
+        let guarded = at < GUARD || at.saturating_add(n) > GUARD + PAGE;
         if !(at < PAGE + 2 * GUARD - n && guarded || unmapped(flat)) {
             self.wild = true;
         }
@@ -131,6 +155,10 @@ pub struct Run {
     pub reads_code: bool,
     /// A fault changed registers.
     pub imprecise: bool,
+    /// The access that faulted.
+    pub blamed: Option<Blamed>,
+    /// Which instructions were executed.
+    pub executed: u32,
 }
 
 /// The interpreter with its memory.
@@ -199,10 +227,19 @@ impl Stepper {
     /// The same from another state within the case.
     pub fn resume(&mut self, case: &Case, from: &State, edges: &Edges) -> Run {
         let slot = case.state.pc;
-        let mut ram = Ram { edges: *edges, slot, code: case.code, insn: 0, accesses: Vec::new(), wild: false, reads_code: false };
+        let mut ram = Ram {
+            edges: *edges,
+            slot,
+            code: case.code,
+            insn: 0,
+            accesses: Vec::new(),
+            wild: false,
+            reads_code: false,
+            blamed: None,
+        };
         self.start(from);
         let fetch = Slot(slot, case.code);
-        let (mut pc, mut wild, mut imprecise, mut steps) = (from.pc, false, false, 0);
+        let (mut pc, mut wild, mut imprecise, mut steps, mut executed) = (from.pc, false, false, 0, 0);
         let signal = loop {
             steps += 1;
             let insn = pc.wrapping_sub(slot) / 4;
@@ -212,6 +249,7 @@ impl Stepper {
                 wild |= !unmapped(pc) && pc.wrapping_sub(WINDOW) >= PAGE;
             } else {
                 ram.insn = insn as usize;
+                executed |= 1 << insn;
                 wild |= self.differs(case.code[insn as usize]);
             }
             if wild {
@@ -228,8 +266,9 @@ impl Stepper {
         };
         let state = registers(&self.cpu, self.interp.nzcv, pc);
         wild |= ram.wild;
-        let outcome = Outcome { signal, state, edges: ram.edges };
-        Run { outcome, accesses: ram.accesses, wild, reads_code: ram.reads_code, imprecise }
+        let blamed = ram.blamed.filter(|_| signal == SIGSEGV && pc.wrapping_sub(slot) / 4 < WORDS as u64);
+        let outcome = Outcome { signal, state, edges: ram.edges, address: blamed.map_or(0, |b| b.first) };
+        Run { outcome, accesses: ram.accesses, wild, reads_code: ram.reads_code, imprecise, blamed, executed }
     }
 
     /// The next pc, or the signal, where it happened and whether it left anything changed.

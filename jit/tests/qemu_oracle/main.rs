@@ -3,33 +3,40 @@
 //!
 //! Needs `qemu-aarch64-static` (or what `QEMU_AARCH64` names) and `aarch64-linux-gnu-gcc`; without them the interpreter and the
 //! translator are compared with each other alone.
-//! Environment: `ORACLE_ROWS` (substring of row names), `ORACLE_CASES` (number of cases), `ORACLE_SEED`.
-//! A long run: `ORACLE_CASES=10000000 cargo test --release -p run-foreign-jit --test qemu_oracle -- --nocapture`.
+//! By hand: `tools/fuzz`. Environment: `ORACLE_ROWS` (substrings of row names, with commas), `ORACLE_CASES` (number of cases), `ORACLE_SEED`,
+//! `ORACLE_SETS` (names of feature sets, with commas), `ORACLE_ENOUGH` (differences after which to give up), `ORACLE_REPORT` (a file for
+//! the table of rows), `QEMU_AARCH64` and `ORACLE_CPU`.
 
 mod case;
+mod coverage;
 mod draw;
+#[path = "../common/fp_values.rs"]
+mod fp_values;
 mod interp;
 mod native;
 mod qemu;
 mod random;
 mod report;
 
-use case::{slot_pc, Case, Outcome, BATCH, BRK, SIGTRAP, WINDOW, WORDS};
-use draw::Draw;
+use case::{slot_pc, Case, BATCH, BRK, WINDOW, WORDS};
+use coverage::Coverage;
+use draw::{Draw, NOT_COMPARED};
+use interp::Run;
+use jit::guest::arm64::decode::{Row, ROWS};
 use native::Native;
 use qemu::{Qemu, Running};
 use report::{allowed, Report};
 use std::time::{Duration, Instant};
 
 /// Cases of each row when nothing else is asked for.
-const PER_ROW: u64 = 12;
+const PER_ROW: u64 = 100;
 
 fn env_number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
-/// Cases with the interpreter's outcomes.
-type Batch = Vec<(Case, Outcome)>;
+/// Cases with what the interpreter made of them.
+type Batch = Vec<(Case, Run)>;
 
 /// The three sides.
 struct Oracle {
@@ -37,23 +44,28 @@ struct Oracle {
     native: Native,
     qemu: Option<Qemu>,
     report: Report,
+    coverage: Coverage,
 }
 
 impl Oracle {
-    fn new() -> Oracle {
-        let qemu = Qemu::find();
+    fn new(by_line: bool) -> Oracle {
+        // All that QEMU has but what is not translated; and a CPU with cache lines like ours.
+        let cpu = if by_line { "neoverse-n1" } else { "max,pauth=off,sve=off,sme=off" };
+        let qemu = Qemu::find(cpu);
         if qemu.is_none() {
             eprintln!("no qemu-aarch64-static or aarch64-linux-gnu-gcc: without QEMU");
         }
         let filter = std::env::var("ORACLE_ROWS").unwrap_or_default();
-        let draw = Draw::new(env_number("ORACLE_SEED", 1), &filter);
-        assert!(!draw.kinds.is_empty(), "no row has {filter:?} in its name");
-        Oracle { draw, native: Native::new(), qemu, report: Report::default() }
+        let seed = env_number("ORACLE_SEED", 1);
+        eprintln!("seed {seed}");
+        let draw = Draw::new(seed, &filter, by_line);
+        assert!(by_line || !draw.kinds.is_empty(), "no row has {filter:?} in its name");
+        Oracle { draw, native: Native::new(), qemu, report: Report::default(), coverage: Coverage::default() }
     }
 
     /// Compare `count` cases that `next` draws.
-    fn compare(&mut self, count: usize, mut next: impl FnMut(&mut Draw, usize, u64) -> (Case, interp::Run)) {
-        let mut under_way: Option<(Running, Batch)> = None;
+    fn compare(&mut self, count: usize, mut next: impl FnMut(&mut Draw, usize, u64) -> (Case, Run)) {
+        let mut under_way: Option<(usize, Running, Batch)> = None;
         let (started, mut told) = (Instant::now(), Instant::now());
         let mut done = 0;
         while done < count && !self.report.enough() {
@@ -61,24 +73,26 @@ impl Oracle {
             for n in 0..BATCH.min(count - done) {
                 let (case, run) = next(&mut self.draw, done + n, slot_pc(n));
                 if run.imprecise {
+                    self.report.at(done + n);
                     self.report.imprecise(&case);
                 }
-                batch.push((case, run.outcome));
+                self.coverage.add(&case, &run);
+                batch.push((case, run));
             }
-            let running = self.qemu.as_ref().map(|q| q.start(&self.draw.edges, batch.iter().map(|b| &b.0)));
+            let running = self.qemu.as_ref().map(|q| (done, q.start(&self.draw.edges, batch.iter().map(|b| &b.0))));
             self.translated(&batch, done);
-            if let Some((running, batch)) = under_way.take() {
-                self.emulated(running, &batch);
+            if let Some((first, running, batch)) = under_way.take() {
+                self.emulated(running, &batch, first);
             }
             done += batch.len();
-            under_way = running.map(|r| (r, batch));
+            under_way = running.map(|(first, r)| (first, r, batch));
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
                 eprintln!("{done} cases, {} differ, {:.0} s", self.report.count, started.elapsed().as_secs_f64());
             }
         }
-        if let Some((running, batch)) = under_way {
-            self.emulated(running, &batch);
+        if let Some((first, running, batch)) = under_way {
+            self.emulated(running, &batch, first);
         }
         eprintln!("{done} cases, {} differ, {:.1} s", self.report.count, started.elapsed().as_secs_f64());
     }
@@ -87,10 +101,11 @@ impl Oracle {
     fn translated(&mut self, batch: &Batch, done: usize) {
         self.native.next_batch();
         for (n, (case, expected)) in batch.iter().enumerate() {
-            let other = 1 + (done + n) % (self.native.sets.len() - 1);
-            for set in [0, 0, other] {
+            let other = 1 + (done + n) % (self.native.sets.len() - 1).max(1);
+            for set in [0, 0, other.min(self.native.sets.len() - 1)] {
                 let got = self.native.run(set, case, &self.draw.edges);
                 if !allowed(&mut self.draw.stepper, case, expected, &got) {
+                    self.report.at(done + n);
                     self.report.translated(&mut self.native, &mut self.draw, set, case);
                     break;
                 }
@@ -98,9 +113,22 @@ impl Oracle {
         }
     }
 
-    fn emulated(&mut self, running: Running, batch: &Batch) {
+    /// `done`: the number of the batch's first case.
+    fn emulated(&mut self, running: Running, batch: &Batch, done: usize) {
         let report = &mut self.report;
-        running.finish(|n, theirs| report.emulated(&batch[n].0, &batch[n].1, &theirs));
+        running.finish(|n, theirs| {
+            report.at(done + n);
+            report.emulated(&batch[n].0, &batch[n].1, &theirs);
+        });
+    }
+
+    /// Fail if anything differed; else show what was covered.
+    fn verdict(&self) {
+        self.report.verdict();
+        eprintln!("{}", self.coverage.summary(&self.draw.kinds));
+        if let Some(file) = std::env::var_os("ORACLE_REPORT") {
+            std::fs::write(file, self.coverage.table(&self.draw.kinds, NOT_COMPARED)).expect("the report");
+        }
     }
 }
 
@@ -125,7 +153,7 @@ const STORIES: &[Story] = &[
 
 #[test]
 fn what_was_wrong_once_agrees() {
-    let mut o = Oracle::new();
+    let mut o = Oracle::new(false);
     o.compare(STORIES.len(), |draw, n, pc| {
         let (code, registers) = STORIES[n];
         let mut case = Case { code: [BRK; WORDS], len: code.len(), read: false, state: draw.r.state(pc) };
@@ -143,25 +171,42 @@ fn what_was_wrong_once_agrees() {
 
 #[test]
 fn single_instructions_agree() {
-    let mut o = Oracle::new();
+    let mut o = Oracle::new(false);
     let kinds = o.draw.kinds.len();
     let count = env_number("ORACLE_CASES", PER_ROW * kinds as u64) as usize;
-    let mut finished = vec![false; kinds];
-    o.compare(count, |draw, n, pc| {
-        let drawn = draw.single(n % kinds, pc);
-        finished[n % kinds] |= drawn.1.outcome.signal == SIGTRAP;
-        drawn
-    });
-    o.report.verdict();
-    let idle = finished.iter().zip(&o.draw.kinds).take(count).filter(|(f, _)| !**f).map(|(_, k)| k.row.name);
-    let idle: Vec<_> = idle.collect();
+    o.compare(count, |draw, n, pc| draw.single(n % kinds, pc));
+    o.verdict();
+    let idle = o.coverage.never_finished(&o.draw.kinds);
     assert!(count < PER_ROW as usize * kinds || idle.is_empty(), "no case ran to its end: {idle:?}");
 }
 
 #[test]
+fn what_depends_on_cache_lines_agrees() {
+    let mut o = Oracle::new(true);
+    let kinds = o.draw.kinds.len();
+    if kinds > 0 {
+        o.compare(PER_ROW as usize * kinds, |draw, n, pc| draw.single(n % kinds, pc));
+        o.report.verdict();
+    }
+}
+
+#[test]
+fn every_row_is_compared_or_says_why_not() {
+    let kinds: Vec<_> = [false, true].into_iter().flat_map(|by_line| Draw::new(1, "", by_line).kinds).collect();
+    let old = |name: &str| draw::OLD_BUGS.contains(&name);
+    let missing = |row: &&Row| {
+        !old(row.name) && !kinds.iter().any(|k| k.row.name == row.name) && !NOT_COMPARED.iter().any(|n| n.0 == row.name)
+    };
+    let missing: Vec<_> = ROWS.iter().filter(missing).map(|row| row.name).collect();
+    assert!(missing.is_empty(), "neither drawn nor excluded: {missing:?}");
+    let gone: Vec<_> = NOT_COMPARED.iter().filter(|n| !ROWS.iter().any(|row| row.name == n.0)).collect();
+    assert!(gone.is_empty(), "no such rows: {gone:?}");
+}
+
+#[test]
 fn sequences_agree() {
-    let mut o = Oracle::new();
-    let count = env_number("ORACLE_CASES", 20_000) as usize;
+    let mut o = Oracle::new(false);
+    let count = env_number("ORACLE_CASES", 60_000) as usize;
     o.compare(count, |draw, _, pc| draw.sequence(pc));
-    o.report.verdict();
+    o.verdict();
 }

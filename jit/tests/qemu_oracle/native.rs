@@ -23,6 +23,8 @@ static CPU: AtomicPtr<Cpu> = AtomicPtr::new(null_mut());
 static CASE: AtomicPtr<Case> = AtomicPtr::new(null_mut());
 /// The signal that ended a block.
 static SIGNAL: AtomicU64 = AtomicU64::new(0);
+/// The address that it reported.
+static ADDRESS: AtomicU64 = AtomicU64::new(0);
 /// Counts cases, for the watchdog.
 static PROGRESS: AtomicU64 = AtomicU64::new(0);
 /// The thread that runs cases.
@@ -30,17 +32,35 @@ static RUNNER: AtomicU64 = AtomicU64::new(0);
 static HUNG: AtomicBool = AtomicBool::new(false);
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// The sets of host features to try, all of the CPU's first.
-pub fn feature_sets() -> Vec<(&'static str, Features)> {
+/// A way to run cases: its name, the host's features, and whether registers are allocated at random in a code cache that is always full.
+#[derive(Clone, Copy)]
+pub struct Set(pub &'static str, Features, bool);
+
+/// The sets of host features to try, all of the CPU's first; of those whose name is in `ORACLE_SETS` if that is set.
+pub fn feature_sets() -> Vec<Set> {
+    let only = std::env::var("ORACLE_SETS").unwrap_or_default();
+    let mut sets = every_feature_set();
+    if !only.is_empty() {
+        sets.retain(|s| only.split(',').any(|o| o == s.0));
+        assert!(!sets.is_empty(), "feature sets are {:?}", every_feature_set().iter().map(|s| s.0).collect::<Vec<_>>());
+    }
+    sets
+}
+
+fn every_feature_set() -> Vec<Set> {
     let all = host::detect();
     let sse = Features { avx: false, avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, ..all };
     vec![
-        ("all", all),
-        ("no avx", sse),
-        ("no bmi", Features { bmi: false, lzcnt: false, ..all }),
-        ("avx2", Features { avx512: false, gfni: false, ..all }),
-        ("avx", Features { avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, ..all }),
-        ("baseline", Features::BASELINE),
+        Set("all", all, false),
+        Set("no avx", sse, false),
+        Set("no bmi", Features { bmi: false, lzcnt: false, ..all }, false),
+        Set("avx2", Features { avx512: false, gfni: false, ..all }, false),
+        Set("avx", Features { avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, ..all }, false),
+        Set("no fma", Features { fma: false, avx512: false, ..all }, false),
+        Set("no crypto", Features { aes: false, pclmul: false, sha: false, gfni: false, ..all }, false),
+        Set("disorder", all, true),
+        Set("baseline disorder", Features::BASELINE, true),
+        Set("baseline", Features::BASELINE, false),
     ]
 }
 
@@ -117,6 +137,8 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, uc: *mut libc::c
         // SAFETY: both are alive while a case runs, and nobody uses the CPU before translated code is left.
         false => unsafe { (*engine).fault(&mut *cpu, &host, signal, info.si_addr() as u64) },
     };
+    // SAFETY: a fault's.
+    ADDRESS.store(unsafe { info.si_addr() } as u64, Relaxed);
     uc.uc_mcontext.gregs[libc::REG_RIP as usize] = match action {
         FaultAction::Resume(to) => to as i64,
         FaultAction::Guest(to) => {
@@ -124,7 +146,8 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, uc: *mut libc::c
             to as i64
         }
         // Alignment is checked before the mapping: to the interpreter it is a bad address like others.
-        FaultAction::Misaligned(to, _) => {
+        FaultAction::Misaligned(to, at) => {
+            ADDRESS.store(at, Relaxed);
             SIGNAL.store(SIGSEGV, Relaxed);
             to as i64
         }
@@ -165,7 +188,7 @@ fn host_context(uc: &libc::ucontext_t) -> HostContext {
 
 /// Engines, one for each set of features, and the right to run them.
 pub struct Native {
-    pub sets: Vec<(&'static str, Features)>,
+    pub sets: Vec<Set>,
     engines: Vec<(Engine, Box<Cpu>)>,
     _stack: Vec<u128>,
     _alone: MutexGuard<'static, ()>,
@@ -181,7 +204,7 @@ impl Native {
         // SAFETY: the buffer lives as long as the engines whose code needs it.
         unsafe { libc::sigaltstack(&alt, null_mut()) };
         let sets = feature_sets();
-        let engines = sets.iter().map(|s| new_engine(s.1, false)).collect();
+        let engines = sets.iter().map(|s| new_engine(*s, false)).collect();
         Native { sets, engines, _stack: stack, _alone: alone }
     }
 
@@ -195,8 +218,8 @@ impl Native {
         let (engine, cpu) = &mut self.engines[set];
         attempt(engine, cpu, case, edges).unwrap_or_else(|| {
             // Its lock is held for ever: leave it behind.
-            std::mem::forget(std::mem::replace(&mut self.engines[set], new_engine(self.sets[set].1, false)));
-            Outcome { signal: PANIC, state: case.state.clone(), edges: *edges }
+            std::mem::forget(std::mem::replace(&mut self.engines[set], new_engine(self.sets[set], false)));
+            Outcome { signal: PANIC, state: case.state.clone(), edges: *edges, address: 0 }
         })
     }
 
@@ -207,7 +230,7 @@ impl Native {
 
     /// Run a case on a fresh engine that shows IR and code of what it translates.
     pub fn show(&mut self, set: usize, case: &Case, edges: &Edges) {
-        let (engine, mut cpu) = new_engine(self.sets[set].1, true);
+        let (engine, mut cpu) = new_engine(self.sets[set], true);
         match attempt(&engine, &mut cpu, case, edges) {
             Some(_) => engine.drop_cpu(cpu),
             None => std::mem::forget((engine, cpu)),
@@ -226,9 +249,18 @@ impl Drop for Native {
     }
 }
 
-fn new_engine(features: Features, dump: bool) -> (Engine, Box<Cpu>) {
-    let options =
-        Options { dump_ir: dump, dump_asm: dump, cache_bytes: 32 << 20, verify: false, features: Some(features), hidden: 0 };
+fn new_engine(set: Set, dump: bool) -> (Engine, Box<Cpu>) {
+    let Set(_, features, disorder) = set;
+    let cache_bytes = if disorder { 1 } else { 32 << 20 };
+    let options = Options {
+        dump_ir: dump,
+        dump_asm: dump,
+        cache_bytes,
+        features: Some(features),
+        hidden: 0,
+        verify: false,
+        disorder: disorder as u64 * 0x9e37_79b9_7f4a_7c15,
+    };
     let engine = Engine::new(&GUEST, options).expect("code memory");
     let cpu = engine.new_cpu(None);
     (engine, cpu)
@@ -298,5 +330,5 @@ fn run(engine: &Engine, cpu: &mut Cpu, case: &Case, edges: &Edges) -> Outcome {
     state.v = cpu.vec;
     state.fpcr = cpu.fpcr;
     state.fpsr = engine.fpsr(cpu);
-    Outcome { signal, state, edges: read_edges() }
+    Outcome { signal, state, edges: read_edges(), address: ADDRESS.load(Relaxed) }
 }

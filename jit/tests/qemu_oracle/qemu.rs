@@ -62,6 +62,7 @@ pub fn major() -> Option<u32> {
 /// QEMU with the runner.
 pub struct Qemu {
     runner: PathBuf,
+    cpu: String,
 }
 
 /// A batch under way.
@@ -72,15 +73,15 @@ pub struct Running {
 }
 
 impl Qemu {
-    /// Build the runner; `None` when there is no cross compiler or no QEMU.
-    pub fn find() -> Option<Qemu> {
+    /// Build the runner, for QEMU's CPU `cpu` (or `ORACLE_CPU`); `None` when there is no cross compiler or no QEMU.
+    pub fn find(cpu: &str) -> Option<Qemu> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("oracle-runner-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu_oracle/runner.c");
         let built = Command::new("aarch64-linux-gnu-gcc").args(["-O1", "-static", source, "-o"]).arg(&out).status().ok()?;
         Command::new(program()).arg("--version").stdout(Stdio::null()).status().ok()?;
-        built.success().then_some(Qemu { runner: out })
+        built.success().then(|| Qemu { runner: out, cpu: std::env::var("ORACLE_CPU").unwrap_or_else(|_| cpu.into()) })
     }
 
     /// Start a batch.
@@ -103,7 +104,7 @@ impl Qemu {
         requests.write_all(&input).expect("memory");
         replies.set_len((count * REPLY_BYTES) as u64).expect("memory");
         let child = Command::new(program())
-            .args(["-cpu", "max,pauth=off,sve=off,sme=off"])
+            .args(["-cpu", &self.cpu])
             .arg(&self.runner)
             .stdin(requests)
             .stdout(replies.try_clone().expect("descriptor"))
@@ -135,6 +136,7 @@ impl Running {
                 signal: u64::from_le_bytes(r[..8].try_into().unwrap()),
                 state: State::take(&r[16..16 + STATE_BYTES]),
                 edges: r[16 + STATE_BYTES..].try_into().unwrap(),
+                address: u64::from_le_bytes(r[8..16].try_into().unwrap()),
             };
             each(n, outcome);
         }

@@ -1,8 +1,24 @@
 //! Random numbers and operands: corners are common.
 
 use crate::case::{State, FPCR_BITS, FPSR_BITS, WINDOW};
+use crate::fp_values::fp_value;
 
 pub struct Random(pub u64);
+
+/// A zero, infinity, quiet or signalling NaN or one, of either sign.
+fn special(kind: u64, random: u64, bits: u32) -> u64 {
+    let fraction = [10, 23, 52][bits.ilog2() as usize - 4];
+    let sign = random & 1 << (bits - 1);
+    let exponents = (1u64 << (bits - 1)) - (1 << fraction);
+    let payload = random & ((1 << (fraction - 1)) - 1);
+    sign | match kind {
+        0 => 0,
+        1 => exponents,
+        2 => exponents | 1 << (fraction - 1) | payload,
+        3 => exponents | payload | 1,
+        _ => exponents >> 1 & exponents,
+    }
+}
 
 impl Random {
     pub fn next(&mut self) -> u64 {
@@ -47,69 +63,32 @@ impl Random {
             0..=2 => self.pick(EDGES),
             3 => self.below(256),
             4 => self.below(256).wrapping_neg(),
+            // Ties and near-ties when converted to floating point.
+            5 => (self.next() >> 39 | 1) << self.below(40),
             _ => self.next(),
         }
     }
 
-    /// A vector, most likely of lanes of number `size`: random bits, or floating-point values of one size where the corners are common.
+    /// A vector of lanes of number `size`: random bits, integers at the ends of their ranges, or floating-point values where the corners are common.
     fn vector(&mut self, size: u64) -> u128 {
-        const F16: &[u64] = &[0, 0x8000, 0x3c00, 0xbc00, 0x7c00, 0xfc00, 0x7e00, 0x7d00, 0x0001, 0x03ff, 0x0400, 0x7bff];
-        const F32: &[u64] = &[
-            0,
-            0x8000_0000,
-            0x3f80_0000,
-            0xbf80_0000,
-            0x7f80_0000,
-            0xff80_0000,
-            0x7fc0_0000,
-            0x7fa0_0001,
-            1,
-            0x007f_ffff,
-            0x0080_0000,
-            0x7f7f_ffff,
-            0x4b00_0001,
-            0x3f00_0000,
-            0xcf00_0000,
-            0x4f80_0000,
-        ];
-        const F64: &[u64] = &[
-            0,
-            1 << 63,
-            0x3ff0 << 48,
-            0xbff0 << 48,
-            0x7ff0 << 48,
-            0xfff0 << 48,
-            0x7ff8 << 48,
-            (0x7ff4 << 48) | 1,
-            1,
-            (1 << 52) - 1,
-            1 << 52,
-            0x7fef_ffff_ffff_ffff,
-            0x4330_0000_0000_0001,
-            0x3fe0 << 48,
-            0xc3e0 << 48,
-            0x43f0 << 48,
-        ];
-        const F8: &[u64] = &[0, 1, 0x7f, 0x80, 0xff];
-        let size = if self.chance(60) { size } else { self.below(4) };
-        let (bits, corners) = [(16, F16), (32, F32), (64, F64), (8, F8)][size as usize];
-        if self.chance(20) {
-            return self.next() as u128 | (self.next() as u128) << 64;
-        }
-        let mut draws = 0;
-        (0..128 / bits).fold(0, |v, n| {
-            if n % 16 == 0 {
-                draws = self.next();
-            }
-            let draw = draws >> (4 * (n % 16)) & 15;
-            let lane = if draw & 7 < 3 { self.next() } else { self.pick(corners) };
-            // Moderate exponents keep results in range.
-            let lane = match bits {
-                32 if draw & 8 != 0 => (lane & 0x807f_ffff) | (0x70 + self.below(32)) << 23,
-                64 if draw & 8 != 0 => (lane & 0x800f_ffff_ffff_ffff) | (0x3f0 + self.below(64)) << 52,
-                _ => lane,
+        let size = if self.chance(10) { self.below(4) } else { size };
+        let bits = 8u32 << size;
+        let lanes = 128 / bits;
+        let style = self.below(9);
+        let fp = size > 0 && style > 2;
+        (0..lanes).fold(0, |v, _| {
+            let lane = match style {
+                // Of the few values that meet in rules of their own: infinity and zero, two NaNs.
+                8 if fp => {
+                    let picks = [0, 1, 2, 3, 8];
+                    special(self.pick(&picks), self.next(), bits)
+                }
+                _ if fp && !self.chance(10) => fp_value(&mut || self.next(), size as u32),
+                0 | 1 => self.next(),
+                // Around zero and the ends of the lane.
+                _ => self.pick(&[0, 1 << (bits - 1), 1 << (bits / 2), u64::MAX]).wrapping_add(self.below(5)).wrapping_sub(2),
             };
-            v << bits | (lane & (u64::MAX >> (64 - bits))) as u128
+            v << (bits % 128) | (lane & (u64::MAX >> (64 - bits))) as u128
         })
     }
 
@@ -119,6 +98,17 @@ impl Random {
         s.x = std::array::from_fn(|_| self.int());
         let size = self.below(4);
         s.v = std::array::from_fn(|_| self.vector(size));
+        // Equal and opposite operands.
+        if self.chance(25) {
+            let flip = self.pick(&[
+                0,
+                1 << 63 | 1 << 127,
+                0x8000_0000_8000_0000_8000_0000_8000_0000,
+                0x8000_8000_8000_8000_8000_8000_8000_8000,
+            ]);
+            let from = s.v[self.below(32) as usize] ^ flip;
+            (0..self.below(8)).for_each(|_| s.v[self.below(32) as usize] = from);
+        }
         s.fpcr = match self.below(4) {
             0 => self.next() as u32 & FPCR_BITS,
             // Only the rounding mode: what the host's FPU can do.

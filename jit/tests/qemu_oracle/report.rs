@@ -2,13 +2,13 @@
 
 use crate::case::*;
 use crate::draw::Draw;
-use crate::interp::{self, Stepper};
+use crate::interp::{self, Run, Stepper};
 use crate::native::Native;
 use jit::guest::arm64::GUEST;
 use std::collections::BTreeMap;
 
 /// Differing cases after which a run is given up.
-const ENOUGH: usize = 300;
+const ENOUGH: u64 = 300;
 /// Cases shown of each kind.
 const SHOWN: usize = 2;
 
@@ -19,6 +19,8 @@ const DC_ZVA: u32 = 0xd50b_7420;
 #[derive(Default)]
 pub struct Report {
     pub count: usize,
+    /// Number of the case that is looked at.
+    case: usize,
     kinds: BTreeMap<String, usize>,
 }
 
@@ -62,6 +64,12 @@ fn differences(ours: &Outcome, theirs: &Outcome, faulted: Option<u32>) -> Vec<St
     d
 }
 
+/// A fault whose signal reports an address that it can't be.
+fn misplaced(run: &Run, theirs: &Outcome) -> Option<String> {
+    let blamed = run.blamed.filter(|b| theirs.signal == SIGSEGV && !b.fits(theirs.address))?;
+    Some(format!("fault address: {:#x}, not within {blamed:x?}", theirs.address))
+}
+
 /// x86 looks for underflow after rounding, Arm before: where rounding leads up to the smallest normal number, hot code does not
 /// report it.
 fn same_but_underflow(expected: &Outcome, got: &Outcome) -> bool {
@@ -93,7 +101,12 @@ fn same_but_dead_flags(stepper: &mut Stepper, case: &Case, expected: &Outcome, g
 }
 
 /// Whether translated code may differ like this.
-pub fn allowed(stepper: &mut Stepper, case: &Case, expected: &Outcome, got: &Outcome) -> bool {
+pub fn allowed(stepper: &mut Stepper, case: &Case, run: &Run, got: &Outcome) -> bool {
+    let expected = &run.outcome;
+    let address = run.blamed.is_none_or(|b| got.signal != SIGSEGV || b.fits(got.address));
+    if !address {
+        return false;
+    }
     got == expected || same_but_underflow(expected, got) || same_but_dead_flags(stepper, case, expected, got)
 }
 
@@ -118,15 +131,23 @@ fn describe(case: &Case) -> String {
 impl Report {
     /// Whether to stop looking for more.
     pub fn enough(&self) -> bool {
-        self.count >= ENOUGH
+        self.count as u64 >= crate::env_number("ORACLE_ENOUGH", ENOUGH)
+    }
+
+    /// What is reported next is about case number `n`.
+    pub fn at(&mut self, n: usize) {
+        self.case = n;
     }
 
     /// Count one of a kind; whether it is to be shown.
     fn add(&mut self, kind: String) -> bool {
+        if self.count == 0 {
+            eprintln!("first difference at case {}", self.case);
+        }
         self.count += 1;
         let seen = self.kinds.entry(kind).or_default();
         *seen += 1;
-        *seen <= SHOWN && self.count <= ENOUGH
+        *seen <= SHOWN && self.count as u64 <= ENOUGH
     }
 
     /// The interpreter's fault left something behind.
@@ -143,17 +164,19 @@ impl Report {
         if !self.add(format!("translated ({name}): {}", small.names())) {
             return;
         }
-        let expected = draw.stepper.run(&small, &draw.edges).outcome;
+        let run = draw.stepper.run(&small, &draw.edges);
         native.forget(set, &small);
         let got = native.run(set, &small, &draw.edges);
-        let d = differences(&expected, &got, None);
+        let mut d = differences(&run.outcome, &got, None);
+        d.extend(misplaced(&run, &got));
         eprintln!("--- translated ({name}) {}: {}\n  {}", small.names(), describe(&small), d.join("\n  "));
         native.show(set, &small, &draw.edges);
         native.forget(set, case);
     }
 
     /// QEMU differs from the interpreter?
-    pub fn emulated(&mut self, case: &Case, ours: &Outcome, theirs: &Outcome) {
+    pub fn emulated(&mut self, case: &Case, run: &Run, theirs: &Outcome) {
+        let ours = &run.outcome;
         let mut theirs = theirs.clone();
         let faulted = ours.signal == SIGSEGV;
         // Alignment is checked before the mapping.
@@ -170,7 +193,8 @@ impl Report {
         if word.is_some_and(|w| w & !31 == DC_ZVA) && theirs.signal == SIGSEGV {
             return;
         }
-        let d = differences(ours, &theirs, word);
+        let mut d = differences(ours, &theirs, word);
+        d.extend(misplaced(run, &theirs));
         if d.is_empty() || !self.add(format!("QEMU: {}", case.names())) {
             return;
         }
@@ -194,7 +218,7 @@ fn shrink(native: &mut Native, draw: &mut Draw, set: usize, case: &Case) -> Case
             return false;
         }
         let got = native.run(set, c, &draw.edges);
-        !allowed(stepper, c, &run.outcome, &got)
+        !allowed(stepper, c, &run, &got)
     };
     for n in 0..case.len {
         let mut less = small.clone();

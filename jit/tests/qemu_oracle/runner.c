@@ -38,7 +38,8 @@ struct request {
 };
 
 struct reply {
-    uint64_t signal, pad;
+    // The signal, and the address that it reports.
+    uint64_t signal, address;
     struct state s;
     uint8_t edges[2 * EDGE];
 };
@@ -120,8 +121,8 @@ static void handler(int sig, siginfo_t *info, void *context) {
     struct _aarch64_ctx *c = (void *)u->uc_mcontext.__reserved;
     while (c->magic != FPSIMD_MAGIC) c = (void *)((char *)c + c->size);
     struct fpsimd_context *f = (void *)c;
-    (void)info;
     current->signal = sig;
+    current->address = (uintptr_t)info->si_addr;
     memcpy(current->s.x, u->uc_mcontext.regs, sizeof current->s.x);
     current->s.sp = u->uc_mcontext.sp;
     current->s.pc = u->uc_mcontext.pc;

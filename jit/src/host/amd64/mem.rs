@@ -32,9 +32,10 @@ impl Emitter<'_> {
         Addr::base(r::AX, 0)
     }
 
+    /// Bits 63 to 56 become copies of bit 55, so that a fault in the upper half is told of at the right address.
     fn clear_tag(&mut self, n: u8) {
         self.asm.shift_imm(sh::SHL, true, n, 8);
-        self.asm.shift_imm(sh::SHR, true, n, 8);
+        self.asm.shift_imm(sh::SAR, true, n, 8);
     }
 
     fn absolute(&mut self, c: u64) -> Addr {

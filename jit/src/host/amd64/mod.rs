@@ -58,6 +58,11 @@ impl Amd64 {
         Amd64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new() }
     }
 
+    /// For tests: allocate registers at random from this seed on (0: as usual).
+    pub fn disorder(&mut self, seed: u64) {
+        self.ra.disorder = seed;
+    }
+
     /// Emit the common stubs into `out`; returns their offsets by [`stubs::Stub`].
     pub fn emit_stubs(&self, out: &mut Emitted) -> [u32; stubs::STUBS] {
         stubs::emit_stubs(&self.pins, self.features.avx, out)

@@ -1,0 +1,263 @@
+//! The engine against the interpreter, instruction by instruction, on code that changes: links between blocks, the jump caches of several CPUs,
+//! blocks on two pages, modes of FP, and a cache that is often full. What is stale anywhere shows in the registers.
+//!
+//! `ENGINE_ROUNDS` (default 3000), `ENGINE_SEED`.
+
+use jit::code::{Engine, Exit, Options};
+use jit::cpu::Cpu;
+use jit::guest::arm64::GUEST;
+use jit::guest::{Fetch, Hints, Limits};
+use jit::ir::interp::{self, Interp, MemFault, Memory};
+use jit::ir::{Block, Trap};
+use std::cell::RefCell;
+
+/// The code lies across the ends of two pages.
+const BASE: u64 = 0x40_0fa0;
+const WORDS: usize = 1200;
+/// Branches lead to multiples of this, and code begins there.
+const STEP: usize = 12;
+/// Before a return, fuel is counted, too.
+const RETURN_FUEL: usize = STEP - 3;
+const RETURN_CHECK: usize = STEP - 2;
+const BRK: u32 = 0xd420_0000;
+/// Counted down at every place where code begins, so that everything ends.
+const FUEL: usize = 28;
+/// Registers with addresses in the code, and with values for FPCR.
+const TARGETS: std::ops::Range<u32> = 10..18;
+const MODES: [u32; 3] = [20, 21, 22];
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+/// The guest's code, which changes while the engine is not running.
+struct Program(RefCell<Vec<u32>>);
+
+impl Fetch for Program {
+    fn fetch32(&self, pc: u64) -> Option<u32> {
+        self.0.borrow().get((pc.wrapping_sub(BASE) / 4) as usize).copied()
+    }
+}
+
+impl Hints for Program {
+    fn hint(&self, _pc: u64) -> u8 {
+        0
+    }
+}
+
+/// No memory.
+struct Nothing;
+
+impl Memory for Nothing {
+    fn load(&mut self, addr: u64, _: u8) -> Result<u128, MemFault> {
+        Err(MemFault { addr, write: false })
+    }
+    fn store(&mut self, addr: u64, _: u8, _: u128) -> Result<(), MemFault> {
+        Err(MemFault { addr, write: true })
+    }
+    fn cas(&mut self, addr: u64, _: u8, _: u128, _: u128) -> Result<u128, MemFault> {
+        Err(MemFault { addr, write: true })
+    }
+}
+
+/// A word for place `n` of the code.
+fn word(r: &mut Random, n: usize) -> u32 {
+    match n % STEP {
+        // subs x28, x28, #1; b.le to the end
+        0 | RETURN_FUEL => return 0xf100_079c,
+        1 | RETURN_CHECK => return 0x5400_000d | ((WORDS - 1 - n) as u32) << 5,
+        _ => {}
+    }
+    let (d, a, b) = (r.below(8) as u32, r.below(8) as u32, r.below(8) as u32);
+    let to = (r.below(WORDS / STEP) * STEP) as i32 - n as i32;
+    let (to19, to14) = ((to as u32 & 0x7_ffff) << 5, (to.clamp(-0x2000, 0x1fff) as u32 & 0x3fff) << 5);
+    let target = TARGETS.start + r.below(TARGETS.len()) as u32;
+    match if n % STEP == RETURN_CHECK + 1 && r.below(2) == 0 { 15 } else { r.below(20) } {
+        // add, eor, sub, adds, movz, csel
+        0..=2 => 0x9100_0000 | (r.below(4096) as u32) << 10 | a << 5 | d,
+        3 => 0xca00_0000 | b << 16 | a << 5 | d,
+        4 => 0xcb00_0000 | b << 16 | a << 5 | d,
+        5 => 0xab00_0000 | b << 16 | a << 5 | d,
+        6 => 0xd280_0000 | (r.below(65536) as u32) << 5 | d,
+        7 => 0x9a80_0000 | b << 16 | (r.below(14) as u32) << 12 | a << 5 | d,
+        // b, bl, b.cond, cbz, tbnz
+        8 => 0x1400_0000 | to as u32 & 0x3ff_ffff,
+        9 => 0x9400_0000 | to as u32 & 0x3ff_ffff,
+        10 => 0x5400_0000 | to19 | r.below(14) as u32,
+        11 => 0xb400_0000 | to19 | a,
+        12 => 0x3700_0000 | to14 | (r.below(32) as u32) << 19 | a,
+        // br, blr, ret
+        13 => 0xd61f_0000 | target << 5,
+        14 => 0xd63f_0000 | target << 5,
+        // Only where no loop can come by without fuel.
+        15 if n % STEP == RETURN_CHECK + 1 => 0xd65f_03c0,
+        // msr fpcr
+        16 => 0xd51b_4400 | MODES[r.below(3)],
+        // fadd, fmul of doubles; fmov x, d
+        17 => 0x1e60_2800 | b << 16 | a << 5 | d,
+        18 => 0x1e60_0800 | b << 16 | a << 5 | d,
+        _ => 0x9e66_0000 | a << 5 | d,
+    }
+}
+
+/// Registers to begin with.
+fn start(r: &mut Random, cpu: &mut Cpu) {
+    for n in 0..8 {
+        cpu.gpr[n] = if r.below(2) == 0 { r.next() } else { r.below(100) as u64 };
+        // Tiny numbers, so that flushing and rounding show; some that aren't numbers.
+        let bits = [r.next() >> 12, r.next() >> 12 | 1 << 52, 0x3ff0 << 48 | r.next() >> 12, 0x7ff0 << 48 | r.next() >> 13];
+        cpu.vec[n] = bits[r.below(4)] as u128;
+    }
+    for n in TARGETS {
+        cpu.gpr[n as usize] = BASE + 4 * (r.below(WORDS / STEP) * STEP) as u64;
+    }
+    (cpu.gpr[20], cpu.gpr[21], cpu.gpr[22]) = (0, 1 << 24, 1 << 22);
+    cpu.gpr[30] = BASE;
+    cpu.gpr[FUEL] = 1 + r.below(200) as u64;
+    cpu.pc = BASE + 4 * (r.below(WORDS / STEP) * STEP) as u64;
+}
+
+/// Run by single instructions up to the BRK at the end.
+fn interpret(program: &Program, cpu: &mut Cpu, interp: &mut Interp, block: &mut Block) {
+    loop {
+        block.clear(cpu.pc, (GUEST.fp_mode)(cpu.fpcr));
+        (GUEST.lift)(block, program, program, Limits { insns: 1, side_exits: 0 });
+        match interp.run(block, cpu, &mut Nothing) {
+            interp::Exit::Trap(Trap::SetFpcr, v, _) => {
+                cpu.fpcr = v as u32 & GUEST.fpcr_mask;
+                cpu.pc = block.end;
+            }
+            interp::Exit::Trap(Trap::Breakpoint, ..) => return,
+            exit => cpu.pc = exit.pc().expect("code of branches and arithmetic"),
+        }
+    }
+}
+
+/// FP traps of translated code: the engine's to deal with.
+mod traps {
+    use super::*;
+    use jit::code::{FaultAction, HostContext};
+    use std::sync::atomic::{AtomicPtr, Ordering::*};
+
+    pub static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
+    pub static CPU: AtomicPtr<Cpu> = AtomicPtr::new(std::ptr::null_mut());
+
+    extern "C" fn on_fpe(number: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        use libc::*;
+        const ORDER: [i32; 16] = [
+            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
+            REG_R13, REG_R14, REG_R15,
+        ];
+        // SAFETY: the kernel's context; engine and CPU are set while translated code runs, and their owner waits for us.
+        unsafe {
+            let uc = &mut *context.cast::<ucontext_t>();
+            let gregs = &mut uc.uc_mcontext.gregs;
+            let fp = &*uc.uc_mcontext.fpregs;
+            let host = HostContext {
+                gpr: ORDER.map(|r| gregs[r as usize] as u64),
+                vec: fp._xmm.map(|x| x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128)),
+                pc: gregs[REG_RIP as usize] as u64,
+                flags: gregs[REG_EFL as usize] as u64,
+                fpctl: fp.mxcsr,
+            };
+            match (*ENGINE.load(Acquire)).fault(&mut *CPU.load(Acquire), &host, number, 1) {
+                FaultAction::Resume(to) => gregs[REG_RIP as usize] = to as i64,
+                _ => _exit(99),
+            }
+        }
+    }
+
+    pub fn catch() {
+        // SAFETY: a handler that only touches its own context and what is set while code runs.
+        unsafe {
+            let mut a: libc::sigaction = std::mem::zeroed();
+            a.sa_sigaction = on_fpe as *const () as usize;
+            a.sa_flags = libc::SA_SIGINFO;
+            libc::sigaction(libc::SIGFPE, &a, std::ptr::null_mut());
+        }
+    }
+}
+
+fn translate(engine: &Engine, program: &Program, cpu: &mut Cpu) {
+    use std::sync::atomic::Ordering::*;
+    traps::ENGINE.store(std::ptr::from_ref(engine).cast_mut(), Release);
+    traps::CPU.store(cpu, Release);
+    loop {
+        match engine.run(cpu, program) {
+            Exit::Breakpoint(_) => return,
+            Exit::Pending => cpu.pending.store(0, Relaxed),
+            other => panic!("{other:?} at {:x}", cpu.pc),
+        }
+    }
+}
+
+fn differences(got: &Cpu, want: &Cpu, nzcv: u8, engine: &Engine) -> String {
+    let mut d = String::new();
+    for n in (0..32).filter(|n| got.gpr[*n] != want.gpr[*n]) {
+        d += &format!("x{n}: {:x}, not {:x}\n", got.gpr[n], want.gpr[n]);
+    }
+    for n in (0..32).filter(|n| got.vec[*n] != want.vec[*n]) {
+        d += &format!("v{n}: {:x}, not {:x}\n", got.vec[n], want.vec[n]);
+    }
+    if (got.pc, got.fpcr, engine.nzcv(got)) != (want.pc, want.fpcr, nzcv) {
+        d += &format!("pc {:x} {:x} fpcr {:x} {:x} nzcv {:x} {nzcv:x}\n", got.pc, want.pc, got.fpcr, want.fpcr, engine.nzcv(got));
+    }
+    d
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+/// Change some words, and say so: exactly, or with what is around them.
+fn change(r: &mut Random, engine: &Engine, program: &Program) {
+    let n = r.below(WORDS - 1);
+    let most = if r.below(8) == 0 { 60 } else { 3 };
+    let len = 1 + r.below(most.min(WORDS - 1 - n));
+    {
+        let mut code = program.0.borrow_mut();
+        (n..n + len).for_each(|k| code[k] = word(r, k));
+    }
+    let around = if r.below(4) == 0 { r.below(300) as u64 & !3 } else { 0 };
+    engine.invalidate(BASE + 4 * n as u64 - around, 4 * len as u64 + 2 * around);
+}
+
+#[test]
+fn changing_code_agrees() {
+    traps::catch();
+    let mut r = Random(number("ENGINE_SEED", 1));
+    let mut code: Vec<u32> = (0..WORDS).map(|n| word(&mut r, n)).collect();
+    code[WORDS - 1] = BRK;
+    let program = Program(RefCell::new(code));
+    // The least that it takes: a few hundred rounds fill it.
+    let engine = Engine::new(&GUEST, Options { cache_bytes: 1, ..Options::default() }).expect("code memory");
+    let mut cpus: Vec<_> = (0..3).map(|_| engine.new_cpu(None)).collect();
+    let (mut reference, mut interp, mut block) = (Cpu::new(), Interp::default(), Block::default());
+    for round in 0..number("ENGINE_ROUNDS", 3000) {
+        let which = r.below(cpus.len());
+        let cpu = &mut cpus[which];
+        start(&mut r, cpu);
+        let nzcv = r.below(16) as u8;
+        engine.set_nzcv(cpu, nzcv);
+        (reference.gpr, reference.vec, reference.pc, reference.fpcr) = (cpu.gpr, cpu.vec, cpu.pc, cpu.fpcr);
+        interp.nzcv = nzcv;
+        interpret(&program, &mut reference, &mut interp, &mut block);
+        translate(&engine, &program, cpu);
+        let d = differences(cpu, &reference, interp.nzcv, &engine);
+        assert!(d.is_empty(), "round {round}, CPU {which}:\n{d}");
+        for _ in 0..r.below(4) {
+            change(&mut r, &engine, &program);
+        }
+    }
+    cpus.into_iter().for_each(|cpu| engine.drop_cpu(cpu));
+}

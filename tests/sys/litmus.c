@@ -1,0 +1,101 @@
+// Orders of memory that no machine may break, many times: stores and loads of two threads that cross. Nothing is printed but what was seen.
+#include "sys.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { ROUNDS = 30000, STRIDE = 64 };
+// Each in a cache line of its own, so that a store waits for the other's while the load after it doesn't.
+typedef struct { _Atomic int v; char pad[60]; } line;
+static line x[ROUNDS], y[ROUNDS];
+static int r1[ROUNDS], r2[ROUNDS];
+static _Atomic int round_of[2 * STRIDE];
+static int kind;
+
+// Meet before each round.
+static void meet(int me, int n) {
+  atomic_store_explicit(&round_of[me * STRIDE], n, memory_order_release);
+  for (int spins = 0; atomic_load_explicit(&round_of[!me * STRIDE], memory_order_acquire) < n; spins++)
+    if (spins > 20000) sched_yield();
+}
+
+// On a processor of one's own, where there are two: threads that take turns see nothing.
+static void pin(int which) {
+  cpu_set_t all, one;
+  if (sched_getaffinity(0, sizeof all, &all)) return;
+  for (int n = 0; n < CPU_SETSIZE; n++)
+    if (CPU_ISSET(n, &all) && which-- == 0) {
+      CPU_ZERO(&one);
+      CPU_SET(n, &one);
+      sched_setaffinity(0, sizeof one, &one);
+      return;
+    }
+}
+
+static void *run(void *arg) {
+  int me = !!arg;
+  line *mine = me ? y : x, *other = me ? x : y;
+  int *seen = me ? r2 : r1;
+  if (!me) pin(1);
+  for (int i = 0; i < ROUNDS; i++) {
+    (void)other[i].v; // so that both have it
+    meet(me, i + 1);
+    switch (kind) {
+    case 0: // a store-release is not passed by a load-acquire
+      atomic_store(&mine[i].v, 1);
+      seen[i] = atomic_load(&other[i].v);
+      break;
+    case 1: // a full barrier
+      atomic_store_explicit(&mine[i].v, 1, memory_order_relaxed);
+      atomic_thread_fence(memory_order_seq_cst);
+      seen[i] = atomic_load_explicit(&other[i].v, memory_order_relaxed);
+      break;
+    case 2: // an exchange
+      atomic_exchange(&mine[i].v, 1);
+      seen[i] = atomic_load(&other[i].v);
+      break;
+    default: // a compare-and-swap
+      atomic_compare_exchange_strong(&mine[i].v, &(int){0}, 1);
+      seen[i] = atomic_load(&other[i].v);
+    }
+  }
+  return NULL;
+}
+
+static int shared;
+static _Atomic int flag;
+static void *publish(void *arg) {
+  for (int i = 1; i <= ROUNDS; i++) {
+    shared = i;
+    atomic_store_explicit(&flag, i, memory_order_release);
+    while (atomic_load_explicit(&flag, memory_order_acquire) == i) {}
+  }
+  return arg;
+}
+
+int main(void) {
+  enter();
+  pin(0);
+  const char *names[] = {"store and load", "barrier", "exchange", "compare-and-swap"};
+  for (kind = 0; kind < 4; kind++) {
+    pthread_t t;
+    memset(x, 0, sizeof x), memset(y, 0, sizeof y), round_of[0] = round_of[STRIDE] = 0;
+    pthread_create(&t, NULL, run, NULL);
+    run(x);
+    pthread_join(t, NULL);
+    int both = 0;
+    for (int i = 0; i < ROUNDS; i++) both += !r1[i] && !r2[i];
+    printf("%s: both missed the other's store %d times\n", names[kind], both);
+  }
+  pthread_t t;
+  int wrong = 0;
+  pthread_create(&t, NULL, publish, NULL);
+  for (int i = 1; i <= ROUNDS; i++) {
+    while (atomic_load_explicit(&flag, memory_order_acquire) != i) {}
+    wrong += shared != i;
+    atomic_store_explicit(&flag, -i, memory_order_release);
+  }
+  pthread_join(t, NULL);
+  printf("published: %d wrong\n", wrong);
+  return 0;
+}
