@@ -3,7 +3,7 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
-use jit::guest::arm64::features::{Set, AES, ALL, ASIMD, CRC32, FP, PMULL, SHA1, SHA2};
+use jit::guest::arm64::features::{Set, AES, ALL, ASIMD, CRC32, FP, FPHP, PMULL, SHA1, SHA2};
 use jit::guest::arm64::{decode, regs, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
 use jit::ir::eval::{eval, int, Env};
@@ -114,18 +114,22 @@ impl Oracle {
         Some(Oracle { qemu, version, cpu, hidden, dir })
     }
 
+    /// The bits of FPCR that this CPU has.
+    pub fn fpcr_bits(&self) -> u32 {
+        if self.hidden.has(FPHP) {
+            !regs::fpcr::FZ16
+        } else {
+            !0
+        }
+    }
+
     /// The states after each instruction alone, or the signal that it raised.
     pub fn run(&self, cases: &[(u32, State)]) -> Vec<Result<State, u32>> {
         let file = self.dir.join("cases");
         let mut bytes = Vec::with_capacity(cases.len() * RECORD);
         cases.iter().for_each(|(insn, s)| s.write(*insn, &mut bytes));
         std::fs::write(&file, &bytes).expect("write the cases");
-        // Everything that QEMU has but what is not translated: what is left of these encodings must be undefined here, too.
-        let ran = Command::new(&self.qemu)
-            .args(["-cpu", "max,pauth=off,sve=off,sme=off"])
-            .arg(self.dir.join("oracle"))
-            .arg(&file)
-            .status();
+        let ran = Command::new(&self.qemu).args(["-cpu", self.cpu]).arg(self.dir.join("oracle")).arg(&file).status();
         assert!(ran.expect("run QEMU").success(), "the oracle failed");
         let bytes = std::fs::read(&file).expect("read the results");
         assert_eq!(bytes.len(), cases.len() * RECORD);

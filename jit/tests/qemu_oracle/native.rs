@@ -31,13 +31,14 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// The sets of host features to try, all of the CPU's first.
 pub fn feature_sets() -> Vec<(&'static str, Features)> {
     let all = host::detect();
-    let sse = Features { avx: false, avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, ..all };
+    let sse =
+        Features { avx: false, avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, vnni: false, ..all };
     vec![
         ("all", all),
         ("no avx", sse),
         ("no bmi", Features { bmi: false, lzcnt: false, ..all }),
-        ("avx2", Features { avx512: false, gfni: false, ..all }),
-        ("avx", Features { avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, ..all }),
+        ("avx2", Features { avx512: false, gfni: false, vnni: std::arch::is_x86_feature_detected!("avxvnni"), ..all }),
+        ("avx", Features { avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, vnni: false, ..all }),
         ("baseline", Features::BASELINE),
     ]
 }

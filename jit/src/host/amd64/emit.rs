@@ -46,6 +46,19 @@ pub enum Ool {
     Pending(Near, u64),
     /// `pending` was set at an indirect exit; the pc is in rax.
     PendingRax(Near),
+    /// The address in register `addr` of an ordered or atomic access of the guest instruction at `pc` is misaligned.
+    Misaligned {
+        /// The jump that leads here.
+        from: Near,
+        /// Register of the address.
+        addr: u8,
+        /// log2 of the size.
+        log2: u8,
+        /// The guest instruction.
+        pc: u64,
+        /// Where to go on if it may be.
+        back: u32,
+    },
     /// The operation in software: operands, result, and where to go on.
     Fallback {
         /// The jump that leads here.
@@ -563,6 +576,7 @@ impl<'a> Emitter<'a> {
                     self.asm.bind_near(from);
                     self.stub(false, Stub::Pending);
                 }
+                Ool::Misaligned { from, addr, log2, pc, back } => self.misaligned(from, addr, log2, pc, back),
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }
             n += 1;

@@ -57,7 +57,7 @@ impl Emitter<'_> {
             FCvtn => inst.imm & 8 != 0,
             FToSInt => inst.imm & JAVASCRIPT != 0,
             FRint => inst.imm >> 8 != 0,
-            op => op == FMlal,
+            _ => false,
         };
         if special {
             return false;
@@ -65,8 +65,8 @@ impl Emitter<'_> {
         if matches!(inst.op, FCvt | FCvtl | FCvtn) {
             return self.precision(inst);
         }
-        if !(2..=3).contains(&log2) {
-            return false;
+        if log2 == 1 || inst.op == FMlal {
+            return self.feat.f16c && self.half(inst);
         }
         match inst.op {
             FAdd => self.fp_binary(inst, 0x58),
