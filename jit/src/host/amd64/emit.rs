@@ -8,6 +8,9 @@ use crate::host::{Emitted, Features, Point, Reloc};
 use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
 use crate::regalloc::{Alloc, Home, DEAD, FLAGS_LIVE, INT, VEC};
 
+/// In place of the register of an operand of [`Ool::Fallback`]: it is where the software takes it from already.
+pub const IN_PLACE: u8 = 0xff;
+
 /// No flags value.
 const NO_FLAGS: u16 = u16::MAX;
 
@@ -587,7 +590,7 @@ impl<'a> Emitter<'a> {
         let inst = &self.b.insts[i];
         self.asm.bind_near(from);
         for (k, a) in inst.args.iter().enumerate() {
-            if a.is_some() {
+            if a.is_some() && args[k] != IN_PLACE {
                 let place = state!(call_args).plus(16 * k as i32);
                 if self.b.ty(*a) == Type::V128 {
                     self.asm.vstore(place, args[k]);

@@ -38,6 +38,7 @@ mod vec_fp;
 mod vec_half;
 mod vec_sat;
 mod vec_shift;
+mod vec_sm3;
 
 use crate::host::{Backend, Emitted, Features, Pins};
 use crate::ir::{Block, GuestReg, Inst, Op, Type, Value};

@@ -73,13 +73,15 @@ impl Emitter<'_> {
             }
             Crypto::Sha512h => self.sha512h(inst),
             Crypto::Sha512h2 => self.sha512h2(inst),
-            _ => return false,
+            Crypto::Sm4e | Crypto::Sm4ekey => return false,
+            what => self.sm3(inst, what),
         }
         true
     }
 
     /// The result is in the scratch register.
     fn done(&mut self) {
+        self.ra.operands_done();
         let d = self.def();
         self.asm.vmov(d, VS);
     }

@@ -9,11 +9,11 @@
 //! converted back.
 
 use super::asm::{cc, enc, p38, p3a, p66, r, state, Alu, Enc, Near, Rm};
-use super::emit::Emitter;
+use super::emit::{Emitter, IN_PLACE};
 use super::regs::VS;
 use super::vec::splat;
 use super::vec_fp::{form, round_imm};
-use crate::ir::{Arr, Inst, Op, Round, Type, Width};
+use crate::ir::{Arr, Inst, Op, Round, Type, Value, Width};
 
 const TO_SINGLES: Enc = p38(0x13);
 const TO_HALVES: Enc = p3a(0x1d);
@@ -85,6 +85,12 @@ impl Emitter<'_> {
         }
     }
 
+    /// The same of a value, wherever it is: operands aren't locked, so all scratch registers must have been asked for.
+    fn widen_value(&mut self, d: u8, v: Value, part: u8) {
+        let s = self.place(v);
+        self.widen(d, s, part);
+    }
+
     /// `d` = the singles in `s` as halves, rounded as FPCR says; of a scalar the others go first.
     fn narrow_half(&mut self, arr: Arr, d: u8, s: u8) {
         if arr.width() == Width::Scalar {
@@ -116,18 +122,16 @@ impl Emitter<'_> {
     }
 
     fn half_unary(&mut self, inst: &Inst, f: impl Fn(&mut Self, Arr, u8)) {
-        let a = self.rm(inst.args[0]);
         self.half_parts(inst, |e, d, part| {
-            e.widen(d, a, part);
+            e.widen_value(d, inst.args[0], part);
             f(e, singles(inst.arr()), d);
         });
     }
 
     fn half_binary(&mut self, inst: &Inst, f: impl Fn(&mut Self, Arr, u8, u8, u8)) {
-        let [a, b] = [0, 1].map(|k| self.rm(inst.args[k]));
         self.half_parts(inst, |e, d, part| {
-            e.widen(d, a, part);
-            e.widen(VS, b, part);
+            e.widen_value(d, inst.args[0], part);
+            e.widen_value(VS, inst.args[1], part);
             f(e, singles(inst.arr()), d, d, VS);
         });
     }
@@ -141,18 +145,17 @@ impl Emitter<'_> {
     }
 
     fn half_minmax(&mut self, inst: &Inst, op: u8) {
-        let [a, b] = [0, 1].map(|k| self.rm(inst.args[k]));
         let t = self.vtemp();
         self.half_parts(inst, |e, d, part| {
-            e.widen(d, a, part);
-            e.widen(VS, b, part);
+            e.widen_value(d, inst.args[0], part);
+            e.widen_value(VS, inst.args[1], part);
             e.both_orders(singles(inst.arr()), op, d, t);
         });
     }
 
     fn half_pairwise(&mut self, inst: &Inst) {
         let arr = inst.arr();
-        let [a, b] = [0, 1].map(|k| self.rm(inst.args[k]));
+        let [a, b] = [inst.args[0], inst.args[1]];
         let t = self.vtemp();
         self.half_parts(inst, |e, d, part| {
             // Eight lanes: both parts of one operand. Four: the low parts of both. One: two lanes of the first.
@@ -161,8 +164,8 @@ impl Emitter<'_> {
                 Width::W64 => (a, (b, 0)),
                 Width::Scalar => (a, (a, 0)),
             };
-            e.widen(t, first, 0);
-            e.widen(VS, second.0, second.1);
+            e.widen_value(t, first, 0);
+            e.widen_value(VS, second.0, second.1);
             e.asm.v3i(SHUFPS, d, t, VS, 0x88);
             e.asm.v3i(SHUFPS, VS, t, VS, 0xdd);
             let single = singles(arr);
@@ -177,7 +180,7 @@ impl Emitter<'_> {
     fn half_mask(&mut self, inst: &Inst) {
         let arr = inst.arr();
         let (x, y) = if inst.op == Op::FCmpEq { (0, 1) } else { (1, 0) };
-        let [a, b] = [x, y].map(|k| self.rm(inst.args[k]));
+        let [a, b] = [inst.args[x], inst.args[y]];
         let imm = match inst.op {
             Op::FCmpEq => 0,
             Op::FCmpGe => 2,
@@ -187,8 +190,8 @@ impl Emitter<'_> {
         let high = if parts(arr) == 2 { self.vtemp() } else { low };
         self.point();
         for (d, part) in [(low, 0), (high, 1)].into_iter().take(parts(arr) as usize) {
-            self.widen(d, a, part);
-            self.widen(VS, b, part);
+            self.widen_value(d, a, part);
+            self.widen_value(VS, b, part);
             self.asm.v3i(form(singles(arr), 0xc2), d, d, VS, imm);
         }
         // Masks keep their value when saturated.
@@ -197,15 +200,25 @@ impl Emitter<'_> {
         self.vlow(d, Rm::R(VS), arr);
     }
 
-    /// a + b * c. The software takes its operands from registers, which leaves no more than one for scratch.
+    /// a + b * c.
     fn half_fma(&mut self, inst: &Inst) {
         let arr = inst.arr();
         let single = singles(arr);
         self.clobber_flags();
-        let args = inst.args.map(|v| self.reg(v));
-        let [c, n, m] = args.map(Rm::R);
         let p = self.vtemp();
         let d = self.def();
+        // Out of line the operands may be anywhere: they are put where the software finds them.
+        let [c, n, m] = inst.args.map(|v| self.place(v));
+        for (k, s) in [c, n, m].into_iter().enumerate() {
+            let s = match s {
+                Rm::R(s) => s,
+                s => {
+                    self.asm.vmov(VS, s);
+                    VS
+                }
+            };
+            self.asm.vstore(state!(call_args).plus(16 * k as i32), s);
+        }
         let low = state!(call_result);
         self.point();
         let mut exits = [None; 2];
@@ -228,7 +241,7 @@ impl Emitter<'_> {
             self.asm.vmov(d, p);
         }
         for from in exits.into_iter().flatten() {
-            self.fallback_ool(from, args, d);
+            self.fallback_ool(from, [IN_PLACE; 3], d);
         }
     }
 
@@ -257,9 +270,9 @@ impl Emitter<'_> {
     /// Single a + b * c of halves: the product is exact.
     fn half_product_sum(&mut self, inst: &Inst) {
         let arr = inst.arr();
-        let [n, m] = [1, 2].map(|k| self.rm(inst.args[k]));
         let c = self.fp_operand(inst.args[0], arr);
         let p = self.vtemp();
+        let [n, m] = [1, 2].map(|k| self.place(inst.args[k]));
         self.point();
         let part = inst.imm as u8 & 1;
         let two = arr.width() == Width::W64;
@@ -280,13 +293,12 @@ impl Emitter<'_> {
 
     // --- from integers -------------------------------------------------------------------------------
     fn half_from_lanes(&mut self, inst: &Inst) {
-        let a = self.rm(inst.args[0]);
         let extend = if inst.op == Op::SToF { p38(0x23) } else { p38(0x33) };
         self.half_parts(inst, |e, d, part| {
-            match (a, part) {
+            match (e.place(inst.args[0]), part) {
                 (Rm::M(a), _) => e.asm.v2(extend, d, a.plus(8 * part as i32)),
-                (_, 0) => e.asm.v2(extend, d, a),
-                _ => {
+                (a, 0) => e.asm.v2(extend, d, a),
+                (a, _) => {
                     e.asm.v2i(PSHUFD, d, a, 0xee);
                     e.asm.v2(extend, d, Rm::R(d));
                 }
