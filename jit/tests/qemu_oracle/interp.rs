@@ -66,7 +66,7 @@ impl Ram {
             return Ok(Place::Code(in_slot as usize));
         }
         let at = at.wrapping_add(GUARD);
-        let guarded = at < GUARD || at + n > GUARD + PAGE;
+        let guarded = at < GUARD || at.saturating_add(n) > GUARD + PAGE;
         if !(at < PAGE + 2 * GUARD - n && guarded || unmapped(flat)) {
             self.wild = true;
         }
