@@ -46,7 +46,8 @@ impl Emitter<'_> {
         match inst.op {
             FAdd => self.half_binary(inst, |e, arr, d, a, b| e.asm.v3(form(arr, 0x58), d, a, b)),
             FSub | FAbd => self.half_binary(inst, |e, arr, d, a, b| e.asm.v3(form(arr, 0x5c), d, a, b)),
-            FMul => self.half_binary(inst, |e, arr, d, a, b| e.asm.v3(form(arr, 0x59), d, a, b)),
+            // Infinity times zero, where FMULX differs, traps.
+            FMul | FMulx => self.half_binary(inst, |e, arr, d, a, b| e.asm.v3(form(arr, 0x59), d, a, b)),
             FDiv => self.half_binary(inst, |e, arr, d, a, b| e.asm.v3(form(arr, 0x5e), d, a, b)),
             FMax | FMaxnm => self.half_minmax(inst, 0x5f),
             FMin | FMinnm => self.half_minmax(inst, 0x5d),
