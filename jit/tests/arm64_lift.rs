@@ -177,17 +177,20 @@ fn blocks_end_where_they_should() {
 fn identification_registers() {
     let value = |word: u32| lift_words(&[word, NOP], PC, MANY).insts[1];
     for (word, expected) in [
-        (0xd538_0000, 0x413f_d0c1),   // midr_el1
-        (0xd538_00a0, 0x8000_0000),   // mpidr_el1
-        (0xd538_00c0, 0),             // revidr_el1
-        (0xd538_0400, 0x11),          // id_aa64pfr0_el1
-        (0xd538_0500, 6),             // id_aa64dfr0_el1
-        (0xd538_0600, 0x0021_1120),   // id_aa64isar0_el1
-        (0xd538_0620, 0),             // id_aa64isar1_el1
-        (0xd538_0700, 0xff00_0000),   // id_aa64mmfr0_el1
-        (0xd53b_0020, 0x9444_c004),   // ctr_el0
-        (0xd53b_00e0, 4),             // dczid_el0
-        (0xd53b_e000, 1_000_000_000), // cntfrq_el0
+        (0xd538_0000, 0x413f_d0c1),           // midr_el1
+        (0xd538_00a0, 0x8000_0000),           // mpidr_el1
+        (0xd538_00c0, 0),                     // revidr_el1
+        (0xd538_0400, 0x0011_0011),           // id_aa64pfr0_el1
+        (0xd538_0420, 0x20),                  // id_aa64pfr1_el1
+        (0xd538_0500, 6),                     // id_aa64dfr0_el1
+        (0xd538_0600, 0x1021_1111_1021_2120), // id_aa64isar0_el1
+        (0xd538_0620, 0x0010_1011_0021_1002), // id_aa64isar1_el1
+        (0xd538_0640, 0),                     // id_aa64isar2_el1
+        (0xd538_0740, 1 << 32),               // id_aa64mmfr2_el1
+        (0xd538_0700, 0xff00_0000),           // id_aa64mmfr0_el1
+        (0xd53b_0020, 0x9444_c004),           // ctr_el0
+        (0xd53b_00e0, 4),                     // dczid_el0
+        (0xd53b_e000, 1_000_000_000),         // cntfrq_el0
     ] {
         let i = value(word);
         assert_eq!((i.op, i.imm), (Op::Const, expected), "{word:08x}");

@@ -70,7 +70,9 @@ fn check(oracle: Option<Oracle>, cases: u64, mut word: impl FnMut(&mut Rng, u64)
     let mut rng = Rng(setting("FP_SEED", 1));
     let (mut defined, mut failures) = (0, Vec::new());
     for start in (0..cases).step_by(SLICE as usize) {
-        let slice: Vec<(u32, State)> = (start..cases.min(start + SLICE)).map(|n| (word(&mut rng, n), state(&mut rng))).collect();
+        let mut slice: Vec<(u32, State)> =
+            (start..cases.min(start + SLICE)).map(|n| (word(&mut rng, n), state(&mut rng))).collect();
+        slice.iter_mut().for_each(|(_, s)| s.fpcr &= oracle.fpcr_bits());
         for ((insn, before), after) in slice.iter().zip(oracle.run(&slice)) {
             defined += after.is_ok() as u64;
             failures.extend(oracle.compare(*insn, before, &after).err().map(|d| format!("fpcr {:08x} {d}", before.fpcr)));

@@ -99,6 +99,8 @@ pub struct Features {
     pub gfni: bool,
     /// AVX-512 F, VL, BW, DQ.
     pub avx512: bool,
+    /// VNNI: AVX-VNNI, or with AVX-512 its own.
+    pub vnni: bool,
 }
 
 /// The host registers at a synchronous signal, in the order of the processor's numbering (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8..r15).

@@ -243,6 +243,15 @@ fn leave(b: &Block, i: &Inst, a: u64) -> Step {
 fn memory(i: &Inst, args: [u128; 3], cpu: &mut Cpu, mem: &mut dyn Memory) -> Result<u128, MemFault> {
     let base = args[0] as u64;
     let at = || base.wrapping_add((args[1] as u64) << i.mem().scale).wrapping_add(i.imm);
+    // What is ordered or atomic must not cross a multiple of 16.
+    let (addr, log2) = match i.op {
+        Op::LoadAcq | Op::StoreRel => (at(), i.mem().log2),
+        Op::Load | Op::Store | Op::Fence => (0, 0),
+        _ => (base, i.aux & 7),
+    };
+    if (addr & 15) + (1 << log2) > 16 {
+        return Err(MemFault { addr, write: !matches!(i.op, Op::LoadAcq | Op::LoadEx) });
+    }
     match i.op {
         Op::Load | Op::LoadAcq => {
             let m = i.mem();
@@ -262,9 +271,6 @@ fn memory(i: &Inst, args: [u128; 3], cpu: &mut Cpu, mem: &mut dyn Memory) -> Res
         }
         Op::AtomicCas | Op::AtomicCasp => {
             let mask = u128::MAX >> (128 - (8 << i.aux));
-            if i.op == Op::AtomicCasp && base & 15 != 0 {
-                return Err(MemFault { addr: base, write: true });
-            }
             mem.cas(base, i.aux, args[1] & mask, args[2])
         }
         op => loop {

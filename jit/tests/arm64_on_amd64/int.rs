@@ -458,8 +458,12 @@ impl Gen<'_> {
             0 => {
                 let v = self.val(ty);
                 let mem = Mem { signed: false, ..mem };
-                let op = self.r.pick(&[Op::Store, Op::StoreRel]);
-                self.b.op(op, Type::None, &[base, index, v], mem.bits(), disp as u64);
+                if self.r.below(2) == 0 {
+                    return self.b.store(mem, base, index, disp, v);
+                }
+                // What is ordered must not cross a multiple of 16, which the buffer begins at.
+                let disp = disp & !15 | self.r.below(17 - (1 << log2)) as i64;
+                self.b.op(Op::StoreRel, Type::None, &[base, Value::NONE, v], Mem::size(log2).bits(), disp as u64);
             }
             1 => {
                 let v = self.val(ty);

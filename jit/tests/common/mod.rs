@@ -5,7 +5,7 @@
 
 pub mod fp_values;
 
-use jit::guest::arm64::features::{Set, AES, ALL, ASIMD, CRC32, FP, PMULL, SHA1, SHA2};
+use jit::guest::arm64::features::{Set, AES, ALL, ASIMD, CRC32, FP, FPHP, PMULL, SHA1, SHA2};
 use jit::guest::arm64::{decode, regs, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
 use jit::ir::eval::{eval, int, Env};
@@ -114,6 +114,15 @@ impl Oracle {
         let version = String::from_utf8_lossy(&version).into_owned();
         let version = version.split_once("version ").and_then(|(_, v)| v.split('.').next()?.parse().ok()).unwrap_or(0);
         Some(Oracle { qemu, version, cpu, hidden, dir })
+    }
+
+    /// The bits of FPCR that this CPU has.
+    pub fn fpcr_bits(&self) -> u32 {
+        if self.hidden.has(FPHP) {
+            !regs::fpcr::FZ16
+        } else {
+            !0
+        }
     }
 
     /// The states after each instruction alone, or the signal that it raised.

@@ -289,7 +289,8 @@ impl Stepper {
                 Trap::PcAlign => Err((SIGBUS, pc, false)),
                 Trap::SetFpcr => {
                     // Bits of extensions that QEMU has and we have not.
-                    ram.wild |= operand & 0x2007 != 0;
+                    let from = fetch.fetch32(pc).map_or(31, |w| w & 31) as usize;
+                    ram.wild |= from != 31 && self.cpu.gpr[from] & 0x2007 != 0;
                     self.cpu.fpcr = operand as u32 & GUEST.fpcr_mask;
                     Ok(self.block.end)
                 }

@@ -49,14 +49,19 @@ pub fn feature_sets() -> Vec<Set> {
 
 fn every_feature_set() -> Vec<Set> {
     let all = host::detect();
-    let sse = Features { avx: false, avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, ..all };
+    let sse =
+        Features { avx: false, avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, vnni: false, ..all };
     vec![
         Set("all", all, false),
         Set("no avx", sse, false),
         Set("no bmi", Features { bmi: false, lzcnt: false, ..all }, false),
-        Set("avx2", Features { avx512: false, gfni: false, ..all }, false),
-        Set("avx", Features { avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, ..all }, false),
-        Set("no fma", Features { fma: false, avx512: false, ..all }, false),
+        Set("avx2", Features { avx512: false, gfni: false, vnni: std::arch::is_x86_feature_detected!("avxvnni"), ..all }, false),
+        Set(
+            "avx",
+            Features { avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, vnni: false, ..all },
+            false,
+        ),
+        Set("no fma", Features { fma: false, avx512: false, vnni: false, ..all }, false),
         Set("no crypto", Features { aes: false, pclmul: false, sha: false, gfni: false, ..all }, false),
         Set("disorder", all, true),
         Set("baseline disorder", Features::BASELINE, true),

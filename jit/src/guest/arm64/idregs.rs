@@ -60,7 +60,7 @@ const MMFR2: &[Field] = &[(32, &[(f::USCAT, 1)])];
 
 fn fields(list: &[Field], hidden: Set) -> u64 {
     list.iter().fold(0, |v, (at, values)| {
-        let value = values.iter().filter(|(feature, _)| !hidden.has(*feature)).next_back().map_or(0, |(_, v)| *v);
+        let value = values.iter().rfind(|(feature, _)| !hidden.has(*feature)).map_or(0, |(_, v)| *v);
         v | value << at
     })
 }

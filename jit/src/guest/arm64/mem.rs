@@ -5,7 +5,7 @@
 //! stores the old value and a load is overwritten by the base.
 
 use super::lift::{Insn, Lifted, Lifter, Undefined};
-use crate::ir::{Mem, Op, Type, Value};
+use crate::ir::{Arr, Mem, Op, Type, Value};
 
 /// How a register is transferred.
 #[derive(Clone, Copy)]
@@ -178,11 +178,50 @@ pub fn prefetch(_l: &mut Lifter<'_>, _i: Insn) -> Lifted {
     Ok(())
 }
 
+/// Two W registers as one i64, or two X registers as a v128.
+pub fn join(l: &mut Lifter<'_>, wide: bool, low: u8, high: u8) -> Value {
+    let a = l.x(low);
+    let b = l.x(high);
+    if wide {
+        l.b.op(Op::VPair, Type::V128, &[a, b], 0, 0)
+    } else {
+        l.b.bfi(a, b, 32, 32)
+    }
+}
+
+/// The inverse; words are sign-extended if asked for.
+pub fn split(l: &mut Lifter<'_>, v: Value, signed: bool, low: u8, high: u8) {
+    let (a, b) = if l.b.ty(v) == Type::V128 {
+        let a = l.b.op(Op::VExtract, Type::I64, &[v], Arr::D2.0, 0);
+        (a, l.b.op(Op::VExtract, Type::I64, &[v], Arr::D2.0, 1))
+    } else if signed {
+        let a = l.b.trunc(v);
+        (l.b.sext(a), l.b.bin_imm(Op::Sar, v, 32))
+    } else {
+        (l.b.trunc(v), l.b.bin_imm(Op::Shr, v, 32))
+    };
+    l.set_r(low, a);
+    l.set_r(high, b);
+}
+
 /// Both registers at `disp` and behind, then the base plus `writeback`.
 fn pair(l: &mut Lifter<'_>, i: Insn, t: Transfer, disp: i64, writeback: Option<i64>) -> Lifted {
     let base = l.x_sp(i.rn());
     let second = disp + (1 << t.mem.log2);
-    if t.store {
+    // General registers in one access: with FEAT_LSE2 it is atomic. Nobody else looks at the stack.
+    let whole = t.ty != Type::V128 && i.rn() != 31;
+    if t.store && whole {
+        let v = join(l, t.mem.log2 == 3, i.rt(), i.rt2());
+        l.b.store(Mem::size(t.mem.log2 + 1), base, Value::NONE, disp, v);
+        let base = advance(l, base, writeback);
+        write_base(l, i, base);
+    } else if whole {
+        let ty = if t.mem.log2 == 3 { Type::V128 } else { Type::I64 };
+        let v = l.b.load(ty, Mem::size(t.mem.log2 + 1), base, Value::NONE, disp);
+        let base = advance(l, base, writeback);
+        split(l, v, t.mem.signed, i.rt(), i.rt2());
+        write_base(l, i, base);
+    } else if t.store {
         let a = t.source(l, i.rt());
         let b = t.source(l, i.rt2());
         l.b.store(t.mem, base, Value::NONE, disp, a);

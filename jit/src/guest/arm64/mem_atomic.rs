@@ -1,7 +1,8 @@
 //! Exclusives, acquire and release, and the atomics of Armv8.1.
 
 use super::lift::{Insn, Lifted, Lifter};
-use crate::ir::{Arr, Mem, Op, Type, Value};
+use super::mem::{join, split};
+use crate::ir::{Mem, Op, Type, Value};
 
 /// log2 of the access size of the single-register forms.
 fn log2(i: Insn) -> u8 {
@@ -17,29 +18,6 @@ fn ty(log2: u8) -> Type {
     }
 }
 
-/// Two W registers as one i64, or two X registers as a v128.
-fn join(l: &mut Lifter<'_>, wide: bool, low: u8, high: u8) -> Value {
-    let a = l.x(low);
-    let b = l.x(high);
-    if wide {
-        l.b.op(Op::VPair, Type::V128, &[a, b], 0, 0)
-    } else {
-        l.b.bfi(a, b, 32, 32)
-    }
-}
-
-/// The inverse of `join`.
-fn split(l: &mut Lifter<'_>, v: Value, low: u8, high: u8) {
-    let (a, b) = if l.b.ty(v) == Type::V128 {
-        let a = l.b.op(Op::VExtract, Type::I64, &[v], Arr::D2.0, 0);
-        (a, l.b.op(Op::VExtract, Type::I64, &[v], Arr::D2.0, 1))
-    } else {
-        (l.b.trunc(v), l.b.bin_imm(Op::Shr, v, 32))
-    };
-    l.set_r(low, a);
-    l.set_r(high, b);
-}
-
 /// LDXR, LDAXR and their narrow forms.
 pub fn load_exclusive(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let addr = l.x_sp(i.rn());
@@ -53,7 +31,7 @@ pub fn load_exclusive_pair(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let addr = l.x_sp(i.rn());
     let (ty, log2) = if i.bit(30) { (Type::V128, 4) } else { (Type::I64, 3) };
     let v = l.b.op(Op::LoadEx, ty, &[addr], log2, i.bits(15, 15) as u64);
-    split(l, v, i.rt(), i.rt2());
+    split(l, v, false, i.rt(), i.rt2());
     Ok(())
 }
 
@@ -160,6 +138,6 @@ pub fn casp(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let new = join(l, wide, i.rt(), i.rt() + 1);
     let (op, ty, log2) = if wide { (Op::AtomicCasp, Type::V128, 4) } else { (Op::AtomicCas, Type::I64, 3) };
     let old = l.b.op(op, ty, &[addr, expected, new], log2, 0);
-    split(l, old, i.rm(), i.rm() + 1);
+    split(l, old, false, i.rm(), i.rm() + 1);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::asm::{enc, r, sh, state, Alu, Rm};
 use super::emit::{Emitter, Opnd};
 use super::flags::{fcmp_shape, rest_from_nzcv, Shape};
-use super::regs::home_addr;
+use super::regs::{home_addr, VS};
 use crate::ir::{Arr, Inst, Op, Type};
 
 impl Emitter<'_> {
@@ -87,16 +87,26 @@ impl Emitter<'_> {
 
     fn fcmp(&mut self, inst: &Inst) {
         let log2 = inst.arr().log2();
-        if self.soft_fp() || !(2..=3).contains(&log2) {
+        let half = log2 == 1;
+        if self.soft_fp() || half && !self.feat.f16c {
             return self.fallback(inst);
         }
         self.clobber_flags();
         let shape = fcmp_shape(self.ra.vals[self.i].first_cc);
         let (a, b) = if shape == Shape::Fcmp { (inst.args[0], inst.args[1]) } else { (inst.args[1], inst.args[0]) };
+        let op = if inst.op == Op::Fcmpe { 0x2f } else { 0x2e };
+        if half {
+            let [a, b] = [a, b].map(|v| self.rm(v));
+            let t = self.vtemp();
+            self.point();
+            self.widen(t, a, 0);
+            self.widen(VS, b, 0);
+            self.asm.v2(enc(0, 1, op), t, Rm::R(VS));
+            return self.flags_are(self.i, shape);
+        }
         let x = self.reg(a);
         let y = self.rm(b);
         self.point();
-        let op = if inst.op == Op::Fcmpe { 0x2f } else { 0x2e };
         self.asm.v2(enc(log2 - 2, 1, op), x, y);
         self.flags_are(self.i, shape);
     }

@@ -8,6 +8,9 @@ use crate::host::{Emitted, Features, Point, Reloc};
 use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
 use crate::regalloc::{Alloc, Home, DEAD, FLAGS_LIVE, INT, VEC};
 
+/// In place of the register of an operand of [`Ool::Fallback`]: it is where the software takes it from already.
+pub const IN_PLACE: u8 = 0xff;
+
 /// No flags value.
 const NO_FLAGS: u16 = u16::MAX;
 
@@ -44,6 +47,19 @@ pub enum Ool {
     LinkStub(u32),
     /// The target of an indirect call, in rax, is not in the table: where the call returns to.
     CallMiss(Near, u32),
+    /// The address in register `addr` of an ordered or atomic access of the guest instruction at `pc` is misaligned.
+    Misaligned {
+        /// The jump that leads here.
+        from: Near,
+        /// Register of the address.
+        addr: u8,
+        /// log2 of the size.
+        log2: u8,
+        /// The guest instruction.
+        pc: u64,
+        /// Where to go on if it may be.
+        back: u32,
+    },
     /// The operation in software: operands, result, and where to go on.
     Fallback {
         /// The jump that leads here.
@@ -563,6 +579,7 @@ impl<'a> Emitter<'a> {
                     self.asm.push(Rm::R(r::CX));
                     self.stub(false, Stub::Lookup);
                 }
+                Ool::Misaligned { from, addr, log2, pc, back } => self.misaligned(from, addr, log2, pc, back),
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }
             n += 1;
@@ -573,7 +590,7 @@ impl<'a> Emitter<'a> {
         let inst = &self.b.insts[i];
         self.asm.bind_near(from);
         for (k, a) in inst.args.iter().enumerate() {
-            if a.is_some() {
+            if a.is_some() && args[k] != IN_PLACE {
                 let place = state!(call_args).plus(16 * k as i32);
                 if self.b.ty(*a) == Type::V128 {
                     self.asm.vstore(place, args[k]);

@@ -17,11 +17,13 @@ impl Features {
         sha: false,
         gfni: false,
         avx512: false,
+        vnni: false,
     };
 
     /// By CPUID, as far as the system has enabled the register state.
     pub fn detect() -> Features {
         let avx = has!("avx");
+        let avx512 = has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq");
         Features {
             avx,
             avx2: avx && has!("avx2"),
@@ -34,7 +36,8 @@ impl Features {
             pclmul: has!("pclmulqdq"),
             sha: has!("sha"),
             gfni: has!("gfni"),
-            avx512: has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq"),
+            avx512,
+            vnni: avx && if avx512 { has!("avx512vnni") } else { has!("avxvnni") },
         }
     }
 }

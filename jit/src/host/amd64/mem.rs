@@ -1,8 +1,9 @@
 //! Memory operations: loads, stores, exclusives, atomics, barriers.
 
-use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Rm, Short, NOREG};
-use super::emit::{Emitter, Opnd};
+use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Near, Rm, Short, NOREG};
+use super::emit::{Emitter, Ool, Opnd};
 use super::regs::{home_addr, point, VS};
+use crate::host::Point;
 use crate::ir::{hint, Inst, Mem, Op, Type, Value};
 use crate::regalloc::{Home, INT};
 
@@ -88,7 +89,14 @@ impl Emitter<'_> {
     /// Load.
     pub fn load(&mut self, inst: &Inst) {
         let mem = inst.mem();
-        let a = self.address(inst, mem.scale);
+        let ordered = inst.op == Op::LoadAcq && mem.log2 > 0;
+        if ordered {
+            self.clobber_flags();
+        }
+        let mut a = self.address(inst, mem.scale);
+        if ordered {
+            a = self.within_16(mem.log2, a);
+        }
         self.point();
         let d = self.def();
         if inst.ty == Type::V128 {
@@ -124,10 +132,13 @@ impl Emitter<'_> {
     pub fn store(&mut self, inst: &Inst) {
         let mem = inst.mem();
         let v = inst.args[2];
-        let a = self.address(inst, mem.scale);
         if inst.op == Op::StoreRel {
+            self.clobber_flags();
+            let a = self.address(inst, mem.scale);
+            let a = self.within_16(mem.log2, a);
             return self.store_release(mem.log2, a, v);
         }
+        let a = self.address(inst, mem.scale);
         if self.b.ty(v) == Type::V128 {
             let s = self.reg(v);
             self.point();
@@ -149,6 +160,43 @@ impl Emitter<'_> {
                 self.asm.store(mem.log2, a, s);
             }
         }
+    }
+
+    /// The access to `a` faults if it crosses a multiple of 16: what is atomic or ordered must not. EFLAGS must be free. Returns the address in a
+    /// form for the access, perhaps in rax.
+    fn within_16(&mut self, log2: u8, a: Addr) -> Addr {
+        if log2 == 0 {
+            return a;
+        }
+        let plain = a.disp == 0 && a.index == NOREG && a.base < 16;
+        if !plain {
+            self.asm.lea(true, r::AX, a);
+        }
+        let reg = if plain { a.base } else { r::AX };
+        self.check_alignment(log2, reg);
+        Addr::base(reg, 0)
+    }
+
+    /// The same for an address in a register.
+    fn check_alignment(&mut self, log2: u8, addr: u8) {
+        if log2 > 0 {
+            self.asm.test_imm8(addr, (1 << log2) - 1);
+            let from = self.asm.jcc_near(cc::NE);
+            let back = self.asm.pos();
+            self.ool.push(Ool::Misaligned { from, addr, log2, pc: self.pc, back });
+        }
+    }
+
+    /// Out of line: the address is misaligned. Within 16 bytes it may be; else an access that must be aligned faults.
+    pub fn misaligned(&mut self, from: Near, addr: u8, log2: u8, pc: u64, back: u32) {
+        self.asm.bind_near(from);
+        for bit in (log2..4).rev() {
+            self.asm.test_imm8(addr, 1 << bit);
+            self.asm.jcc_back(cc::E, back);
+        }
+        self.asm.mov_rr(true, r::R11, addr);
+        self.out.points.push(Point { host: self.asm.pos(), pc, flags: 0, bits: point::ALIGNED });
+        self.asm.v2(enc(0, 1, 0x28), VS, Addr::base(r::R11, 0));
     }
 
     /// STLR must not be passed by a later LDAR: the store is locked.
@@ -197,9 +245,7 @@ impl Emitter<'_> {
 
     fn load_ex(&mut self, inst: &Inst) {
         let log2 = inst.aux & 7;
-        if self.tagged() {
-            self.clobber_flags();
-        }
+        self.clobber_flags();
         let pair = inst.ty == Type::V128;
         if pair {
             self.ra.claim(self.asm, self.b, INT, r::R11);
@@ -213,6 +259,7 @@ impl Emitter<'_> {
             self.asm.v2(enc(0, 1, 0x28), VS, Addr::base(a, 0));
             self.asm.vstore(state!(excl_value), VS);
         } else {
+            self.check_alignment(log2, a);
             self.point();
             self.load_int(Mem::size(log2), log2 == 3, r::AX, Addr::base(a, 0));
             self.asm.store(3, state!(excl_value), r::AX);
@@ -247,6 +294,7 @@ impl Emitter<'_> {
         self.clobber_flags();
         let a = self.address_reg(inst.args[0]);
         let s = self.reg(inst.args[1]);
+        self.check_alignment(log2, a);
         let other = self.other_address(a);
         self.asm.alu_imm(Alu::Cmp, false, state!(excl_size), log2 as i32 + 1);
         let open = self.asm.jcc_short(cc::NE);
@@ -297,6 +345,7 @@ impl Emitter<'_> {
     fn store_ex_pair(&mut self, inst: &Inst) {
         self.pair_begin(inst.args[0]);
         let new = self.reg(inst.args[1]);
+        self.check_alignment(4, r::R11);
         let other = self.other_address(r::R11);
         self.asm.alu_imm(Alu::Cmp, false, state!(excl_size), (inst.aux & 7) as i32 + 1);
         let open = self.asm.jcc_short(cc::NE);
@@ -331,6 +380,7 @@ impl Emitter<'_> {
         let a = self.address_reg(inst.args[0]);
         let new = self.reg(inst.args[2]);
         self.load_to(r::AX, inst.args[1]);
+        self.check_alignment(log2, a);
         self.point();
         self.cmpxchg(log2, a, new);
         self.old_value(log2);
@@ -352,6 +402,7 @@ impl Emitter<'_> {
         self.clobber_flags();
         let a = self.address_reg(inst.args[0]);
         let s = self.reg(inst.args[1]);
+        self.check_alignment(log2, a);
         let (e16, at) = ((log2 == 1) as u8, Addr::base(a, 0));
         let unused = self.ra.vals[self.i].uses == 0;
         let in_place = match inst.op {

@@ -31,10 +31,14 @@ pub mod stubs;
 mod vec;
 mod vec_arith;
 mod vec_crypto;
+mod vec_crypto_ext;
 mod vec_cvt;
+mod vec_dot;
 mod vec_fp;
+mod vec_half;
 mod vec_sat;
 mod vec_shift;
+mod vec_sm3;
 
 use crate::host::{Backend, Emitted, Features, Pins};
 use crate::ir::{Block, GuestReg, Inst, Op, Type, Value};

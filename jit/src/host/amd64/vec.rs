@@ -87,6 +87,7 @@ impl Emitter<'_> {
             }
             VTbx => self.tbx(inst),
             op if op as u8 >= FAdd as u8 && op as u8 <= FCvtn as u8 => return self.fp(inst),
+            Crypto => return self.crypto_ext(inst),
             op if op as u8 >= Aese as u8 && op as u8 <= Sha256su1 as u8 => return self.crypto(inst),
             _ => return self.vector_arith(inst),
         }

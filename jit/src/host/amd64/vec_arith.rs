@@ -69,6 +69,7 @@ impl Emitter<'_> {
             }
         }
         match inst.op {
+            VDot => return self.vdot(inst),
             VNeg => {
                 let a = self.rm(inst.args[0]);
                 self.asm.vzero(VS);

@@ -92,7 +92,7 @@ impl Emitter<'_> {
     }
 
     /// Where `v` is now. It can change with the next register that is asked for.
-    fn place(&self, v: Value) -> Rm {
+    pub fn place(&self, v: Value) -> Rm {
         match self.ra.peek(v) {
             Some(n) => Rm::R(n),
             None => Rm::M(home_addr(self.ra.home(v))),

@@ -86,7 +86,7 @@ impl Emitter<'_> {
     }
 
     /// The fraction bits of a conversion from integers: `d` times 2^-n, exactly.
-    fn unscale(&mut self, inst: &Inst, d: u8) {
+    pub fn unscale(&mut self, inst: &Inst, d: u8) {
         let n = fraction(inst);
         if n != 0 {
             let by = self.lane_const(inst.arr(), power(inst.arr(), -n));
@@ -162,13 +162,18 @@ impl Emitter<'_> {
         if mode == Round::Odd {
             return false;
         }
-        let arr = inst.arr();
         let unsigned = inst.op == Op::FToUInt;
         let w = inst.ty == Type::I64;
         if unsigned {
             self.clobber_flags();
         }
-        let source = self.reg(inst.args[0]);
+        let given = self.reg(inst.args[0]);
+        let (mut arr, mut source) = (inst.arr(), given);
+        if arr.log2() == 1 {
+            (arr, source) = (Arr::S, self.vtemp());
+            self.point();
+            self.widen(source, Rm::R(given), 0);
+        }
         let t = if mode == Round::Away { self.vtemp() } else { VS };
         let a = if fraction(inst) != 0 { self.vtemp() } else { source };
         self.point();
@@ -196,7 +201,7 @@ impl Emitter<'_> {
             self.asm.jcc_near(cc::NE)
         };
         self.raise_inexact(arr, a, mode);
-        self.fallback_ool(from, [source, 0, 0], d);
+        self.fallback_ool(from, [given, 0, 0], d);
         true
     }
 

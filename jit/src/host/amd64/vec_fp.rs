@@ -10,7 +10,7 @@
 //!
 //! **Lanes that don't count** must not raise anything: 64-bit arrangements work on operands with zeros above.
 
-use super::asm::{cc, enc, p3a, p66, r, Enc, Rm};
+use super::asm::{cc, enc, p3a, p66, r, Enc, Near, Rm};
 use super::emit::Emitter;
 use super::regs::{home_addr, VS};
 use super::vec::arr_bytes;
@@ -57,7 +57,7 @@ impl Emitter<'_> {
             FCvtn => inst.imm & 8 != 0,
             FToSInt => inst.imm & JAVASCRIPT != 0,
             FRint => inst.imm >> 8 != 0,
-            op => op == FMlal,
+            _ => false,
         };
         if special {
             return false;
@@ -65,12 +65,13 @@ impl Emitter<'_> {
         if matches!(inst.op, FCvt | FCvtl | FCvtn) {
             return self.precision(inst);
         }
-        if !(2..=3).contains(&log2) {
-            return false;
+        if log2 == 1 || inst.op == FMlal {
+            return self.feat.f16c && self.half(inst);
         }
         match inst.op {
             FAdd => self.fp_binary(inst, 0x58),
-            FMul => self.fp_binary(inst, 0x59),
+            // Infinity times zero, where FMULX differs, traps.
+            FMul | FMulx => self.fp_binary(inst, 0x59),
             FSub => self.fp_binary(inst, 0x5c),
             FDiv => self.fp_binary(inst, 0x5e),
             FAbd => {
@@ -108,6 +109,8 @@ impl Emitter<'_> {
                 self.fp_result(arr, self.known(inst.args[0]));
             }
             FMla if self.feat.fma => self.fma(inst),
+            FRecps if self.feat.fma => self.newton_step(inst),
+            FRsqrts if self.feat.fma && log2 == 2 => self.newton_step(inst),
             FToS | FToU => return self.fp_to_lanes(inst),
             FToSInt | FToUInt => return self.fp_to_reg(inst),
             SToF => self.int_lanes_to_fp(inst),
@@ -315,6 +318,51 @@ impl Emitter<'_> {
         self.asm.v3i(form(arr, 0xc2), VS, a, b, imm);
         let d = self.def();
         self.vlow(d, Rm::R(VS), arr);
+    }
+
+    /// 2 - a * b, or of singles (3 - a * b) / 2 as 1.5 - a / 2 * b; where a is so small that half of it is inexact, out of line.
+    fn newton_step(&mut self, inst: &Inst) {
+        let (arr, half) = (inst.arr(), inst.op == Op::FRsqrts);
+        self.clobber_flags();
+        let [a, b] = [0, 1].map(|k| self.fp_operand(inst.args[k], arr));
+        let t = self.vtemp();
+        let d = self.def();
+        let sign = self.lane_const(arr, 1 << (arr.ebits() - 1));
+        let from = half.then(|| self.tiny_singles(a, arr));
+        self.point();
+        self.asm.v3(p66(0xef), t, a, sign);
+        if half {
+            let by = self.lane_const(arr, 0x3f00_0000);
+            self.asm.v3(form(arr, 0x59), t, t, by);
+        }
+        let k = match (half, arr.log2()) {
+            (true, _) => 0x3fc0_0000,
+            (_, 2) => 0x4000_0000,
+            _ => 0x4000 << 48,
+        };
+        let k = self.lane_const(arr, k);
+        self.asm.vmov(VS, k);
+        let scalar = (arr.width() == Width::Scalar) as u8;
+        let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar, w: arr.log2() == 3 };
+        self.asm.vex(e, VS, t, Rm::R(b), 0);
+        self.asm.vmov(d, VS);
+        if let Some(from) = from {
+            self.fallback_ool(from, [a, b, 0], d);
+        }
+    }
+
+    /// Leave if one of the singles in `a` is below 2^-125 and not zero.
+    fn tiny_singles(&mut self, a: u8, arr: Arr) -> Near {
+        let word = |e: &mut Self, c: u64| e.asm.constant(super::vec::splat(2, c));
+        let (magnitude, minus_one, limit) = (word(self, 0x7fff_ffff), word(self, 0xffff_ffff), word(self, 0x0100_0000 - 2));
+        // Less one, zeros are the greatest.
+        self.asm.v3(p66(0xdb), VS, a, magnitude);
+        self.asm.v3(p66(0xfe), VS, VS, minus_one);
+        self.asm.v3(super::asm::p38(0x3f), VS, VS, limit);
+        self.asm.v3(p66(0x76), VS, VS, limit);
+        self.asm.v2(enc(0, 1, 0x50), r::AX, Rm::R(VS));
+        self.asm.test_imm8(r::AX, if arr.width() == Width::Scalar { 1 } else { 15 });
+        self.asm.jcc_near(cc::NE)
     }
 
     fn fma(&mut self, inst: &Inst) {
