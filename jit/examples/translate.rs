@@ -52,7 +52,7 @@ fn main() {
                 host.emit(&mut block, &mut out);
             }
             count.blocks += 1;
-            count.guest += block.guest_insns as usize;
+            count.guest += block.guest_insns() as usize;
             count.bytes += out.code.len();
             pc = block.end.max(pc + 4);
         }

@@ -258,7 +258,7 @@ impl Engine {
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
         i.block.clear(pc, mode);
         (self.guest.lift)(&mut i.block, mem, &Facts { hints: &i.hints, cache: &i.cache, mode }, LIMITS);
-        if i.block.guest_insns == 0 {
+        if i.block.starts.is_empty() {
             // Not kept: what is not there now may be mapped later.
             return Err(match i.block.insts[0].trap() {
                 Trap::PcAlign => Exit::PcAlign,

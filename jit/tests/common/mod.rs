@@ -148,7 +148,7 @@ pub fn execute(b: &Block, before: &State) -> Option<State> {
     for (n, i) in b.insts.iter().enumerate() {
         let args = i.args.map(|v| if v.is_some() { values[v.index()] } else { 0 });
         match i.op {
-            Op::InsnStart | Op::Jump => (),
+            Op::Jump => (),
             Op::Trap => return None,
             Op::Const => values[n] = i.imm as u128,
             Op::Zext => values[n] = args[0],

@@ -6,7 +6,7 @@ use super::regs::home_addr;
 use super::stubs::Stub;
 use crate::host::{Emitted, Features, Point, Reloc};
 use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
-use crate::regalloc::{Alloc, Home, DEAD, FLAGS_LIVE, INT, VEC};
+use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};
 
 /// No flags value.
 const NO_FLAGS: u16 = u16::MAX;
@@ -102,18 +102,20 @@ impl<'a> Emitter<'a> {
     /// Emit everything.
     pub fn run(&mut self) {
         let b = self.b;
-        for (i, inst) in b.insts.iter().enumerate() {
-            if self.ra.vals[i].is(DEAD) {
-                if inst.op == Op::InsnStart {
-                    self.insn_start(inst.imm);
-                }
-                continue;
-            }
+        let live = std::mem::take(&mut self.ra.live);
+        for &i in live.iter().rev() {
+            let i = i as usize;
+            let inst = &b.insts[i];
             self.i = i;
+            self.pc = b.pc_of(inst);
+            if !b.hints.is_empty() {
+                self.hint = b.hints.iter().find(|h| h.0 == self.pc).map_or(0, |h| h.1);
+            }
             self.asm.reserve();
             self.inst(inst);
             self.ra.finish(b, i);
         }
+        self.ra.live = live;
         self.out_of_line();
         self.asm.finish_pool();
     }
@@ -122,7 +124,7 @@ impl<'a> Emitter<'a> {
         match inst.op {
             Op::Get => self.get(inst),
             Op::Set => self.set(inst),
-            Op::InsnStart | Op::Nop | Op::Const | Op::Trunc | Op::FlagsOf => {}
+            Op::Nop | Op::Const | Op::Trunc | Op::FlagsOf => {}
             Op::Load | Op::LoadAcq => self.load(inst),
             Op::Store | Op::StoreRel => self.store(inst),
             Op::LoadEx | Op::StoreEx | Op::ClrEx => self.exclusive(inst),
@@ -139,14 +141,6 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
-    }
-
-    fn insn_start(&mut self, pc: u64) {
-        self.pc = pc;
-        self.hint = match self.b.hints.is_empty() {
-            true => 0,
-            false => self.b.hints.iter().find(|h| h.0 == pc).map_or(0, |h| h.1),
-        };
     }
 
     /// Whether FP operations here take the software path.
