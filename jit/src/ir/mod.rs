@@ -286,7 +286,12 @@ impl Block {
         if known.is_some() && self.ty(known) != Type::I32 {
             return known;
         }
-        self.push(Inst::new(Op::Get, r.ty(), NO_ARGS, 0, r.0 as u64))
+        if known.is_some() {
+            return self.push(Inst::new(Op::Get, r.ty(), NO_ARGS, 0, r.0 as u64));
+        }
+        let v = self.push_own(Op::Get, r.ty(), NO_ARGS, 0, r.0 as u64);
+        self.known.0[r.0 as usize] = v;
+        v
     }
     /// Read the low half of an integer slot.
     #[inline]
@@ -384,9 +389,16 @@ impl Block {
     /// i32 → i64, zeros above.
     #[inline]
     pub fn zext(&mut self, v: Value) -> Value {
-        match self.def(v) {
-            Inst { op: Op::Const, imm, .. } => self.iconst(Type::I64, imm & 0xffff_ffff),
-            _ => self.op(Op::Zext, Type::I64, &[v], 0, 0),
+        let d = self.def(v);
+        if d.op == Op::Const {
+            let c = d.imm & 0xffff_ffff;
+            return self.iconst(Type::I64, c);
+        }
+        let inst = Inst::new(Op::Zext, Type::I64, [v, Value::NONE, Value::NONE], 0, 0);
+        let own = Value(self.insts.len() as u16);
+        match d.root {
+            root if self.def(root).facts & fact::CLEAN != 0 => self.append(inst, root, fact::NOTHING),
+            _ => self.append(inst, own, 0),
         }
     }
     /// i32 → i64, sign above.
@@ -399,10 +411,17 @@ impl Block {
     /// i64 → i32.
     #[inline]
     pub fn trunc(&mut self, v: Value) -> Value {
-        match self.def(v) {
-            Inst { op: Op::Const, imm, .. } => self.iconst(Type::I32, *imm),
-            Inst { op: Op::Zext, args, .. } => args[0],
-            _ => self.op(Op::Trunc, Type::I32, &[v], 0, 0),
+        let d = self.def(v);
+        match d.op {
+            Op::Const => {
+                let c = d.imm;
+                self.iconst(Type::I32, c)
+            }
+            Op::Zext => d.args[0],
+            _ => {
+                let root = d.root;
+                self.append(Inst::new(Op::Trunc, Type::I32, [v, Value::NONE, Value::NONE], 0, 0), root, fact::NOTHING)
+            }
         }
     }
     /// if cc(f) then a else b.

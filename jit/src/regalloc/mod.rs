@@ -182,6 +182,18 @@ impl Alloc {
         t
     }
 
+    /// The register of the integer `v` if it is in one and no constant, locked until the end of the instruction.
+    #[inline]
+    pub fn held(&mut self, v: Value) -> Option<u8> {
+        let val = self.val(v);
+        let r = val.reg;
+        if r == NONE || val.is(analysis::CONST) {
+            return None;
+        }
+        self.locked[INT] |= 1 << r;
+        Some(r)
+    }
+
     /// The memory operand that stands for `v` when it is only in memory and this is its last use.
     #[inline]
     pub fn mem(&self, v: Value, i: usize) -> Option<Home> {

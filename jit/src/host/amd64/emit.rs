@@ -232,8 +232,11 @@ impl<'a> Emitter<'a> {
             _ => i32::try_from(c as i64).ok(),
         }
     }
-    /// `v` as the best operand.
+    /// The integer `v` as the best operand.
     pub fn opnd(&mut self, v: Value) -> Opnd {
+        if let Some(n) = self.ra.held(v) {
+            return Opnd::R(n);
+        }
         match self.imm(v) {
             Some(c) => Opnd::I(c),
             None => match self.rm(v) {
