@@ -14,6 +14,7 @@ struct Row {
     lift: String,
     mask: u32,
     value: u32,
+    feature: String,
     place: String,
 }
 
@@ -31,10 +32,13 @@ fn main() {
     for file in &files {
         println!("cargo:rerun-if-changed={}", file.display());
         let text = fs::read_to_string(file).expect("decode table");
+        let mut feature = "base";
         for (n, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or("").trim();
-            if !line.is_empty() {
-                rows.push(parse(line, format!("{}:{}", file.display(), n + 1)));
+            if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+                feature = name;
+            } else if !line.is_empty() {
+                rows.push(parse(line, feature, format!("{}:{}", file.display(), n + 1)));
             }
         }
     }
@@ -44,7 +48,7 @@ fn main() {
     fs::write(out, generate(&rows)).expect("write a64.rs");
 }
 
-fn parse(line: &str, place: String) -> Row {
+fn parse(line: &str, feature: &str, place: String) -> Row {
     let words: Vec<&str> = line.split_whitespace().collect();
     assert!(words.len() >= 3, "{place}: a row is NAME PATTERN path::to::lift_fn");
     let pattern = words[1..words.len() - 1].concat();
@@ -55,7 +59,15 @@ fn parse(line: &str, place: String) -> Row {
         mask = mask << 1 | (c == '0' || c == '1') as u32;
         value = value << 1 | (c == '1') as u32;
     }
-    Row { name: words[0].into(), pattern, lift: words[words.len() - 1].into(), mask, value, place }
+    Row {
+        name: words[0].into(),
+        pattern,
+        lift: words[words.len() - 1].into(),
+        mask,
+        value,
+        feature: feature.to_uppercase(),
+        place,
+    }
 }
 
 fn reject_twins(rows: &[Row]) {
@@ -71,6 +83,16 @@ fn reject_twins(rows: &[Row]) {
     }
 }
 
+/// Which optional feature each row belongs to.
+fn write_features(s: &mut String, rows: &[Row]) {
+    writeln!(s, "/// The feature that a row belongs to.").unwrap();
+    writeln!(s, "static FEATURE: [Feature; {}] = [", rows.len()).unwrap();
+    for r in rows {
+        writeln!(s, "features::{},", r.feature).unwrap();
+    }
+    s.push_str("];\n");
+}
+
 fn generate(rows: &[Row]) -> String {
     let mut s = String::from("/// Every row, most fixed bits first.\npub static ROWS: &[Row] = &[\n");
     for r in rows {
@@ -82,6 +104,7 @@ fn generate(rows: &[Row]) -> String {
         .unwrap();
     }
     s.push_str("];\n");
+    write_features(&mut s, rows);
     let shift = 32 - INDEX_BITS;
     let high = u32::MAX << shift;
     let mut list: Vec<u16> = Vec::new();

@@ -9,8 +9,10 @@
 
 use crate::auxv;
 use crate::elf::Arch;
+use crate::hwcap::Features;
 use crate::image::Text;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use jit::guest::arm64::features::FEATURES;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsString};
 use std::os::fd::RawFd;
@@ -403,6 +405,15 @@ Commands (./NAME or -- NAME runs a program of such a name):
 Environment: RUN_FOREIGN_STRACE=1, RUN_FOREIGN_DUMP=ir,asm and RUN_FOREIGN_CPU=LIST do what the options do, also for programs that
 the kernel starts.";
 
+/// The features by name: what /proc/cpuinfo shows.
+fn cpu_help() -> String {
+    let mut s = String::from("CPU features to hide (-NAME) or to insist on (NAME), separated by commas. Hidden ones are not announced, and their instructions are undefined:");
+    for (name, _, what) in FEATURES {
+        s += &format!("\n  {name:9} {what}");
+    }
+    s
+}
+
 fn run_command() -> Command {
     let about = format!("Run Linux programs built for {} on this {} machine", Arch::GUEST.name(), Arch::HOST.name());
     let option = |name: &'static str, value: &'static str, help: &'static str| {
@@ -425,7 +436,11 @@ fn run_command() -> Command {
         .arg(option("argv0", "NAME", "The program's argv[0]"))
         .arg(Arg::new("strace").long("strace").action(ArgAction::SetTrue).help("Log system calls on stderr"))
         .arg(option("dump", "LIST", "Show translated blocks on stderr: ir, asm or both, separated by a comma"))
-        .arg(option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME)").allow_hyphen_values(true))
+        .arg(
+            option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME), separated by commas")
+                .long_help(cpu_help())
+                .allow_hyphen_values(true),
+        )
         .arg(
             Arg::new("command")
                 .value_names(["PROGRAM", "ARGS"])
@@ -486,6 +501,7 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     }
     if let Some(list) = value("cpu") {
         options.set_cpu(&list.to_string_lossy());
+        Features::of(&options).map_err(|e| wrong(format!("--cpu: {e}")))?;
     }
     let words: Vec<Text> = m.get_many::<OsString>("command").into_iter().flatten().map(text).collect();
     let Some(name) = words.first().cloned() else { return Err(wrong("no program given".into())) };
@@ -540,7 +556,7 @@ mod tests {
     /// What one process says in its arguments, the next understands.
     #[test]
     fn a_restart_hands_everything_on() {
-        let cpu = vec![(false, "aes".to_string()), (true, "lse".to_string())];
+        let cpu = vec![(false, "aes".to_string()), (true, "atomics".to_string())];
         for (strace, dump_ir, dump_asm) in [(false, false, false), (true, true, false), (true, false, true), (false, true, true)]
         {
             let options = Options { strace, dump_ir, dump_asm, cpu: if strace { cpu.clone() } else { vec![] } };

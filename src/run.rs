@@ -164,7 +164,7 @@ struct Loaded {
 }
 
 /// Map the program and make the stack.
-fn load(inv: &Invocation, p: &Prepared, features: &hwcap::Features) -> Result<Loaded, Errno> {
+fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loaded, Errno> {
     let space = Space::default();
     let mut map = Mapper(&space);
     let random = loader::random_bytes();
@@ -176,8 +176,8 @@ fn load(inv: &Invocation, p: &Prepared, features: &hwcap::Features) -> Result<Lo
         env: &inv.env,
         execfn: &p.execfn,
         secure: inv.secure,
-        hwcap: features.hwcap,
-        hwcap2: 0,
+        hwcap: features.hwcap()[0],
+        hwcap2: features.hwcap()[1],
         vdso: None,
         minsigstksz: auxv::ARM64_MINSIGSTKSZ,
         executable: p.image.elf.executable_stack(),
@@ -218,13 +218,18 @@ fn areas(loaded: &Loaded) -> Areas {
 
 /// Everything up to the first instruction.
 fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
-    let features = hwcap::Features::of(&inv.options);
-    let loaded = load(&inv, &p, &features)?;
+    let features = hwcap::Features::of(&inv.options).map_err(|e| ExecError::new(libc::EINVAL, e))?;
+    let loaded = load(&inv, &p, features)?;
     let self_exe = match inv.self_exe {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
     };
-    let options = code::Options { dump_ir: inv.options.dump_ir, dump_asm: inv.options.dump_asm, ..code::Options::default() };
+    let options = code::Options {
+        dump_ir: inv.options.dump_ir,
+        dump_asm: inv.options.dump_asm,
+        hidden: features.hidden(),
+        ..code::Options::default()
+    };
     let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
     let mut process = Process {
         options: syscalls::Options { strace: inv.options.strace },

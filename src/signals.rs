@@ -58,6 +58,14 @@ pub fn set_current(anchor: *const Anchor) {
     CURRENT.set(anchor);
 }
 
+/// Let this host thread handle signals on `cpu`'s signal stack: in translated code its stack pointer is not a stack's.
+pub fn use_signal_stack(cpu: &Cpu) {
+    let (at, size) = jit::code::region::signal_stack(cpu);
+    let stack = libc::stack_t { ss_sp: at as *mut libc::c_void, ss_flags: 0, ss_size: size };
+    // SAFETY: the memory lives as long as the CPU, whose thread this is.
+    unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
+}
+
 /// This host thread's guest thread.
 pub fn current() -> *const Anchor {
     CURRENT.get()
@@ -98,9 +106,14 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     }
     // SAFETY: the CPU is alive; the word is atomic.
     unsafe { &(*cpu).pending }.store(1, Ordering::Release);
-    let pc = &mut uc.uc_mcontext.gregs[libc::REG_RIP as usize];
-    if let Some(to) = sys::interrupt(*pc as u64) {
-        *pc = to as i64;
+    let gregs = &mut uc.uc_mcontext.gregs;
+    let (pc, sp) = (gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RSP as usize] as u64);
+    if let Some(to) = sys::interrupt(pc) {
+        gregs[libc::REG_RIP as usize] = to as i64;
+    // SAFETY: this thread's anchor and CPU.
+    } else if let Some((pc, sp)) = unsafe { (*anchor).engine.interrupt(cpu, pc, sp) } {
+        gregs[libc::REG_RIP as usize] = pc as i64;
+        gregs[libc::REG_RSP as usize] = sp as i64;
     }
 }
 
@@ -124,6 +137,10 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
     };
     let to = match action {
         FaultAction::Resume(to) => to,
+        FaultAction::Rewind(sp) => {
+            uc.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
+            return;
+        }
         FaultAction::Guest(to) => {
             let write = uc.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
             anchor.fault.set(Some(HostFault { info: *info, write }));

@@ -35,6 +35,7 @@ impl Task {
 
     /// Be the guest thread of the calling host thread.
     pub fn enter(&self) {
+        signals::use_signal_stack(self.vcpu.cpu());
         signals::set_current(&raw const *self.anchor);
     }
 

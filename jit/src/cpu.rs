@@ -17,8 +17,8 @@ pub const SPILL_SLOTS: usize = 64;
 /// Entries of the per-thread table that indirect branches look up, a power of two.
 pub const JUMP_CACHE_ENTRIES: usize = 4096;
 
-/// One entry of the indirect-branch table: index is `(pc >> 2) & (JUMP_CACHE_ENTRIES - 1)`.
-/// An empty entry has `pc = 1`, and as `host` the stub that looks the pc up (`host::amd64::stubs::Stub::Lookup`): a guest can branch to 1.
+/// One entry of the indirect-branch tables. In the first, the index is `(pc >> 2) & (JUMP_CACHE_ENTRIES - 1)`; in the second,
+/// [`second_index`]. An empty entry has a pc that never maps to it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct JumpEntry {
@@ -28,15 +28,20 @@ pub struct JumpEntry {
     pub host: u64,
 }
 
+/// Index of `pc` in the second table, whose size less one is `mask`.
+pub fn second_index(pc: u64, mask: u32) -> usize {
+    (((pc ^ pc >> 13) >> 2) as u32 & mask) as usize
+}
+
 /// Why translated code came back (`Cpu::exit_kind`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum ExitKind {
     /// Through a direct exit that is not linked yet: `exit_arg` is the address of the exit's site word (see `host::Link`); `pc` is not set.
     Link = 0,
-    /// An indirect branch missed the jump cache: `pc` is the target.
+    /// An indirect branch missed the tables: `pc` is the target.
     Lookup = 1,
-    /// The `pending` word was set; `pc` is where to go on.
+    /// The thread was asked to leave (`pending`); `pc` is where to go on.
     Pending = 2,
     /// An `Op::Trap`: `exit_arg` = operand, `exit_imm` = detail, `exit_trap` its kind; `pc` as `Trap` says.
     Trap = 3,
@@ -48,10 +53,17 @@ pub enum ExitKind {
 /// 256 bytes are reached with 8-bit displacements.
 #[repr(C, align(64))]
 pub struct Cpu {
-    /// Non-zero: leave translated code at the next edge (a signal is waiting, or the world is to be stopped).
-    pub pending: AtomicU32,
     /// The flags in the host's resting shape (the host module says which).
     pub flags: u32,
+    /// Non-zero: a signal is waiting. Whoever sets it while translated code runs sees to it that the thread leaves (`Engine::interrupt`);
+    /// translated code looks only when it is entered.
+    pub pending: AtomicU32,
+    /// First table of indirect branches (`JUMP_CACHE_ENTRIES` entries), or an empty one while the thread is asked to leave.
+    pub jump_cache: *const JumpEntry,
+    /// 64-bit guest slots.
+    pub gpr: [u64; GPR_SLOTS],
+    /// Guest pc, valid whenever translated code is not running.
+    pub pc: u64,
     /// `ExitKind`.
     pub exit_kind: u32,
     /// `Trap`.
@@ -60,24 +72,30 @@ pub struct Cpu {
     pub exit_arg: u64,
     /// See `ExitKind`.
     pub exit_imm: u64,
-    /// Guest pc, valid whenever translated code is not running.
-    pub pc: u64,
     /// The host's FP control word for translated code, with the guest's rounding and the accumulated exception bits.
     pub guest_fpctl: u32,
     /// The host's FP control word for everything else.
     pub host_fpctl: u32,
-    /// Jump cache (`JUMP_CACHE_ENTRIES` entries).
-    pub jump_cache: *mut JumpEntry,
+    /// Second table of indirect branches, looked up when the first misses.
+    pub jump_cache2: *const JumpEntry,
+    /// Its size less one, times four.
+    pub jump_mask2: u32,
+    /// Set while translated code runs, its helpers included: the thread holds no lock of the engine then.
+    pub inside: AtomicU32,
     /// Host stack pointer to return to the runtime with.
     pub host_sp: u64,
-    /// 64-bit guest slots.
-    pub gpr: [u64; GPR_SLOTS],
+    /// Top of the return stack while translated code doesn't run.
+    pub ret_sp: u64,
+    /// The return stack when it is empty.
+    pub ret_base: u64,
     /// Local exclusive monitor: address, log2 size + 1 (0 = open), value.
     pub excl_addr: u64,
     /// See `excl_addr`.
     pub excl_size: u64,
     /// See `excl_addr`.
     pub excl_value: [u64; 2],
+    /// The return stack's pointer in a block that calls a helper; what lies there is the way back into the block.
+    pub eval_sp: u64,
     /// 128-bit guest slots.
     pub vec: [u128; VEC_SLOTS],
     /// Non-zero: cumulative saturation (QC).
@@ -94,9 +112,22 @@ pub struct Cpu {
     pub call_result: u128,
     /// Engine: the epoch in which the thread entered translated code, 0 while it is outside.
     pub epoch: AtomicU64,
+    /// Engine: the epoch whose code the return stack leads to.
+    pub ret_epoch: u64,
+    /// Engine: the thread was asked to leave, and links were cut for it.
+    pub interrupted: AtomicU32,
+    /// Engine: the thread's own tables, which `jump_cache` and `jump_cache2` lead to but for the moments in which it is asked to leave.
+    pub tables: [*mut JumpEntry; 2],
+    /// Engine: the mask of the second.
+    pub own_mask2: u32,
+    /// Engine: branches that missed the first table.
+    pub misses: u32,
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }
+
+/// Accessed as a whole, with instructions that demand alignment.
+const _: () = assert!(offset_of!(Cpu, excl_value) % 16 == 0);
 
 impl Cpu {
     /// Where in the structure the state register points.

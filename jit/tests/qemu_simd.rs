@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{compare, Oracle, Rng, State};
+use common::{Oracle, Rng, State};
 use jit::guest::arm64::decode::{self, Row, ROWS};
 use std::collections::HashSet;
 
@@ -38,7 +38,7 @@ fn every_row_agrees_with_qemu() {
         for ((insn, before), after) in cases.iter().zip(oracle.run(&cases)) {
             count += 1;
             defined += after.is_ok() as usize;
-            if let Err(difference) = compare(*insn, before, &after) {
+            if let Err(difference) = oracle.compare(*insn, before, &after) {
                 failures.push((decode::find(*insn).map_or("?", |r| r.name), difference));
             }
         }

@@ -139,11 +139,21 @@ impl Area {
         unsafe { std::slice::from_raw_parts_mut(self.rw.add(off as usize), len) }
     }
 
-    /// Replace the aligned 32-bit word at `off` while others may execute it.
+    /// Replace the 32-bit word at `off`, which lies within an aligned 64-bit one, while others may execute it.
     pub fn patch(&mut self, off: u32, word: u32) {
-        assert!(off & 3 == 0 && off as usize + 4 <= self.used);
-        // SAFETY: inside of the mapping and aligned; the store is atomic for instruction fetch, too (aligned, within a cache line).
-        unsafe { (*self.rw.add(off as usize).cast::<AtomicU32>()).store(word, Release) }
+        assert!(off & 7 <= 4 && off as usize + 4 <= self.used);
+        let at = self.rw.wrapping_add(off as usize);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: inside of the mapping; a single store that does not cross a quadword is atomic, to instruction fetch, too. (Rust has no
+        // atomic for a misaligned word.)
+        unsafe {
+            std::arch::asm!("mov dword ptr [{0}], {1:e}", in(reg) at, in(reg) word, options(nostack, preserves_flags))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: inside of the mapping and, instructions being words, aligned.
+        unsafe {
+            (*at.cast::<AtomicU32>()).store(word, Release)
+        }
     }
 
     /// Another process is about to share the pages (call in the parent before fork).

@@ -1,7 +1,7 @@
 //! The translations in one [`Area`]: blocks, the links between them, and the tables that lead back from host pc to guest pc.
 //!
 //! **Invariants.** Blocks are placed one after the other, so `blocks` ascends by host offset. A link's jump leads either to its
-//! own stub or to a valid block's entry; `linked` says which, and the target's list of incoming links holds it. Memory of
+//! own stub or to a valid block's entry; `linked` says which (unless it is `cut`), and the target's list of incoming links holds it. Memory of
 //! an invalid block is not reused while the area lives: a thread still inside of it leaves by its exits.
 //!
 //! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
@@ -25,6 +25,8 @@ struct Block {
     host: u32,
     /// First of its points; they end where the next block's begin.
     points: u32,
+    /// First of its links; they end where the next block's begin.
+    links: u32,
     /// Head of the list of links that lead here.
     incoming: u32,
     valid: bool,
@@ -51,6 +53,8 @@ struct Link {
     linked: u32,
     /// Next in the target's list.
     next: u32,
+    /// The jump leads to the stub for a while, although the link is in the target's list.
+    cut: bool,
 }
 
 /// An open-addressing map from (pc, mode) to a block: the one hash on the translation path, so a cheap one.
@@ -195,11 +199,20 @@ impl Cache {
             flags: p.flags,
             bits: p.bits,
         }));
-        self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, incoming: NONE, valid: true });
+        let links = self.links.len() as u32;
+        self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, links, incoming: NONE, valid: true });
         for l in &e.links {
             let n = self.links.len() as u32;
             self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
-            self.links.push(Link { at: at + l.at, stub: at + l.stub, target: l.target, owner: id, linked: NONE, next: NONE });
+            self.links.push(Link {
+                at: at + l.at,
+                stub: at + l.stub,
+                target: l.target,
+                owner: id,
+                linked: NONE,
+                next: NONE,
+                cut: false,
+            });
             if l.target == ir.pc {
                 self.connect(n, id);
             } else if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, ir.mode) {
@@ -235,9 +248,16 @@ impl Cache {
 
     /// Link `n` to the valid block for its target, if both ends are (still) valid.
     pub fn link(&mut self, n: u32) {
-        let l = &self.links[n as usize];
+        let l = &mut self.links[n as usize];
         let owner = &self.blocks[l.owner as usize];
-        if !owner.valid || l.linked != NONE {
+        if l.linked != NONE {
+            if std::mem::take(&mut l.cut) {
+                let (at, to) = (l.at, self.blocks[l.linked as usize].host);
+                self.jump_to(at, to);
+            }
+            return;
+        }
+        if !owner.valid {
             return;
         }
         if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, owner.mode) {
@@ -301,9 +321,48 @@ impl Cache {
             let l = &mut self.links[n as usize];
             let (at, stub) = (l.at, l.stub);
             l.linked = NONE;
+            l.cut = false;
             let next = std::mem::replace(&mut l.next, NONE);
             self.jump_to(at, stub);
             n = next;
+        }
+    }
+
+    /// The number of the block whose code holds host address `pc`.
+    fn block_at(&self, pc: u64) -> Option<usize> {
+        let off = self.area.offset(pc);
+        self.blocks.partition_point(|b| b.host <= off).checked_sub(1)
+    }
+
+    /// Whether the block at host address `pc` has links to [`Cache::cut`].
+    pub fn cuttable(&self, pc: u64) -> bool {
+        self.block_at(pc).is_some_and(|b| self.links_of(b).any(|n| self.links[n].linked != NONE && !self.links[n].cut))
+    }
+
+    fn links_of(&self, block: usize) -> std::ops::Range<usize> {
+        let end = self.blocks.get(block + 1).map_or(self.links.len(), |n| n.links as usize);
+        self.blocks[block].links as usize..end
+    }
+
+    /// Whoever runs the block at host address `pc` leaves by the next exit, until `link` mends it.
+    pub fn cut(&mut self, pc: u64) {
+        if let Some(b) = self.block_at(pc) {
+            self.cut_links(self.links_of(b));
+        }
+    }
+
+    /// The same for all blocks.
+    pub fn cut_all(&mut self) {
+        self.cut_links(0..self.links.len());
+    }
+
+    fn cut_links(&mut self, links: std::ops::Range<usize>) {
+        for n in links {
+            let l = &mut self.links[n];
+            if l.linked != NONE && !std::mem::replace(&mut l.cut, true) {
+                let (at, stub) = (l.at, l.stub);
+                self.jump_to(at, stub);
+            }
         }
     }
 
@@ -313,7 +372,7 @@ impl Cache {
             return None;
         }
         let off = self.area.offset(pc);
-        let i = self.blocks.partition_point(|b| b.host <= off).checked_sub(1)?;
+        let i = self.block_at(pc)?;
         let b = &self.blocks[i];
         let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
         let points = &self.points[b.points as usize..end];

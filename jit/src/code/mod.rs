@@ -3,9 +3,11 @@
 mod area;
 mod cache;
 mod dump;
+mod interrupt;
 mod lock;
+pub mod region;
 
-use crate::cpu::{Cpu, ExitKind, JumpEntry, JUMP_CACHE_ENTRIES};
+use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Guest, Hints, Limits};
 pub use crate::host::HostContext;
 use crate::host::{self, Backend, Emitted, Features};
@@ -40,6 +42,8 @@ pub enum Exit {
 pub enum FaultAction {
     /// The host pc is not in translated code: not the guest's fault.
     NotTranslated,
+    /// The thread's return stack overflowed: go on where it was with this stack pointer.
+    Rewind(u64),
     /// In translated code, but the tables don't know it: our bug.
     Unknown,
     /// The registers are saved in the Cpu, `cpu.pc` is the guest instruction; go on at this host address, which makes `run` return `Exit::Fault`.
@@ -61,6 +65,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Host features to use, or what the CPU has.
     pub features: Option<Features>,
+    /// Optional features of the guest that it must not have, in the guest's own numbering.
+    pub hidden: u64,
 }
 
 /// Size of the code area when the options don't say.
@@ -93,6 +99,7 @@ struct Facts<'a> {
     hints: &'a HashMap<u64, u8>,
     cache: &'a Cache,
     mode: Mode,
+    hidden: u64,
 }
 
 impl Hints for Facts<'_> {
@@ -103,6 +110,9 @@ impl Hints for Facts<'_> {
             self.hints.get(&pc).copied().unwrap_or(0)
         }
     }
+    fn hidden(&self) -> u64 {
+        self.hidden
+    }
     fn translated(&self, pc: u64) -> bool {
         self.cache.find(pc, self.mode).is_some()
     }
@@ -112,28 +122,20 @@ impl Hints for Facts<'_> {
 ///
 /// **Epochs.** When the area is full a new cache takes its place and the old one is retired. A thread notes the epoch in its CPU before it
 /// looks up code and clears it when it leaves for the runtime; a retired cache is unmapped when no thread's
-/// epoch is as old. Retiring asks every thread to leave (its `pending` word).
+/// epoch is as old. Retiring cuts every link, so that every thread leaves soon.
+///
+/// **Interruption.** Translated code doesn't poll. A signal handler calls [`Engine::interrupt`], which sees to it that the thread leaves at
+/// the next edge; while links are cut for that (`interrupting`), none is mended.
 pub struct Engine {
     guest: &'static Guest,
     options: Options,
     inner: Lock<Inner>,
     epoch: AtomicU64,
     retired: AtomicU32,
+    /// Threads that were asked to leave and have not left yet.
+    interrupting: AtomicU32,
     /// `enter` of the current cache.
     enter: AtomicU64,
-}
-
-fn index(pc: u64) -> usize {
-    (pc >> 2) as usize & (JUMP_CACHE_ENTRIES - 1)
-}
-
-/// A pc that never maps to entry `i`, so that an empty entry never matches.
-fn empty_pc(i: usize) -> u64 {
-    if i == 0 {
-        4
-    } else {
-        0
-    }
 }
 
 impl Engine {
@@ -161,6 +163,7 @@ impl Engine {
             }),
             epoch: AtomicU64::new(1),
             retired: AtomicU32::new(0),
+            interrupting: AtomicU32::new(0),
             enter,
         })
     }
@@ -171,24 +174,34 @@ impl Engine {
 
     /// Run from `cpu.pc` until something needs the runtime.
     pub fn run(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Exit {
-        cpu.epoch.store(self.epoch.load(Relaxed), SeqCst);
+        // Before anything is looked up: what is found stays mapped.
+        let epoch = self.epoch.load(SeqCst);
+        cpu.epoch.store(epoch, SeqCst);
         if self.retired.load(Relaxed) != 0 {
             self.inner.with(|i| self.reap(i));
         }
-        let exit = self.run_inside(cpu, mem);
+        let exit = self.run_inside(cpu, mem, epoch);
         cpu.epoch.store(0, Release);
         exit
     }
 
-    fn run_inside(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Exit {
-        let mut host = match self.host_for(cpu, mem) {
-            Ok(h) => h,
-            Err(e) => return e,
-        };
+    fn run_inside(&self, cpu: &mut Cpu, mem: &dyn Fetch, mut epoch: u64) -> Exit {
+        let mut next = self.host_for(cpu, mem);
         loop {
+            let host = match next {
+                Ok(h) => h,
+                Err(e) => return e,
+            };
+            if epoch != cpu.ret_epoch || cpu.ret_sp > cpu.ret_base {
+                self.renew(cpu, epoch);
+            }
             // SAFETY: `host` is the entry of a translation in a cache that this thread's epoch keeps alive.
             unsafe { host::enter(self.enter.load(Acquire), cpu, host) };
-            let next = match cpu.exit_kind {
+            if cpu.interrupted.load(Relaxed) != 0 {
+                self.left(cpu);
+            }
+            epoch = self.epoch.load(SeqCst);
+            next = match cpu.exit_kind {
                 k if k == ExitKind::Link as u32 => self.follow_link(cpu, mem),
                 k if k == ExitKind::Lookup as u32 => self.host_for(cpu, mem),
                 k if k == ExitKind::Pending as u32 => return Exit::Pending,
@@ -198,20 +211,24 @@ impl Engine {
                 },
                 _ => return Exit::Fault,
             };
-            host = match next {
-                Ok(h) => h,
-                Err(e) => return e,
-            };
         }
+    }
+
+    /// Nothing of this thread is in code older than `epoch` from here on.
+    #[cold]
+    fn renew(&self, cpu: &mut Cpu, epoch: u64) {
+        // The stub lies in the cache of this epoch or, in the moment of a flush, of the next.
+        let empty = self.inner.with(|i| i.cache.stub(host::STUB_RET_EMPTY));
+        region::reset_returns(cpu, empty);
+        cpu.ret_epoch = epoch;
+        cpu.epoch.store(epoch, SeqCst);
     }
 
     /// Entry of the translation for `cpu.pc`, from the jump cache, the lookup table or a new translation.
     fn host_for(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
         let pc = cpu.pc;
-        // SAFETY: the index is within the table, which the CPU owns.
-        let entry = unsafe { &mut *cpu.jump_cache.add(index(pc)) };
-        if entry.pc == pc {
-            return Ok(entry.host);
+        if let Some(host) = region::recall(cpu, pc) {
+            return Ok(host);
         }
         let canonical = (self.guest.branch_target)(pc);
         if canonical != pc {
@@ -219,12 +236,12 @@ impl Engine {
             return self.host_for(cpu, mem);
         }
         let mode = self.mode(cpu);
-        let host = self.inner.with(|i| match i.cache.find(pc, mode) {
-            Some(h) => Ok(h),
-            None => self.translate(i, pc, mode, mem),
-        })?;
-        *entry = JumpEntry { pc, host };
-        Ok(host)
+        self.inner.with(|i| {
+            let host = self.find_or_translate(i, pc, mode, mem)?;
+            // Under the lock: nobody voids the translation in between.
+            region::remember(cpu, pc, host);
+            Ok(host)
+        })
     }
 
     fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
@@ -238,10 +255,13 @@ impl Engine {
             }
             let (link, target) = i.cache.link_at(site);
             cpu.pc = target;
+            if cpu.pending.load(Relaxed) != 0 {
+                return Err(Exit::Pending);
+            }
             let epoch = self.epoch.load(Relaxed);
             let host = self.find_or_translate(i, target, mode, mem)?;
             // A flush in between makes the link's number void.
-            if epoch == self.epoch.load(Relaxed) && i.cache.area.own().is_ok() {
+            if epoch == self.epoch.load(Relaxed) && self.interrupting.load(Acquire) == 0 && i.cache.area.own().is_ok() {
                 i.cache.link(link);
             }
             Ok(host)
@@ -257,7 +277,12 @@ impl Engine {
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
         i.block.clear(pc, mode);
-        (self.guest.lift)(&mut i.block, mem, &Facts { hints: &i.hints, cache: &i.cache, mode }, LIMITS);
+        (self.guest.lift)(
+            &mut i.block,
+            mem,
+            &Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden },
+            LIMITS,
+        );
         if i.block.starts.is_empty() {
             // Not kept: what is not there now may be mapped later.
             return Err(match i.block.insts[0].trap() {
@@ -322,20 +347,21 @@ impl Engine {
     fn flush(&self, i: &mut Inner) {
         let cache = match new_cache(&self.options, &i.stubs) {
             Ok(c) => c,
-            Err(e) => {
-                eprintln!("run-foreign: no memory for code: {}", std::io::Error::from_raw_os_error(e));
-                std::process::abort();
-            }
+            Err(e) => no_memory(e),
         };
         let old = std::mem::replace(&mut i.cache, cache);
         self.enter.store(i.cache.stub(host::STUB_ENTER), Release);
         i.retired.push((self.epoch.load(Relaxed), old));
         self.epoch.fetch_add(1, SeqCst);
         self.retired.store(i.retired.len() as u32, Relaxed);
+        for (_, c) in &mut i.retired {
+            // After a fork the code is shared with another process, until then nobody runs it: see `own` in `translate`.
+            if c.area.own().is_ok() {
+                c.cut_all();
+            }
+        }
         for &cpu in &i.cpus {
-            forget(cpu, None);
-            // SAFETY: registered CPUs are alive; the field is atomic.
-            unsafe { (*cpu).pending.store(1, Relaxed) };
+            region::forget(cpu, None);
         }
     }
 
@@ -384,20 +410,23 @@ impl Engine {
                 continue;
             }
             if c.area.own().is_err() {
-                eprintln!("run-foreign: no memory for code");
-                std::process::abort();
+                no_memory(libc::ENOMEM);
             }
-            c.invalidate(start, end, &mut |pc| cpus.iter().for_each(|&cpu| forget(cpu, Some(pc))));
+            c.invalidate(start, end, &mut |pc| cpus.iter().for_each(|&cpu| region::forget(cpu, Some(pc))));
         }
     }
 
     /// A synchronous host signal (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP) at `host`. Async-signal-safe while the thread runs translated code,
     /// because such a thread holds no lock.
     pub fn fault(&self, cpu: &mut Cpu, host: &HostContext, signal: i32, addr: u64) -> FaultAction {
-        if cpu.epoch.load(Relaxed) == 0 {
+        if cpu.inside.load(Relaxed) == 0 {
             return FaultAction::NotTranslated;
         }
         self.inner.with(|i| {
+            if signal == libc::SIGSEGV && host::stack_pointer(host).abs_diff(addr) <= 16 && region::overflowed(cpu, addr) {
+                region::reset_returns(cpu, i.cache.stub(host::STUB_RET_EMPTY));
+                return FaultAction::Rewind(cpu.ret_base);
+            }
             let Inner { cache, retired, .. } = &*i;
             let Some(c) = std::iter::once(cache).chain(retired.iter().map(|r| &r.1)).find(|c| c.area.range().contains(&host.pc))
             else {
@@ -466,6 +495,8 @@ impl Engine {
             let i = self.inner.get();
             i.cpus.clear();
             i.cpus.push(cpu);
+            // Of threads that are not in this process.
+            self.interrupting.store(0, Relaxed);
             self.inner.release();
         }
     }
@@ -503,7 +534,9 @@ impl Engine {
         cpu.fpcr = fpcr;
         cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(fpcr));
         if self.mode(cpu) != before {
-            clear(cpu);
+            region::forget(cpu, None);
+            // What the calls of before return to is of the other mode.
+            cpu.ret_epoch = 0;
         }
     }
 
@@ -524,13 +557,7 @@ impl Engine {
             cpu.guest_fpctl = host::fpctl(ir::Round::Nearest);
         }
         cpu.host_fpctl = host::fpctl_default();
-        // Zero pages, touched as they are used.
-        let size = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
-        // SAFETY: the layout is not empty; zero is a valid entry.
-        cpu.jump_cache = unsafe { std::alloc::alloc_zeroed(jump_cache_layout(size)) }.cast();
-        assert!(!cpu.jump_cache.is_null(), "out of memory");
-        // SAFETY: entry 0 is in the table.
-        unsafe { (*cpu.jump_cache).pc = empty_pc(0) };
+        region::attach(&mut cpu);
         let ptr: *mut Cpu = &mut *cpu;
         self.inner.with(|i| i.cpus.push(ptr));
         cpu
@@ -540,9 +567,8 @@ impl Engine {
     pub fn drop_cpu(&self, mut cpu: Box<Cpu>) {
         let ptr: *mut Cpu = &mut *cpu;
         self.inner.with(|i| i.cpus.retain(|&c| c != ptr));
-        let size = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
-        // SAFETY: allocated by `new_cpu` with this layout; nobody else knows the table any more.
-        unsafe { std::alloc::dealloc(cpu.jump_cache.cast(), jump_cache_layout(size)) };
+        // SAFETY: the thread has left for good, and no other finds the CPU any more.
+        unsafe { region::detach(&mut cpu) };
     }
 
     /// Number of translations made so far.
@@ -551,9 +577,11 @@ impl Engine {
     }
 }
 
-fn jump_cache_layout(size: usize) -> std::alloc::Layout {
-    // No stricter than malloc's own: then fresh memory of the kernel's is not cleared again, and costs nothing until it is used.
-    std::alloc::Layout::from_size_align(size, align_of::<JumpEntry>()).expect("a constant layout")
+/// Without memory for code there is no way on.
+#[cold]
+fn no_memory(errno: i32) -> ! {
+    eprintln!("run-foreign: no memory for code: {}", std::io::Error::from_raw_os_error(errno));
+    std::process::abort()
 }
 
 fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i32> {
@@ -563,26 +591,4 @@ fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i3
         n => (n.max(1 << 20) + 4095) & !4095,
     };
     Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)
-}
-
-/// Drop `pc` (or everything) from a CPU's jump cache. Its thread may be reading: an entry's pc is one aligned word, and the
-/// code that an entry found before leads to stays mapped.
-fn forget(cpu: *mut Cpu, pc: Option<u64>) {
-    // SAFETY: registered CPUs and their tables are alive; single-word stores, racy by design as said above.
-    unsafe {
-        let table = (*cpu).jump_cache;
-        match pc {
-            Some(pc) => {
-                let e = table.add(index(pc));
-                if (&raw const (*e).pc).read_volatile() == pc {
-                    (&raw mut (*e).pc).write_volatile(empty_pc(index(pc)));
-                }
-            }
-            None => (0..JUMP_CACHE_ENTRIES).for_each(|n| (&raw mut (*table.add(n)).pc).write_volatile(empty_pc(n))),
-        }
-    }
-}
-
-fn clear(cpu: &mut Cpu) {
-    forget(cpu, None);
 }

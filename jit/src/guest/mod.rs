@@ -32,6 +32,11 @@ pub trait Hints {
     /// Bits of [`crate::ir::hint`] for the instruction at `pc`, as learned at run time.
     fn hint(&self, pc: u64) -> u8;
 
+    /// Optional features that the guest's CPU must not have: a set in the guest's own numbering.
+    fn hidden(&self) -> u64 {
+        0
+    }
+
     /// Whether there is a translation that begins at `pc`: a block that gets there may end, rather than translate that code again.
     fn translated(&self, _pc: u64) -> bool {
         false

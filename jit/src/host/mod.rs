@@ -18,7 +18,7 @@ pub struct Pins {
 /// 32-bit site word; `ExitKind::Link` reports that word's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Offset in the code of the 4-byte jump displacement to patch; 4-byte aligned in the final code.
+    /// Offset in the code of the 4-byte jump displacement to patch; within an aligned 8-byte word in the final code.
     pub at: u32,
     /// Offset of the unlinked stub (where an unlinked jump leads).
     pub stub: u32,
@@ -140,6 +140,24 @@ mod native {
     pub const STUB_ENTER: usize = amd64::stubs::Stub::Enter as usize;
     /// Number of the stub where a fault handler resumes to leave translated code.
     pub const STUB_FAULT: usize = amd64::stubs::Stub::FaultExit as usize;
+    /// In the enter stub: from here to [`STUB_ENTER_END`] a thread may start over, to see whether it is to run at all.
+    pub const STUB_ENTER_CHECK: usize = amd64::stubs::Stub::EnterCheck as usize;
+    /// See [`STUB_ENTER_CHECK`].
+    pub const STUB_ENTER_END: usize = amd64::stubs::Stub::EnterEnd as usize;
+    /// From here to [`STUB_LOOKUP_LEAVE`] a thread looks for the target of an indirect branch, and may go to [`STUB_PENDING`] instead.
+    pub const STUB_RETURN_MISS: usize = amd64::stubs::Stub::ReturnMiss as usize;
+    /// See [`STUB_RETURN_MISS`].
+    pub const STUB_LOOKUP_LEAVE: usize = amd64::stubs::Stub::LookupLeave as usize;
+    /// Leaves before an indirect branch.
+    pub const STUB_PENDING: usize = amd64::stubs::Stub::Pending as usize;
+    /// Calls a helper; ends at [`STUB_EVAL_END`].
+    pub const STUB_EVAL: usize = amd64::stubs::Stub::Eval as usize;
+    /// See [`STUB_EVAL`].
+    pub const STUB_EVAL_END: usize = amd64::stubs::Stub::EvalEnd as usize;
+    /// What a pair of the return stack leads to so that the thread leaves.
+    pub const STUB_RET_PENDING: usize = amd64::stubs::Stub::RetPending as usize;
+    /// What the base of the return stack leads to.
+    pub const STUB_RET_EMPTY: usize = amd64::stubs::Stub::RetEmpty as usize;
 
     /// What the CPU has.
     pub fn detect() -> super::Features {
@@ -181,6 +199,21 @@ mod native {
     pub fn misaligned(host: &HostContext, at: &Point) -> Option<u64> {
         let addr = host.gpr[amd64::asm::r::R11 as usize];
         (at.bits & amd64::regs::point::ALIGNED != 0 && addr & 15 != 0).then_some(addr)
+    }
+
+    /// The host's stack pointer.
+    pub fn stack_pointer(host: &HostContext) -> u64 {
+        host.gpr[amd64::asm::r::SP as usize]
+    }
+
+    /// If `at` is where an indirect branch looks for its target: the bytes that it has pushed.
+    pub fn before_branch(at: &Point) -> Option<u64> {
+        use amd64::regs::point;
+        match at.bits & (point::BRANCH | point::CALL) {
+            0 => None,
+            point::CALL => Some(8),
+            _ => Some(0),
+        }
     }
 
     /// Host code as text, an instruction a line.

@@ -240,8 +240,8 @@ ops! {
     Fence "fence" No (No No No) Imm MEM STATE;
 
     // --- system --------------------------------------------------------------------------------
-    /// The virtual counter (CNTVCT_EL0): monotonic, 1 GHz.
-    Counter "counter" X (No No No) No VOLATILE;
+    /// imm 0: the virtual counter (CNTVCT_EL0): monotonic, 1 GHz. imm 1: a random number.
+    Counter "counter" X (No No No) Imm VOLATILE;
     /// FPCR as the guest wrote it.
     GetFpcr "getfpcr" X (No No No) No VOLATILE;
     /// FPSR with the accumulated exception bits and QC, and its write (which also resets what is accumulated).
@@ -298,6 +298,8 @@ ops! {
     VMul "vmul" V (V V No) Arr PURE;
     /// Polynomial multiply, 8-bit lanes, low 8 bits of each product.
     VPmul "vpmul" V (V V No) Arr PURE;
+    /// a + the products of four adjacent 8-bit lanes of b and c in each 32-bit lane (aux: S2 or S4); imm: a [`Dot`](super::Dot).
+    VDot "vdot" V (V V V) ArrImm PURE;
     VNeg "vneg" V (V No No) Arr PURE;
     VAbs "vabs" V (V No No) Arr PURE;
     VCls "vcls" V (V No No) Arr PURE;
@@ -375,6 +377,8 @@ ops! {
     VSqneg "vsqneg" V (V No No) Arr STATE;
     VSqdmulh "vsqdmulh" V (V V No) Arr STATE;
     VSqrdmulh "vsqrdmulh" V (V V No) Arr STATE;
+    /// a ± the rounded high half of 2 * b * c, saturating once: imm 0 adds, 1 subtracts.
+    VSqrdmlah "vsqrdmlah" V (V V V) ArrImm STATE;
     VSqshl "vsqshl" V (V V No) Arr STATE;
     VUqshl "vuqshl" V (V V No) Arr STATE;
     VSqrshl "vsqrshl" V (V V No) Arr STATE;
@@ -412,6 +416,8 @@ ops! {
     FDiv "fdiv" V (V V No) Arr FP;
     /// a + b * c, fused (FPMulAdd: the addend's NaN first).
     FMla "fmla" V (V V V) Arr FP;
+    /// a + b * c, fused, with single a (aux: S2 or S4) and the half-precision lanes of the low or high (imm 1) part of b and c.
+    FMlal "fmlal" V (V V V) ArrImm FP;
     FSqrt "fsqrt" V (V No No) Arr FP;
     /// Sign operations: never raise, never quieten.
     FAbs "fabs" V (V No No) Arr PURE;
@@ -437,12 +443,12 @@ ops! {
     FRsqrte "frsqrte" V (V No No) Arr FP;
     FRecps "frecps" V (V V No) Arr FP;
     FRsqrts "frsqrts" V (V V No) Arr FP;
-    /// Round to integral: imm = `Round`.
+    /// Round to integral: imm = `Round`, plus 32 or 64 << 8 where what a signed integer of so many bits can't hold becomes its least.
     FRint "frint" V (V No No) ArrImm FP;
     /// To integer lanes of the same size: imm = `Round` | fraction bits << 8. Saturating.
     FToS "ftos" V (V No No) ArrImm FP;
     FToU "ftou" V (V No No) ArrImm FP;
-    /// Lane 0 (aux scalar) to a general register of the result type: imm as above.
+    /// Lane 0 (aux scalar) to a general register of the result type: imm as above. FToSInt with [`JAVASCRIPT`](super::JAVASCRIPT): see there.
     FToSInt "ftosint" T (V No No) ArrImm FP;
     FToUInt "ftouint" T (V No No) ArrImm FP;
     /// From integer lanes: imm = fraction bits << 8.
@@ -451,9 +457,9 @@ ops! {
     /// From a general register (its own type gives the source width) into lane 0: imm = fraction bits << 8.
     IntSToF "intstof" V (Int No No) ArrImm FP;
     IntUToF "intutof" V (Int No No) ArrImm FP;
-    /// Scalar precision change: from aux to the element size log2 = imm.
+    /// Scalar precision change: from aux to the element size log2 = imm (0: BFloat16).
     FCvt "fcvt" V (V No No) ArrImm FP;
-    /// Lengthen: aux source (H4 or S2), imm part 0/1. Shorten: aux result (H4 or S2; scalar S), imm: `Round` (Current, or Odd for FCVTXN).
+    /// Lengthen: aux source (H4 or S2), imm part 0/1. Shorten: aux result (H4 or S2; scalar S), imm: `Round` (Current, or Odd for FCVTXN), plus 8 for BFloat16.
     FCvtl "fcvtl" V (V No No) ArrImm FP;
     FCvtn "fcvtn" V (V No No) ArrImm FP;
 
@@ -473,6 +479,8 @@ ops! {
     Sha256h "sha256h" V (V V V) No PURE;
     Sha256h2 "sha256h2" V (V V V) No PURE;
     Sha256su0 "sha256su0" V (V V No) No PURE;
+    /// Newer instructions: imm is a [`Crypto`](super::Crypto), and a constant above it << 8. Operands in the order of its description.
+    Crypto "crypto" V (V V V) Imm PURE;
     Sha256su1 "sha256su1" V (V V V) No PURE;
 
     // --- side exits: leave to the guest pc `imm` when the condition holds --------------------------------

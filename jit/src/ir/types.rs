@@ -228,7 +228,7 @@ pub(super) fn vec_width(op: Op, aux: u8, imm: u64) -> u8 {
             Width::Scalar => (arr.log2() + 1).min(4),
             _ => 4,
         },
-        Op::FCvt => imm as u8 & 3,
+        Op::FCvt => (imm as u8 & 3).max(1),
         Op::FCvtl => 4,
         op if !matches!(op.info().aux, Aux::Arr | Aux::ArrImm) => 4,
         _ => arr.bytes_log2(),
@@ -300,6 +300,82 @@ impl Round {
     pub fn from_bits(b: u64) -> Round {
         use Round::*;
         [Nearest, Up, Down, Zero, Away, Odd, Current, CurrentExact][(b & 7) as usize]
+    }
+}
+
+/// In the `imm` of `ftosint` from a double to i64: the 32-bit conversion of JavaScript. The result is the integer modulo 2^32 in bits
+/// 31..0, and bit 32 says that it is the operand's very value (which -0 has none of).
+pub const JAVASCRIPT: u64 = 1 << 16;
+
+/// What `vdot` multiplies (`imm`): bit 0, the first factors are unsigned; bit 1, the second ones are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Dot {
+    SS = 0,
+    US = 1,
+    SU = 2,
+    UU = 3,
+    /// 2x8 by 8x2 bytes into 2x2 words, row by row: as the four above, plus this.
+    Matrix = 4,
+    /// BFloat16 pairs, with the arithmetic of its own that FEAT_BF16 defines; no exceptions.
+    Bf = 8,
+    /// 2x4 by 4x2 BFloat16.
+    BfMatrix = 12,
+}
+
+/// What `crypto` does (low byte of `imm`); `n` is the constant above it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Crypto {
+    /// SHA-512, as the instructions: (Qd, Qn, Vm).
+    Sha512h = 0,
+    /// The second half.
+    Sha512h2,
+    /// Schedule: (Vd, Vn).
+    Sha512su0,
+    /// Schedule: (Vd, Vn, Vm).
+    Sha512su1,
+    /// a ^ b ^ c.
+    Eor3,
+    /// a ^ (b & !c).
+    Bcax,
+    /// 64-bit lanes of (a ^ b) rotated right by n.
+    Xar,
+    /// 64-bit lanes of a ^ (b rotated left by 1).
+    Rax1,
+    /// SM3, as the instructions: (Vn, Vm, Va).
+    Sm3ss1,
+    /// (Vd, Vn, Vm), word n of Vm; likewise the next three.
+    Sm3tt1a,
+    /// See above.
+    Sm3tt1b,
+    /// See above.
+    Sm3tt2a,
+    /// See above.
+    Sm3tt2b,
+    /// (Vd, Vn, Vm).
+    Sm3partw1,
+    /// (Vd, Vn, Vm).
+    Sm3partw2,
+    /// SM4: (Vd, Vn).
+    Sm4e,
+    /// (Vn, Vm).
+    Sm4ekey,
+}
+
+impl Crypto {
+    /// Every one, by number.
+    pub const ALL: [Crypto; 17] = {
+        use Crypto::*;
+        [
+            Sha512h, Sha512h2, Sha512su0, Sha512su1, Eor3, Bcax, Xar, Rax1, Sm3ss1, Sm3tt1a, Sm3tt1b, Sm3tt2a, Sm3tt2b,
+            Sm3partw1, Sm3partw2, Sm4e, Sm4ekey,
+        ]
+    };
+    /// From the low byte of `imm`.
+    pub fn from_bits(b: u64) -> Crypto {
+        Crypto::ALL[(b & 0xff) as usize % Crypto::ALL.len()]
     }
 }
 

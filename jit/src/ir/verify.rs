@@ -1,6 +1,6 @@
 //! The verifier: a block keeps the invariants of [`super`] and every instruction fits its row of the table.
 
-use super::{fx, Arr, Aux, Block, Inst, Kind, Mem, Op, Type, Value};
+use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Type, Value};
 
 /// Check a block; the error names the instruction.
 pub fn verify(b: &Block) -> Result<(), String> {
@@ -141,7 +141,7 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
         Aux::Cc => i.aux < 16 && i.imm == 0,
         // The FP compares carry their arrangement above the flags.
         Aux::CcNzcv if matches!(i.op, Op::Fccmp | Op::Fccmpe) => {
-            i.aux < 16 && i.imm & 0xf0 == 0 && [Arr::S, Arr::D].iter().any(|a| a.0 as u64 == i.imm >> 8)
+            i.aux < 16 && i.imm & 0xf0 == 0 && [Arr::H, Arr::S, Arr::D].iter().any(|a| a.0 as u64 == i.imm >> 8)
         }
         Aux::CcNzcv => i.aux < 16 && i.imm < 16,
         Aux::Arr => arr_ok(i.arr()) && i.imm == 0,
@@ -165,6 +165,8 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
         Op::Rev => matches!(i.imm, 2 | 4 | 8) && i.imm * 8 <= width,
         Op::Ubfx | Op::Sbfx | Op::Bfi => field_ok(i.imm, width),
         Op::Fence => i.imm <= 2,
+        Op::Counter => i.imm <= 1,
+        Op::Crypto => ((i.imm & 0xff) as usize) < Crypto::ALL.len() && i.imm >> 8 < 64,
         Op::FlagsOf => return flags_of(b, i),
         _ => true,
     };

@@ -545,39 +545,50 @@ fn random_blocks() {
     }
 }
 
-/// `pending` stops backward and indirect exits, and only those, with the pc to go on at.
+/// A thread that is asked to leave before it enters doesn't enter; otherwise every kind of edge says where it goes.
 #[test]
-fn pending_stops_at_edges() {
+fn edges() {
     let mut m = Machine::new(Features::detect());
-    for (pending, target, kind) in [(0, 0x1000, ExitKind::Link), (1, 0x1000, ExitKind::Pending), (1, 0x9000, ExitKind::Link)] {
-        for conditional in [false, true] {
+    for (op, target, kind) in [
+        (Op::Jump, 0x1000, ExitKind::Link),
+        (Op::Jump, 0x9000, ExitKind::Link),
+        (Op::Call, 0x1000, ExitKind::Link),
+        (Op::JumpInd, 0x1234_5678_9abc, ExitKind::Lookup),
+        (Op::CallInd, 0x1234_5678_9abc, ExitKind::Lookup),
+        (Op::Return, 0x1234_5678_9abc, ExitKind::Lookup),
+        (Op::Return, 0, ExitKind::Lookup),
+    ] {
+        for (pending, end) in [(0, 0x5004), (0, 0x5555_5555_5004u64), (1, 0x5004)] {
             let mut b = Block::default();
-            b.clear(0x5000, Mode::default());
-            b.insn_start(0x5000);
-            if conditional {
-                let v = b.get(GuestReg::gpr(0));
-                b.op(Op::ExitIfZero, Type::None, &[v], 0, target);
+            b.clear(end - 4, Mode::default());
+            b.insn_start(end - 4);
+            if matches!(op, Op::Jump | Op::Call) {
+                b.op(op, Type::None, &[], 0, target);
+            } else {
+                let v = b.get(GuestReg::gpr(17));
+                let ret = b.iconst(Type::I64, end);
+                b.set(GuestReg::gpr(30), ret);
+                b.op(op, Type::None, &[v], 0, 0);
             }
-            b.jump(if conditional { 0x5004 } else { target });
-            b.end = 0x5004;
+            b.end = end;
             let mut cpu = Cpu::new();
             cpu.pending = pending.into();
+            cpu.gpr[17] = target;
+            cpu.pc = end - 4;
             let link = m.run(&mut b, &mut cpu);
-            assert_eq!(cpu.exit_kind, kind as u32);
-            assert_eq!(link.unwrap_or(cpu.pc), target);
+            if pending != 0 {
+                assert_eq!((cpu.exit_kind, cpu.pc), (ExitKind::Pending as u32, end - 4));
+                continue;
+            }
+            assert_eq!((cpu.exit_kind, link.unwrap_or(cpu.pc)), (kind as u32, target), "{op:?}");
+            // A call has left its pair on the return stack.
+            let call = matches!(op, Op::Call | Op::CallInd) as u64;
+            let base = cpu.ret_base + (op == Op::Return && target == 0) as u64 * 16;
+            assert_eq!(cpu.ret_sp, base - 16 * call, "{op:?}");
+            if call != 0 {
+                // SAFETY: the pair that was just pushed.
+                assert_eq!(unsafe { ((cpu.ret_sp + 8) as *const u64).read() }, end);
+            }
         }
-    }
-    for pending in [0, 1] {
-        let mut b = Block::default();
-        b.clear(0x5000, Mode::default());
-        b.insn_start(0x5000);
-        let v = b.get(GuestReg::gpr(17));
-        b.op(Op::JumpInd, Type::None, &[v], 0, 0);
-        let mut cpu = Cpu::new();
-        cpu.pending = pending.into();
-        cpu.gpr[17] = 0x1234_5678_9abc;
-        m.run(&mut b, &mut cpu);
-        // Nothing is in the jump cache, and the look-up is an edge as well.
-        assert_eq!((cpu.exit_kind, cpu.pc), (ExitKind::Lookup as u32, 0x1234_5678_9abc));
     }
 }

@@ -15,7 +15,8 @@ pub struct Machine {
     stub_code: Vec<u8>,
     block_at: usize,
     pub out: Emitted,
-    jump_cache: Vec<JumpEntry>,
+    /// Has the memory that translated code needs beside its CPU.
+    memory: Box<Cpu>,
 }
 
 const SIZE: usize = 1 << 20;
@@ -37,12 +38,12 @@ impl Machine {
         assert_ne!(mem as isize, -1);
         let mut out = Emitted::default();
         let stubs = host.emit_stubs(&mut out);
-        let mut m = Machine { host, mem, stubs, stub_code: Vec::new(), block_at: 0, out, jump_cache: Vec::new() };
+        let mut memory = Cpu::new();
+        jit::code::region::attach(&mut memory);
+        let mut m = Machine { host, mem, stubs, stub_code: Vec::new(), block_at: 0, out, memory };
         m.place(0);
         m.stub_code = m.out.code.clone();
         m.block_at = (m.stub_code.len() + 63) & !63;
-        let lookup = m.mem as u64 + m.stubs[Stub::Lookup as usize] as u64;
-        m.jump_cache = vec![JumpEntry { pc: 1, host: lookup }; JUMP_CACHE_ENTRIES];
         m
     }
 
@@ -70,13 +71,15 @@ impl Machine {
     pub fn run(&mut self, b: &mut Block, cpu: &mut Cpu) -> Option<u64> {
         self.host.emit(b, &mut self.out);
         for l in &self.out.links {
-            assert_eq!(l.at % 4, 0, "link displacement is aligned");
+            assert!(l.at % 8 <= 4, "a link's displacement is in one aligned word");
         }
         // A new place each time: writing near code that has just run is slow.
         let next = (self.block_at + self.out.code.len() + 4096) & !4095;
         self.block_at = if next + self.out.code.len() > SIZE { (self.stub_code.len() + 4095) & !4095 } else { next };
         self.place(self.block_at);
-        cpu.jump_cache = self.jump_cache.as_mut_ptr();
+        (cpu.tables, cpu.ret_base) = (self.memory.tables, self.memory.ret_base);
+        jit::code::region::restore_tables(cpu);
+        jit::code::region::reset_returns(cpu, self.mem as u64 + self.stubs[Stub::RetEmpty as usize] as u64);
         // SAFETY: the stub has this signature; the code was emitted by the back end under test.
         let enter: extern "sysv64" fn(*mut Cpu, u64) =
             unsafe { std::mem::transmute(self.mem.add(self.stubs[Stub::Enter as usize] as usize)) };
@@ -107,8 +110,11 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // SAFETY: our own mapping; nothing runs in it any more.
-        unsafe { libc::munmap(self.mem.cast(), SIZE) };
+        // SAFETY: our own memory; nothing runs in it any more.
+        unsafe {
+            libc::munmap(self.mem.cast(), SIZE);
+            jit::code::region::detach(&mut self.memory);
+        }
     }
 }
 

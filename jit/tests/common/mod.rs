@@ -3,9 +3,10 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+use jit::guest::arm64::features::{Set, AES, ALL, ASIMD, CRC32, FP, PMULL, SHA1, SHA2};
 use jit::guest::arm64::{decode, regs, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
-use jit::ir::eval::{eval, Env};
+use jit::ir::eval::{eval, int, Env};
 use jit::ir::verify::verify_lifted;
 use jit::ir::{Block, GuestReg, Mode, Op, Type};
 use std::io::Write as _;
@@ -67,20 +68,38 @@ pub fn say(line: &str) {
 
 /// The program of `oracle.c` under QEMU.
 pub struct Oracle {
-    qemu: &'static str,
+    qemu: String,
+    /// Its major version.
+    pub version: u32,
+    cpu: &'static str,
+    /// Features that this CPU has not.
+    hidden: Set,
     dir: PathBuf,
 }
 
 impl Oracle {
-    /// Build it; `None` (and a word on stderr) where QEMU or the cross compiler is missing. `name` keeps concurrent tests apart.
+    /// Build it, with everything that QEMU has but what is not translated; `None` (and a word on stderr) where QEMU or the cross
+    /// compiler is missing. `name` keeps concurrent tests apart.
     pub fn new(name: &str) -> Option<Oracle> {
-        let here = |program: &&str| Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
-        let Some(qemu) = ["qemu-aarch64-static", "qemu-aarch64"].into_iter().find(here) else {
+        Oracle::with_cpu(name, "max,pauth=off,sve=off,sme=off", Set::default())
+    }
+
+    /// The same for Armv8.0 with the cryptographic extension: what is newer must be undefined.
+    pub fn old(name: &str) -> Option<Oracle> {
+        let there = [FP, ASIMD, AES, PMULL, SHA1, SHA2, CRC32].into_iter().fold(Set::default(), Set::with);
+        Oracle::with_cpu(name, "cortex-a57", ALL.without(there))
+    }
+
+    fn with_cpu(name: &str, cpu: &'static str, hidden: Set) -> Option<Oracle> {
+        let here = |program: &String| Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
+        let named = std::env::var("QEMU_AARCH64").ok();
+        let usual = ["qemu-aarch64-static", "qemu-aarch64"].map(String::from);
+        let Some(qemu) = named.into_iter().chain(usual).find(here) else {
             say("SKIPPED: no qemu-aarch64-static or qemu-aarch64 in PATH (Debian: qemu-user-static)");
             return None;
         };
         let gcc = "aarch64-linux-gnu-gcc";
-        if !here(&gcc) {
+        if !here(&gcc.into()) {
             say(&format!("SKIPPED: no {gcc} in PATH (Debian: gcc-aarch64-linux-gnu)"));
             return None;
         }
@@ -89,7 +108,10 @@ impl Oracle {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/oracle.c");
         let made = Command::new(gcc).args(["-O1", "-static", "-o"]).arg(dir.join("oracle")).arg(source).status();
         assert!(made.expect("run the compiler").success(), "oracle.c must compile");
-        Some(Oracle { qemu, dir })
+        let version = Command::new(&qemu).arg("--version").output().expect("run QEMU").stdout;
+        let version = String::from_utf8_lossy(&version).into_owned();
+        let version = version.split_once("version ").and_then(|(_, v)| v.split('.').next()?.parse().ok()).unwrap_or(0);
+        Some(Oracle { qemu, version, cpu, hidden, dir })
     }
 
     /// The states after each instruction alone, or the signal that it raised.
@@ -98,8 +120,12 @@ impl Oracle {
         let mut bytes = Vec::with_capacity(cases.len() * RECORD);
         cases.iter().for_each(|(insn, s)| s.write(*insn, &mut bytes));
         std::fs::write(&file, &bytes).expect("write the cases");
-        // A Cortex-A57 is exactly Armv8.0 with the cryptographic extension: what is newer must be undefined.
-        let ran = Command::new(self.qemu).args(["-cpu", "cortex-a57"]).arg(self.dir.join("oracle")).arg(&file).status();
+        // Everything that QEMU has but what is not translated: what is left of these encodings must be undefined here, too.
+        let ran = Command::new(&self.qemu)
+            .args(["-cpu", "max,pauth=off,sve=off,sme=off"])
+            .arg(self.dir.join("oracle"))
+            .arg(&file)
+            .status();
         assert!(ran.expect("run QEMU").success(), "the oracle failed");
         let bytes = std::fs::read(&file).expect("read the results");
         assert_eq!(bytes.len(), cases.len() * RECORD);
@@ -118,7 +144,7 @@ impl Drop for Oracle {
     }
 }
 
-struct OneWord(u32);
+struct OneWord(u32, Set);
 
 impl Fetch for OneWord {
     fn fetch32(&self, pc: u64) -> Option<u32> {
@@ -130,13 +156,17 @@ impl Hints for OneWord {
     fn hint(&self, _pc: u64) -> u8 {
         0
     }
+    fn hidden(&self) -> u64 {
+        self.1 .0
+    }
 }
 
-/// Lift one instruction.
-pub fn lift(insn: u32) -> Block {
+/// Lift one instruction where `hidden` are not there.
+pub fn lift(insn: u32, hidden: Set) -> Block {
+    let word = OneWord(insn, hidden);
     let mut b = Block::default();
     b.clear(0, Mode::default());
-    (GUEST.lift)(&mut b, &OneWord(insn), &OneWord(insn), Limits { insns: 1, side_exits: 0 });
+    (GUEST.lift)(&mut b, &word, &word, Limits { insns: 1, side_exits: 0 });
     b
 }
 
@@ -150,8 +180,7 @@ pub fn execute(b: &Block, before: &State) -> Option<State> {
         match i.op {
             Op::Jump => (),
             Op::Trap => return None,
-            Op::Const => values[n] = i.imm as u128,
-            Op::Zext => values[n] = args[0],
+            op if int::covers(op) => values[n] = int::eval(i, args.map(|a| a as u64), 64) as u128,
             Op::Get if i.ty == Type::Flags => values[n] = (s.nzcv >> 28) as u128,
             Op::Get => values[n] = get(&s, i.reg()) & (u128::MAX >> (128 - i.ty.bits())),
             Op::Set => set(&mut s, i.reg(), args[0]),
@@ -241,10 +270,16 @@ impl Rng {
     }
 }
 
-/// Compare one instruction's outcome; `Err` describes a difference.
-pub fn compare(insn: u32, before: &State, qemu: &Result<State, u32>) -> Result<(), String> {
+impl Oracle {
+    /// Compare one instruction's outcome; `Err` describes a difference.
+    pub fn compare(&self, insn: u32, before: &State, qemu: &Result<State, u32>) -> Result<(), String> {
+        compare(insn, self.hidden, before, qemu)
+    }
+}
+
+fn compare(insn: u32, hidden: Set, before: &State, qemu: &Result<State, u32>) -> Result<(), String> {
     const SIGILL: u32 = 4;
-    let block = lift(insn);
+    let block = lift(insn, hidden);
     verify_lifted(&block).map_err(|e| format!("{insn:08x}: invalid IR: {e}\n"))?;
     let what = match (execute(&block, before), qemu) {
         (Some(here), Ok(there)) if here == *there => return Ok(()),

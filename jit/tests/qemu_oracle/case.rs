@@ -26,7 +26,7 @@ pub const BRK: u32 = 0xd420_0000;
 pub const NOP: u32 = 0xd503_201f;
 
 /// What every CPU lets one write: more are kept by some.
-pub const FPCR_BITS: u32 = 0x07c0_0000;
+pub const FPCR_BITS: u32 = 0x07c8_0000;
 pub const FPSR_BITS: u32 = 0x0800_009f;
 
 pub const SIGILL: u64 = 4;
@@ -98,5 +98,5 @@ pub struct Outcome {
 
 /// Whether the machine demands alignment: exclusives, ordered accesses, atomics.
 pub fn wants_alignment(word: u32) -> bool {
-    word & 0x3f00_0000 == 0x0800_0000 || word & 0x3f20_0c00 == 0x3820_0000
+    word & 0x3f00_0000 == 0x0800_0000 || word & 0x3f20_0c00 == 0x3820_0000 || word & 0x3f20_0c00 == 0x1900_0000
 }

@@ -249,6 +249,8 @@ impl Stepper {
                 Trap::FetchFault => Err((SIGSEGV, pc, false)),
                 Trap::PcAlign => Err((SIGBUS, pc, false)),
                 Trap::SetFpcr => {
+                    // Bits of extensions that QEMU has and we have not.
+                    ram.wild |= operand & 0x2007 != 0;
                     self.cpu.fpcr = operand as u32 & GUEST.fpcr_mask;
                     Ok(self.block.end)
                 }

@@ -25,6 +25,8 @@ static CASE: AtomicPtr<Case> = AtomicPtr::new(null_mut());
 static SIGNAL: AtomicU64 = AtomicU64::new(0);
 /// Counts cases, for the watchdog.
 static PROGRESS: AtomicU64 = AtomicU64::new(0);
+/// The thread that runs cases.
+static RUNNER: AtomicU64 = AtomicU64::new(0);
 static HUNG: AtomicBool = AtomicBool::new(false);
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -64,6 +66,13 @@ fn prepare() {
             libc::sigaction(signal, &act, null_mut());
         }
     }
+    // SAFETY: as above.
+    unsafe {
+        let mut act: libc::sigaction = std::mem::zeroed();
+        act.sa_sigaction = on_hang as *const () as usize;
+        act.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGUSR1, &act, null_mut());
+    }
     std::thread::spawn(watch);
 }
 
@@ -76,10 +85,25 @@ fn watch() {
         let cpu = CPU.load(Acquire);
         if now == before && !cpu.is_null() {
             HUNG.store(true, Relaxed);
-            // SAFETY: CPUs live as long as their `Native`, which is never dropped while a case runs; the word is atomic.
-            unsafe { (*cpu).pending.store(1, Release) };
+            // SAFETY: the thread that runs the cases lives as long as the process.
+            unsafe { libc::pthread_kill(RUNNER.load(Relaxed), libc::SIGUSR1) };
         }
         before = now;
+    }
+}
+
+/// Ask the interrupted thread to leave translated code.
+extern "C" fn on_hang(_: i32, _: *mut libc::siginfo_t, uc: *mut libc::c_void) {
+    // SAFETY: the kernel passes it, valid until we return; engine and CPU are alive while a case runs.
+    unsafe {
+        let gregs = &mut (*uc.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+        let (pc, sp) = (gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RSP as usize] as u64);
+        let (engine, cpu) = (ENGINE.load(Acquire), CPU.load(Acquire));
+        (*cpu).pending.store(1, Release);
+        if let Some((pc, sp)) = (*engine).interrupt(cpu, pc, sp) {
+            gregs[libc::REG_RIP as usize] = pc as i64;
+            gregs[libc::REG_RSP as usize] = sp as i64;
+        }
     }
 }
 
@@ -203,7 +227,7 @@ impl Drop for Native {
 }
 
 fn new_engine(features: Features, dump: bool) -> (Engine, Box<Cpu>) {
-    let options = Options { dump_ir: dump, dump_asm: dump, cache_bytes: 32 << 20, features: Some(features) };
+    let options = Options { dump_ir: dump, dump_asm: dump, cache_bytes: 32 << 20, features: Some(features), hidden: 0 };
     let engine = Engine::new(&GUEST, options).expect("code memory");
     let cpu = engine.new_cpu(None);
     (engine, cpu)
@@ -248,6 +272,8 @@ fn run(engine: &Engine, cpu: &mut Cpu, case: &Case, edges: &Edges) -> Outcome {
     CASE.store(ptr::from_ref(case).cast_mut(), Release);
     ENGINE.store(ptr::from_ref(engine).cast_mut(), Release);
     CPU.store(cpu, Release);
+    // SAFETY: always succeeds.
+    RUNNER.store(unsafe { libc::pthread_self() }, Relaxed);
     PROGRESS.fetch_add(1, Relaxed);
     let fetch = Slot(s.pc, case.code);
     let signal = loop {

@@ -52,6 +52,13 @@ fn program() -> String {
     std::env::var("QEMU_AARCH64").unwrap_or_else(|_| "qemu-aarch64-static".into())
 }
 
+/// Its major version, if there is one.
+pub fn major() -> Option<u32> {
+    let out = Command::new(program()).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.split_once("version ")?.1.split('.').next()?.parse().ok()
+}
+
 /// QEMU with the runner.
 pub struct Qemu {
     runner: PathBuf,
@@ -96,7 +103,7 @@ impl Qemu {
         requests.write_all(&input).expect("memory");
         replies.set_len((count * REPLY_BYTES) as u64).expect("memory");
         let child = Command::new(program())
-            .args(["-cpu", "neoverse-n1"])
+            .args(["-cpu", "max,pauth=off,sve=off,sme=off"])
             .arg(&self.runner)
             .stdin(requests)
             .stdout(replies.try_clone().expect("descriptor"))

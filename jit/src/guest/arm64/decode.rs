@@ -1,8 +1,10 @@
 //! Decoding: the rows of the `a64_*.decode` tables and the static index that `build.rs` makes of them.
 //!
 //! A row's format is `NAME PATTERN path::to::lift_fn`: the pattern has 32 symbols from bit 31 down (spaces ignored), `0` and `1`
-//! fixed, `-` without meaning, letters for fields. Where rows overlap, the one with more fixed bits wins.
+//! fixed, `-` without meaning, letters for fields. Where rows overlap, the one with more fixed bits wins. A line `[name]` says which of
+//! the [`features`] the rows after it belong to; where it is hidden, they are undefined.
 
+use super::features::{self, Feature};
 use super::lift::{Insn, LiftFn, Lifted, Lifter, Undefined};
 
 /// One row of the tables.
@@ -39,7 +41,7 @@ pub fn find(word: u32) -> Option<&'static Row> {
 #[inline]
 pub fn lift_one(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     match find_index(i.0) {
-        Some(row) => LIFT[row](l, i),
-        None => Err(Undefined),
+        Some(row) if !l.hidden.has(FEATURE[row]) => LIFT[row](l, i),
+        _ => Err(Undefined),
     }
 }

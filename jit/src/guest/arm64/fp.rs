@@ -1,6 +1,6 @@
 //! Scalar floating point: data processing, compares, moves and conversions to and from general registers.
 //!
-//! The rows fix the bits that say half precision, so a type field here is one bit: single or double.
+//! The rows admit only types that are: a type field here is 0 for single, 1 for double, 3 for half precision.
 
 use super::lift::{Insn, Lifted, Lifter, Undefined};
 use crate::ir::{Arr, Op, Round, Type, Value};
@@ -13,12 +13,12 @@ macro_rules! lifts {
 }
 pub(super) use lifts;
 
-/// Single or double by bit 22.
+/// The type by bits 23..22.
 pub(super) fn scalar(i: Insn) -> Arr {
-    if i.bit(22) {
-        Arr::D
-    } else {
-        Arr::S
+    match i.bits(23, 22) {
+        0 => Arr::S,
+        3 => Arr::H,
+        _ => Arr::D,
     }
 }
 
@@ -106,8 +106,12 @@ pub(super) fn fcvt(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 }
 
 /// VFPExpandImm: the bits of a scalar.
-fn expand_imm(arr: Arr, imm8: u64) -> u64 {
-    let (exp_bits, frac_bits) = if arr == Arr::D { (11, 52) } else { (8, 23) };
+pub(super) fn expand_imm(arr: Arr, imm8: u64) -> u64 {
+    let (exp_bits, frac_bits) = match arr {
+        Arr::D => (11, 52),
+        Arr::S => (8, 23),
+        _ => (5, 10),
+    };
     let b6 = imm8 >> 6 & 1;
     let ones = b6 * ((1 << (exp_bits - 3)) - 1);
     let exp = (b6 ^ 1) << (exp_bits - 1) | ones << 2 | (imm8 >> 4 & 3);
@@ -134,6 +138,22 @@ pub(super) fn fmov_to_int(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 pub(super) fn fmov_from_int(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let n = l.r(i.sf(), i.rn());
     let v = l.b.vec(Op::VFromInt, if i.sf() { Arr::D } else { Arr::S }, &[n]);
+    l.set_v(i.rd(), v);
+    Ok(())
+}
+
+/// FMOV of a half to a general register.
+pub(super) fn fmov_half_to_int(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let n = l.v(i.rn());
+    let r = l.b.op(Op::VExtract, Type::I32, &[n], Arr::H.0, 0);
+    l.set_r(i.rd(), r);
+    Ok(())
+}
+
+/// FMOV of a half from a general register.
+pub(super) fn fmov_half_from_int(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let n = l.w(i.rn());
+    let v = l.b.vec(Op::VFromInt, Arr::H, &[n]);
     l.set_v(i.rd(), v);
     Ok(())
 }

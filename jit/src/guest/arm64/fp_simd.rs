@@ -1,17 +1,38 @@
 //! Floating point in Advanced SIMD: vector forms and the scalar forms of the same encodings.
 //!
-//! One function lifts both: bit 28 tells the scalar form, bit 22 single or double.
+//! One function lifts both: bit 28 tells the scalar form, bit 22 single or double, and [`half`] half precision.
 
-use super::fp::{lifts, scalar};
+use super::fp::lifts;
 use super::lift::{Insn, Lifted, Lifter, Undefined};
 use crate::ir::{Arr, Op, Round, Value};
 
+/// Whether this is a half-precision encoding: each group says so in its own way.
+fn half(i: Insn) -> bool {
+    match (i.bit(24), i.bit(10)) {
+        // Fixed point: immh is 001x. By element: size is 0.
+        (true, true) => i.bits(22, 20) == 1,
+        (true, false) => i.bits(23, 22) == 0,
+        // Three of the same type, two registers, pairs and across.
+        (false, true) => !i.bit(21),
+        (false, false) => i.bits(21, 17) == 0b11100 || (i.bits(21, 17) == 0b11000 && !i.bit(29)),
+    }
+}
+
+/// The scalar that an instruction works on.
+fn scalar(i: Insn) -> Arr {
+    match (half(i), i.bit(22)) {
+        (true, _) => Arr::H,
+        (_, true) => Arr::D,
+        _ => Arr::S,
+    }
+}
+
 /// The lanes that an instruction works on; one double in a 64-bit vector is reserved.
 fn lanes(i: Insn) -> Result<Arr, Undefined> {
-    match (i.bit(28), i.bit(22), i.q()) {
-        (true, ..) => Ok(scalar(i)),
-        (_, true, false) => Err(Undefined),
-        (_, d, _) => Ok(i.arr_of(2 + d as u8)),
+    match (i.bit(28), scalar(i), i.q()) {
+        (true, arr, _) => Ok(arr),
+        (_, Arr::D, false) => Err(Undefined),
+        (_, arr, _) => Ok(i.arr_of(arr.log2())),
     }
 }
 
@@ -196,11 +217,16 @@ fn pair(l: &mut Lifter<'_>, i: Insn, op: Op) -> Lifted {
     Ok(())
 }
 
-/// Four singles into one: as a tree, (0, 1) and (2, 3) first.
+/// Four or eight numbers into one: as a tree, (0, 1) and (2, 3) first.
 fn across(l: &mut Lifter<'_>, i: Insn, op: Op) -> Lifted {
-    let n = l.v(i.rn());
-    let pairs = l.b.vec(op, Arr::S4, &[n, n]);
-    let r = l.b.vec(op, Arr::S, &[pairs, pairs]);
+    let arr = lanes(i)?;
+    let mut v = l.v(i.rn());
+    let mut left = arr.lanes();
+    while left > 2 {
+        v = l.b.vec(op, arr, &[v, v]);
+        left /= 2;
+    }
+    let r = l.b.vec(op, scalar(i), &[v, v]);
     l.set_v(i.rd(), r);
     Ok(())
 }
@@ -212,20 +238,21 @@ lifts! {
     fmls_elem => multiply_add_element(true);
 }
 
-/// The lanes, and the number of the element that all of them take from Vm.
-fn element(i: Insn) -> Result<(Arr, u64), Undefined> {
+/// The lanes, the register and the number of the element that all of them take from it.
+fn element(i: Insn) -> Result<(Arr, u8, u64), Undefined> {
     let arr = lanes(i)?;
-    let (h, l) = (i.bit(11) as u64, i.bit(21) as u64);
-    match (i.bit(22), l) {
-        (false, _) => Ok((arr, h << 1 | l)),
-        (true, 0) => Ok((arr, h)),
+    let (h, l, m) = (i.bit(11) as u64, i.bit(21) as u64, i.bit(20) as u64);
+    match (arr.log2(), l) {
+        (1, _) => Ok((arr, i.rm() & 15, h << 2 | l << 1 | m)),
+        (2, _) => Ok((arr, i.rm(), h << 1 | l)),
+        (_, 0) => Ok((arr, i.rm(), h)),
         _ => Err(Undefined),
     }
 }
 
 fn by_element(l: &mut Lifter<'_>, i: Insn, op: Op) -> Lifted {
-    let (arr, index) = element(i)?;
-    let (n, m) = (l.v(i.rn()), l.v(i.rm()));
+    let (arr, m, index) = element(i)?;
+    let (n, m) = (l.v(i.rn()), l.v(m));
     let m = l.b.vec_imm(Op::VDupLane, arr, &[m], index);
     let r = l.b.vec(op, arr, &[n, m]);
     l.set_v(i.rd(), r);
@@ -233,9 +260,45 @@ fn by_element(l: &mut Lifter<'_>, i: Insn, op: Op) -> Lifted {
 }
 
 fn multiply_add_element(l: &mut Lifter<'_>, i: Insn, subtract: bool) -> Lifted {
-    let (arr, index) = element(i)?;
-    let m = l.v(i.rm());
+    let (arr, m, index) = element(i)?;
+    let m = l.v(m);
     let m = l.b.vec_imm(Op::VDupLane, arr, &[m], index);
     accumulate(l, i, arr, m, subtract);
+    Ok(())
+}
+
+lifts! {
+    fmlal => multiply_add_long(false, false, 0);
+    fmlsl => multiply_add_long(true, false, 0);
+    fmlal2 => multiply_add_long(false, false, 1);
+    fmlsl2 => multiply_add_long(true, false, 1);
+    fmlal_elem => multiply_add_long(false, true, 0);
+    fmlsl_elem => multiply_add_long(true, true, 0);
+    fmlal2_elem => multiply_add_long(false, true, 1);
+    fmlsl2_elem => multiply_add_long(true, true, 1);
+}
+
+/// d + n * m: singles and the lower or upper (`part`) halves that fit.
+fn multiply_add_long(l: &mut Lifter<'_>, i: Insn, subtract: bool, elem: bool, part: u64) -> Lifted {
+    let arr = i.arr_of(2);
+    // Of a 64-bit operand, too, there is an upper part: a quarter of the register.
+    let at = if i.q() { part } else { 0 };
+    let (d, mut n) = (l.v(i.rd()), l.v(i.rn()));
+    let mut m = if elem {
+        let m = l.v(i.rm() & 15);
+        let index = (i.bit(11) as u64) << 2 | (i.bit(21) as u64) << 1 | i.bit(20) as u64;
+        l.b.vec_imm(Op::VDupLane, Arr::H8, &[m], index)
+    } else {
+        l.v(i.rm())
+    };
+    if at != part {
+        n = l.b.vec_imm(Op::VDupLane, Arr::S4, &[n], 1);
+        m = l.b.vec_imm(Op::VDupLane, Arr::S4, &[m], 1);
+    }
+    if subtract {
+        n = l.b.vec(Op::FNeg, Arr::H8, &[n]);
+    }
+    let r = l.b.vec_imm(Op::FMlal, arr, &[d, n, m], at);
+    l.set_v(i.rd(), r);
     Ok(())
 }

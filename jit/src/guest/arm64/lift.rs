@@ -1,6 +1,7 @@
 //! The lifting loop and what every lifting function uses.
 
 use super::super::{Fetch, Hints, Limits};
+use super::features::{Feature, Set};
 use super::{decode, regs};
 use crate::ir::{Arr, Block, GuestReg, Trap, Type, Value};
 
@@ -75,6 +76,8 @@ pub type LiftFn = fn(&mut Lifter<'_>, Insn) -> Lifted;
 pub struct Lifter<'a> {
     /// The block under construction.
     pub b: &'a mut Block,
+    /// Features that this guest must not have.
+    pub hidden: Set,
     /// Address of the current instruction.
     pub pc: u64,
     /// Conditional branches that may still be run past.
@@ -151,6 +154,14 @@ impl Lifter<'_> {
     pub fn c(&mut self, sf: bool, c: u64) -> Value {
         self.b.iconst(if sf { Type::I64 } else { Type::I32 }, c)
     }
+    /// `Undefined` where `f` is hidden.
+    pub fn need(&self, f: Feature) -> Lifted {
+        if self.hidden.has(f) {
+            Err(Undefined)
+        } else {
+            Ok(())
+        }
+    }
     /// End the block after this instruction by a jump to the next.
     pub fn end_block(&mut self) {
         self.b.jump(self.pc.wrapping_add(4));
@@ -192,7 +203,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         return;
     }
     let mut words = Words { mem, buffer: [0; AHEAD], at: 0, len: 0 };
-    let mut l = Lifter { pc: start, side_exits: limits.side_exits, done: false, b };
+    let mut l = Lifter { hidden: Set(hints.hidden()), pc: start, side_exits: limits.side_exits, done: false, b };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.pc, l.side_exits);

@@ -76,7 +76,7 @@ pub fn store_exclusive_pair(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     Ok(())
 }
 
-/// LDAR, LDLAR.
+/// LDAR, LDLAR, LDAPR (whose weaker order x86 does not make cheaper).
 pub fn load_acquire(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let addr = l.x_sp(i.rn());
     let v = l.b.op(Op::LoadAcq, Type::I64, &[addr], Mem::size(log2(i)).bits(), 0);
@@ -89,6 +89,28 @@ pub fn store_release(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let addr = l.x_sp(i.rn());
     let v = l.r(log2(i) == 3, i.rt());
     l.b.op(Op::StoreRel, Type::None, &[addr, Value::NONE, v], Mem::size(log2(i)).bits(), 0);
+    Ok(())
+}
+
+/// LDAPUR and its narrow and sign-extending forms.
+pub fn load_acquire_offset(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let addr = l.x_sp(i.rn());
+    let mem = Mem::size(log2(i));
+    let (mem, ty) = match i.bits(23, 22) {
+        1 => (mem, Type::I64),
+        2 => (mem.signed(), Type::I64),
+        _ => (mem.signed(), Type::I32),
+    };
+    let v = l.b.op(Op::LoadAcq, ty, &[addr], mem.bits(), i.sbits(20, 12) as u64);
+    l.set_r(i.rt(), v);
+    Ok(())
+}
+
+/// STLUR and its narrow forms.
+pub fn store_release_offset(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let addr = l.x_sp(i.rn());
+    let v = l.r(log2(i) == 3, i.rt());
+    l.b.op(Op::StoreRel, Type::None, &[addr, Value::NONE, v], Mem::size(log2(i)).bits(), i.sbits(20, 12) as u64);
     Ok(())
 }
 

@@ -5,6 +5,8 @@
 //! chapter: integer, memory, branches and system; `simd_*` Advanced SIMD; `fp_*` floating point.
 
 pub mod decode;
+pub mod features;
+mod flagm;
 mod flags_ahead;
 pub mod lift;
 pub mod regs;
@@ -12,6 +14,7 @@ pub mod regs;
 mod branch;
 mod crypto;
 mod fp;
+mod fp_ext;
 mod fp_simd;
 pub mod idregs;
 mod int;
@@ -22,6 +25,7 @@ mod mem_simd;
 mod simd_across;
 mod simd_common;
 mod simd_element;
+mod simd_ext;
 mod simd_imm;
 mod simd_long;
 mod simd_permute;

@@ -14,6 +14,8 @@ pub const SP: GuestReg = GuestReg::gpr(31);
 pub const TPIDR: GuestReg = GuestReg::gpr(32);
 /// TPIDRRO_EL0.
 pub const TPIDRRO: GuestReg = GuestReg::gpr(33);
+/// PSTATE.SSBS, inverted: programs start with 1.
+pub const NOT_SSBS: GuestReg = GuestReg::gpr(34);
 /// V0..V31.
 pub const fn v(n: u8) -> GuestReg {
     GuestReg::vec(n)
@@ -34,7 +36,7 @@ pub mod fpcr {
     /// Flush to zero, half precision.
     pub const FZ16: u32 = 1 << 19;
     /// The bits that can be written on a CPU without trapped exceptions.
-    pub const WRITABLE: u32 = AHP | DN | FZ | RMODE;
+    pub const WRITABLE: u32 = AHP | DN | FZ | RMODE | FZ16;
 }
 
 fn fp_mode(fpcr: u32) -> Mode {
@@ -59,6 +61,7 @@ fn reg_name(r: GuestReg) -> String {
         31 => "sp".into(),
         32 => "tpidr".into(),
         33 => "tpidrro".into(),
+        34 => "not_ssbs".into(),
         n @ 0..=30 => format!("x{n}"),
         n @ 64..=95 => format!("v{}", n - 64),
         128 => "nzcv".into(),

@@ -41,6 +41,20 @@ rows! { simple:
     sqrdmulh(Op::VSqrdmulh, None);
 }
 
+fn rounding_double(l: &mut Lifter<'_>, i: Insn, subtract: u64) -> Lifted {
+    let (log2, rm, index) = element(i)?;
+    let arr = arr_of(i, log2)?;
+    let [n, m] = operands(l, i, arr, rm, index);
+    let d = l.vd(i);
+    let r = l.b.vec_imm(Op::VSqrdmlah, arr, &[d, n, m], subtract);
+    l.set_vd(i, r)
+}
+
+rows! { rounding_double:
+    sqrdmlah(0);
+    sqrdmlsh(1);
+}
+
 fn long(l: &mut Lifter<'_>, i: Insn, op: Op, sum: Option<Op>) -> Lifted {
     let (log2, rm, index) = element(i)?;
     let half = half_of(i, log2);

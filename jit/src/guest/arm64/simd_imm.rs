@@ -1,7 +1,8 @@
 //! Advanced SIMD modified immediate.
 
+use super::fp::expand_imm;
 use super::lift::{Insn, Lifted, Lifter, Undefined};
-use crate::ir::Op;
+use crate::ir::{Arr, Op};
 
 /// `AdvSIMDExpandImm` of the manual: cmode and op say how abcdefgh fills 64 bits.
 fn expand(i: Insn) -> u64 {
@@ -42,6 +43,13 @@ pub fn movi(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     // Below 0b1110, op inverts.
     let imm = if op && cmode < 14 { !imm } else { imm };
     let v = l.b.vconst(i.arr_of(3), imm);
+    l.set_vd(i, v)
+}
+
+/// FMOV of halves.
+pub fn fmov_half(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let imm = (i.bits(18, 16) << 5 | i.bits(9, 5)) as u64;
+    let v = l.b.vconst(i.arr_of(3), expand_imm(Arr::H, imm) * 0x0001_0001_0001_0001);
     l.set_vd(i, v)
 }
 

@@ -1,5 +1,6 @@
 //! Advanced SIMD three different: lengthening, widening and narrowing of two operands (vector and scalar).
 
+use super::features;
 use super::lift::{Insn, Lifted, Lifter, Undefined};
 use super::simd_common::*;
 use crate::ir::{Arr, Op, Value};
@@ -103,7 +104,10 @@ rows! { mul_long:
 pub fn pmull(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let half = match i.bits(23, 22) {
         0 => Arr::B8,
-        3 => Arr::D,
+        3 => {
+            l.need(features::PMULL)?;
+            Arr::D
+        }
         _ => return Err(Undefined),
     };
     let args = [l.vn(i), l.vm(i)];

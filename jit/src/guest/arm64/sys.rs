@@ -1,7 +1,7 @@
 //! Exceptions, hints, barriers, cache maintenance and system registers.
 
 use super::lift::{Insn, Lifted, Lifter, Undefined};
-use super::{idregs, regs};
+use super::{features, idregs, regs};
 use crate::ir::{Arr, GuestReg, Mem, Op, Trap, Type, Value};
 
 /// SVC.
@@ -67,6 +67,13 @@ pub fn cache_nop(_l: &mut Lifter<'_>, _i: Insn) -> Lifted {
     Ok(())
 }
 
+/// DC CVAP, CVADP: likewise, but what isn't mapped faults, as a load would.
+pub fn cache_persist(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let addr = l.x(i.rt());
+    l.b.load(Type::I64, Mem::size(0), addr, Value::NONE, 0);
+    Ok(())
+}
+
 /// IC IVAU.
 pub fn ic_ivau(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let addr = l.x(i.rt());
@@ -96,6 +103,48 @@ fn read_op(l: &mut Lifter<'_>, i: Insn, op: Op) -> Lifted {
     Ok(())
 }
 
+/// SB: nothing is speculated across, as far as the guest can tell.
+pub fn sb(_l: &mut Lifter<'_>, _i: Insn) -> Lifted {
+    Ok(())
+}
+
+/// PSTATE.SSBS in a system register.
+const SSBS: u64 = 1 << 12;
+
+/// MSR SSBS, #imm.
+pub fn msr_ssbs_imm(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let v = l.c(true, if i.bit(8) { 0 } else { SSBS });
+    l.b.set(regs::NOT_SSBS, v);
+    Ok(())
+}
+
+/// MRS SSBS.
+pub fn mrs_ssbs(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let v = l.b.get(regs::NOT_SSBS);
+    let v = l.b.bin_imm(Op::Xor, v, SSBS);
+    l.set_r(i.rt(), v);
+    Ok(())
+}
+
+/// MSR SSBS.
+pub fn msr_ssbs(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let v = l.x(i.rt());
+    let v = l.b.bin_imm(Op::And, v, SSBS);
+    let v = l.b.bin_imm(Op::Xor, v, SSBS);
+    l.b.set(regs::NOT_SSBS, v);
+    Ok(())
+}
+
+/// RNDR, RNDRRS: a random number, which is always to be had (NZCV = 0).
+pub fn mrs_rndr(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let v = l.b.op(Op::Counter, Type::I64, &[], 0, 1);
+    l.set_r(i.rt(), v);
+    let zero = l.c(true, 0);
+    let f = l.b.op(Op::FlagsFrom, Type::Flags, &[zero], 0, 0);
+    l.set_flags(f);
+    Ok(())
+}
+
 /// MRS NZCV.
 pub fn mrs_nzcv(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let f = l.flags();
@@ -120,7 +169,8 @@ pub fn mrs_fpcr(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 /// MSR FPCR: translations depend on it, so the runtime writes it. Bits that can't be written read as zero.
 pub fn msr_fpcr(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let v = l.x(i.rt());
-    let v = l.b.bin_imm(Op::And, v, regs::fpcr::WRITABLE as u64);
+    let hidden = if l.hidden.has(features::FPHP) { regs::fpcr::FZ16 } else { 0 };
+    let v = l.b.bin_imm(Op::And, v, (regs::fpcr::WRITABLE & !hidden) as u64);
     l.b.trap(Trap::SetFpcr, v, 0);
     l.done = true;
     Ok(())
@@ -177,6 +227,6 @@ pub fn mrs_cntvct(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 
 /// MRS of an identification register of EL1, which Linux emulates.
 pub fn mrs_id(l: &mut Lifter<'_>, i: Insn) -> Lifted {
-    let v = idregs::read(i.bits(11, 8), i.bits(7, 5)).ok_or(Undefined)?;
+    let v = idregs::read(i.bits(11, 8), i.bits(7, 5), l.hidden).ok_or(Undefined)?;
     read_const(l, i, v)
 }

@@ -645,6 +645,11 @@ impl Asm {
         self.put(0xe9, 5);
         Near(self.pos() - 4)
     }
+    /// Call to be bound (or relocated) later.
+    pub fn call_near(&mut self) -> Near {
+        self.put(0xe8, 5);
+        Near(self.pos() - 4)
+    }
     /// Bind a near jump here.
     pub fn bind_near(&mut self, n: Near) {
         self.patch(n, self.pos());
@@ -664,11 +669,20 @@ impl Asm {
         let n = self.jcc_near(cc);
         self.patch(n, target);
     }
-    /// Pad with nops until `pos % 4 == want`.
-    pub fn pad(&mut self, want: u32) {
+    /// Pad with nops so that the four bytes that begin `skip` bytes from here lie within an aligned eight: then both makers of
+    /// processors promise that a store to them is atomic.
+    pub fn pad(&mut self, skip: u32) {
         const NOPS: [u32; 4] = [0, 0x90, 0x9066, 0x1f0f];
-        let n = want.wrapping_sub(self.pos()) & 3;
+        let at = (self.pos() + skip) & 7;
+        let n = if at > 4 { 8 - at } else { 0 };
         self.put(NOPS[n as usize] as u64, n);
+    }
+    /// Push a register or memory.
+    pub fn push(&mut self, s: Rm) {
+        match s {
+            Rm::R(n) if n < 8 => self.u8(0x50 | n),
+            s => self.op(enc(0, 0, 0xff), false, 6, s, 0, false),
+        }
     }
 
     // --- vector instructions ---------------------------------------------------------------------------

@@ -42,10 +42,8 @@ pub struct FlagState {
 pub enum Ool {
     /// The unlinked stub of link number `n`.
     LinkStub(u32),
-    /// `pending` was set at an exit to a guest pc.
-    Pending(Near, u64),
-    /// `pending` was set at an indirect exit; the pc is in rax.
-    PendingRax(Near),
+    /// The target of an indirect call, in rax, is not in the table: where the call returns to.
+    CallMiss(Near, u32),
     /// The operation in software: operands, result, and where to go on.
     Fallback {
         /// The jump that leads here.
@@ -537,6 +535,8 @@ impl<'a> Emitter<'a> {
     }
 
     fn out_of_line(&mut self) {
+        // What follows is not the terminal any more.
+        self.point();
         let mut n = 0;
         while n < self.ool.len() {
             match self.ool[n] {
@@ -551,14 +551,14 @@ impl<'a> Emitter<'a> {
                     let jump = Near(link.at);
                     self.asm.patch(jump, at);
                 }
-                Ool::Pending(from, pc) => {
+                Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);
-                    self.asm.mov_imm(r::AX, pc);
-                    self.stub(false, Stub::Pending);
-                }
-                Ool::PendingRax(from) => {
-                    self.asm.bind_near(from);
-                    self.stub(false, Stub::Pending);
+                    // lea rcx, [rip + ret]; push rcx
+                    self.asm.bytes(&[0x48, 0x8d, 0x0d]);
+                    let at = self.asm.pos();
+                    self.asm.u32(ret.wrapping_sub(at + 4));
+                    self.asm.push(Rm::R(r::CX));
+                    self.stub(false, Stub::Lookup);
                 }
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }

@@ -1,11 +1,12 @@
 //! Leaving a block: direct exits with their links, indirect exits, traps.
 
-use super::asm::{cc, enc, r, state, Addr, Alu, Rm};
+use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
-use super::stubs::Stub;
-use crate::cpu::JUMP_CACHE_ENTRIES;
+use super::regs::{home_addr, point};
+use super::stubs::{by_entry, first_table, Stub};
 use crate::host::Link;
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
+use crate::regalloc::Home;
 
 impl Emitter<'_> {
     /// Dispatch of side exits and terminals.
@@ -18,31 +19,36 @@ impl Emitter<'_> {
                     self.flush_flags();
                 }
                 let c = self.testable(inst.cond());
-                self.side_exit(c, inst.imm);
+                self.link(c, inst.imm);
             }
             Op::ExitIfZero | Op::ExitIfNonzero => {
                 self.leave_flags(live);
                 self.clobber_flags();
                 self.test_zero(inst.args[0]);
-                self.side_exit(Some(if inst.op == Op::ExitIfZero { cc::E } else { cc::NE }), inst.imm);
+                self.link(Some(if inst.op == Op::ExitIfZero { cc::E } else { cc::NE }), inst.imm);
             }
             Op::ExitIfBit | Op::ExitIfNotBit => {
                 self.leave_flags(live);
                 self.clobber_flags();
                 let c = self.test_bit(inst.args[0], inst.aux & 63);
-                self.side_exit(Some(c ^ (inst.op == Op::ExitIfNotBit) as u8), inst.imm);
+                self.link(Some(c ^ (inst.op == Op::ExitIfNotBit) as u8), inst.imm);
             }
-            Op::Jump | Op::Call => {
+            Op::Jump => {
                 self.leave_flags(live);
-                self.side_exit(None, inst.imm);
+                self.link(None, inst.imm);
             }
             Op::Trap => {
                 self.leave_flags(true);
                 self.trap(inst);
             }
-            _ => {
+            op => {
                 self.leave_flags(live);
-                self.indirect(inst.args[0]);
+                match op {
+                    Op::Call => self.call(inst.imm),
+                    Op::CallInd => self.call_indirect(inst.args[0]),
+                    Op::Return => self.ret(inst.args[0]),
+                    _ => self.jump_indirect(inst.args[0]),
+                }
             }
         }
     }
@@ -86,48 +92,97 @@ impl Emitter<'_> {
         cc::NE
     }
 
-    /// Go to `target` if the condition holds (`None`: always). Backward, the world may want to stop us first.
-    fn side_exit(&mut self, c: Option<u8>, target: u64) {
-        if target > self.pc {
-            return self.link(c, target);
-        }
-        let skip = c.map(|c| self.asm.jcc_short(c ^ 1));
-        self.asm.alu_imm(Alu::Cmp, false, state!(pending), 0);
-        let stop = self.asm.jcc_near(cc::NE);
-        self.ool.push(Ool::Pending(stop, target));
-        self.link(None, target);
-        if let Some(s) = skip {
-            self.asm.bind(s);
-        }
-    }
-
-    /// A linkable jump.
+    /// A linkable jump, if the condition holds (`None`: always).
     fn link(&mut self, c: Option<u8>, target: u64) {
-        self.asm.pad(if c.is_some() { 2 } else { 3 });
+        self.asm.pad(if c.is_some() { 2 } else { 1 });
         let near = match c {
             Some(c) => self.asm.jcc_near(c),
             None => self.asm.jmp_near(),
         };
+        self.linkable(near, target);
+    }
+
+    fn linkable(&mut self, near: Near, target: u64) {
         self.ool.push(Ool::LinkStub(self.out.links.len() as u32));
         self.out.links.push(Link { at: near.0, stub: 0, site: 0, target });
     }
 
-    /// To the guest pc in `v`, by the thread's jump cache. Nothing lives in registers but pins from here on.
-    fn indirect(&mut self, v: Value) {
+    /// Call `target`: see the module `stubs` for the return stack.
+    fn call(&mut self, target: u64) {
+        self.push_return();
+        self.asm.pad(1);
+        let near = self.asm.call_near();
+        self.linkable(near, target);
+        self.after_call();
+    }
+
+    /// Where a call returns to. Nothing lives in registers but pins.
+    fn after_call(&mut self) {
+        self.asm.lea(true, r::SP, Addr::base(r::SP, 8));
+        let next = self.b.end;
+        self.link(None, next);
+    }
+
+    /// Push the guest's return address. Mostly it has just been written to the guest's link register.
+    fn push_return(&mut self) {
+        let ret = self.b.end;
+        if let Ok(c) = i32::try_from(ret as i64) {
+            self.asm.u8(0x68);
+            return self.asm.u32(c as u32);
+        }
+        let before = self.i.checked_sub(1).map(|n| &self.b.insts[n]).filter(|s| s.op == Op::Set && s.reg().0 < 64);
+        if let Some(set) = before.filter(|s| self.ra.constant(self.b, s.args[0]) == Some(ret)) {
+            let place = match self.ra.pin(set.reg()) {
+                crate::regalloc::NONE => Rm::M(home_addr(Home::Slot(set.reg()))),
+                pin => Rm::R(pin),
+            };
+            return self.asm.push(place);
+        }
+        self.asm.mov_imm(r::AX, ret);
+        self.asm.push(Rm::R(r::AX));
+    }
+
+    fn to_rax(&mut self, v: Value) {
         let v = self.opnd(v);
         self.mov_opnd(true, r::AX, v);
-        let mask = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
-        self.asm.lea(false, r::CX, Addr { base: super::asm::NOREG, index: r::AX, scale: 2, disp: 0 });
-        self.asm.alu_imm(Alu::And, false, r::CX, mask);
-        self.asm.alu(Alu::Add, true, r::CX, state!(jump_cache));
-        self.asm.op(enc(0, 0, 0x39), true, r::AX, Addr::base(r::CX, 0).into(), 0, false);
+    }
+
+    /// To the guest pc in `v`, by the thread's table. Nothing lives in registers but pins from here on.
+    fn jump_indirect(&mut self, v: Value) {
+        self.to_rax(v);
+        self.point_bits(point::BRANCH);
+        first_table(self.asm);
         self.asm.bytes(&[0x0f, 0x85]);
         self.stub_ref(Stub::Lookup);
-        self.asm.alu_imm(Alu::Cmp, false, state!(pending), 0);
-        let stop = self.asm.jcc_near(cc::NE);
-        self.ool.push(Ool::PendingRax(stop));
-        // jmp [rcx + 8]
-        self.asm.op(enc(0, 0, 0xff), false, 4, Addr::base(r::CX, 8).into(), 0, false);
+        by_entry(self.asm, 4);
+    }
+
+    fn call_indirect(&mut self, v: Value) {
+        self.to_rax(v);
+        if i32::try_from(self.b.end as i64).is_err() {
+            // What `push_return` may use.
+            self.asm.mov_rr(true, r::CX, r::AX);
+            self.push_return();
+            self.asm.mov_rr(true, r::AX, r::CX);
+        } else {
+            self.push_return();
+        }
+        self.point_bits(point::CALL);
+        first_table(self.asm);
+        let miss = self.asm.jcc_near(cc::NE);
+        by_entry(self.asm, 2);
+        self.ool.push(Ool::CallMiss(miss, self.asm.pos()));
+        self.point();
+        self.after_call();
+    }
+
+    /// To the guest pc in `v`, which the return stack probably has.
+    fn ret(&mut self, v: Value) {
+        self.to_rax(v);
+        self.asm.op(enc(0, 0, 0x39), true, r::AX, Addr::base(r::SP, 8).into(), 0, false);
+        self.asm.bytes(&[0x0f, 0x85]);
+        self.stub_ref(Stub::ReturnMiss);
+        self.asm.u8(0xc3);
     }
 
     fn trap(&mut self, inst: &Inst) {

@@ -56,6 +56,7 @@ extern "sysv64" fn run_op(cpu: *mut Cpu, rec: *const Record) {
         }
     }
     cpu.call_result = match inst.op {
+        Op::Counter if inst.imm == 1 => random() as u128,
         Op::Counter => counter() as u128,
         Op::GetFpsr => fpsr(cpu) as u128,
         Op::SetFpsr => {
@@ -83,6 +84,14 @@ fn counter() -> u64 {
     // SAFETY: `t` is a valid timespec to write to.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut t) };
     (t.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(t.tv_nsec as u64)
+}
+
+/// From the system's generator, which never runs dry. It is not asked before it is seeded, at boot; then there is the counter.
+fn random() -> u64 {
+    let mut v = counter();
+    // SAFETY: `v` is 8 bytes to write to.
+    unsafe { libc::getrandom((&raw mut v).cast(), 8, 0) };
+    v
 }
 
 /// Exception bits of MXCSR that count as FPSR's, as (MXCSR bit, FPSR bit): division by zero, overflow, underflow, inexact.

@@ -2,7 +2,7 @@
 //!
 //! | registers | use |
 //! |---|---|
-//! | rsp | the host's stack, 16-byte aligned, untouched by guest code |
+//! | rsp | the return stack (see [`stubs`]), 16-byte aligned |
 //! | rbp | [`Cpu`](crate::cpu::Cpu) + `Cpu::BIAS` |
 //! | rax | the emitter's scratch: flags, constants, cmpxchg, mul, div |
 //! | rcx, rdx, r11 | temporaries |

@@ -7,7 +7,7 @@ use crate::ir::GuestReg;
 use crate::regalloc::{Home, Moves, Target, INT, NONE};
 
 /// General registers that guest registers are pinned to, in the order of the guest's heat list.
-/// rsp is the host's stack, rbp the state, rax scratch, rcx, rdx and r11 temporaries.
+/// rsp is the return stack, rbp the state, rax scratch, rcx, rdx and r11 temporaries.
 pub const PIN_GPRS: [u8; 10] = [r::BX, r::SI, r::DI, 8, 9, 10, 12, 13, 14, 15];
 /// Vector registers that guest registers are pinned to.
 pub const PIN_VECS: [u8; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
@@ -24,6 +24,10 @@ pub mod point {
     pub const RBX_IN_SLOT: u8 = 1;
     /// An access of 16 bytes at `[r11]` that must be aligned, on Arm and on x86.
     pub const ALIGNED: u8 = 2;
+    /// In the code that finds the target of an indirect branch, which is in rax: nothing has happened yet.
+    pub const BRANCH: u8 = 4;
+    /// The same of a call: the guest's return address has been pushed.
+    pub const CALL: u8 = 8;
 }
 
 /// Pins for a guest's heat lists.

@@ -1,11 +1,17 @@
-//! The code that all blocks share: entering, leaving, and calling helpers. Emitted once per code area.
+//! The code that all blocks share: entering, leaving, finding the target of an indirect branch, and calling helpers. Emitted once per code area.
 //!
-//! **Frames.** `enter` saves the C ABI's callee-saved registers and leaves rsp at a multiple of 16, where it stays while translated
-//! code runs; `Cpu::host_sp` remembers it. All ways out end in `FaultExit`, which needs nothing but rbp.
+//! **Stacks.** `enter` saves the C ABI's callee-saved registers and notes rsp, a multiple of 16, in `Cpu::host_sp`. While translated code runs,
+//! rsp is the *return stack*, memory of the thread's own with a pair for each guest call: below the return address that the host's `call`
+//! pushed, above the guest's. A guest return compares its target with the top pair and executes `ret`, which the host predicts. The stack is no more than
+//! a cache: a pair that doesn't match, or is lost, costs a lookup. All ways out end in `FaultExit`, which needs nothing but rbp.
+//!
+//! **Being asked to leave.** Translated code doesn't poll. `Engine::interrupt` cuts the links of the block that runs, empties the tables, and lets
+//! the top pairs of the return stack lead to `RetPending`; within the stubs below it goes by the pc. So these must be
+//! restartable: from `ReturnMiss` to `LookupLeave`, rax holds the target and nothing has happened yet.
 
-use super::asm::{enc, r, state, Addr, Alu, Asm, Rm};
+use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
 use super::regs::home_addr;
-use crate::cpu::{Cpu, ExitKind};
+use crate::cpu::{Cpu, ExitKind, JUMP_CACHE_ENTRIES};
 use crate::host::{Emitted, Pins, Reloc};
 use crate::regalloc::Home;
 
@@ -21,7 +27,7 @@ pub enum Stub {
     FaultExit = 2,
     /// Called; the site word is at the return address: leave with `ExitKind::Link`.
     Link = 3,
-    /// Jumped to, guest pc in rax: leave with `ExitKind::Lookup`.
+    /// Jumped to, guest pc in rax: find it in the second table, or leave with `ExitKind::Lookup`.
     Lookup = 4,
     /// Jumped to, guest pc in rax: leave with `ExitKind::Pending`.
     Pending = 5,
@@ -29,10 +35,24 @@ pub enum Stub {
     Trap = 6,
     /// Called with the record's address in rax: run the helper; keeps every register but rax and EFLAGS.
     Eval = 7,
+    /// Behind the end of `Eval`.
+    EvalEnd = 8,
+    /// In `Enter`: the last look at `pending`.
+    EnterCheck = 9,
+    /// Behind the jump from `Enter` to a block.
+    EnterEnd = 10,
+    /// Jumped to by a return that doesn't match the return stack's top, target in rax.
+    ReturnMiss = 11,
+    /// Jumped to, target in rax: leave with `ExitKind::Lookup`.
+    LookupLeave = 12,
+    /// Returned to by a pair of the return stack that was changed so: leave with `ExitKind::Pending`.
+    RetPending = 13,
+    /// Returned to by the pairs at the base of the return stack, whose guest address is 0.
+    RetEmpty = 14,
 }
 
 /// Number of common stubs.
-pub const STUBS: usize = 8;
+pub const STUBS: usize = 15;
 
 /// General registers that a C function may change and translated code uses.
 const VOLATILE: [u8; 8] = [r::CX, r::DX, r::SI, r::DI, 8, 9, 10, 11];
@@ -45,24 +65,31 @@ pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
     let mut asm = Asm::default();
     asm.begin(std::mem::take(&mut out.code), avx);
     let a = &mut asm;
-    at[Stub::Enter as usize] = a.pos();
-    enter(a, pins);
+    let abort = enter(a, pins, &mut at);
     a_align(a);
+    return_miss(a, &mut at);
     // The exits with a reason fall into one another's tail.
     let mut leaves = Vec::new();
     for (stub, kind) in [
+        (Stub::LookupLeave, ExitKind::Lookup),
         (Stub::Link, ExitKind::Link),
-        (Stub::Lookup, ExitKind::Lookup),
+        (Stub::RetEmpty, ExitKind::Lookup),
+        (Stub::RetPending, ExitKind::Pending),
         (Stub::Pending, ExitKind::Pending),
         (Stub::Trap, ExitKind::Trap),
     ] {
         at[stub as usize] = a.pos();
         match stub {
             Stub::Link => {
-                a.u8(0x58);
+                pop(a, r::AX);
                 a.store(3, state!(exit_arg), r::AX);
             }
             Stub::Trap => {}
+            Stub::RetEmpty | Stub::RetPending => {
+                // The pair's guest address is on top.
+                pop(a, r::AX);
+                a.store(3, state!(pc), r::AX);
+            }
             _ => a.store(3, state!(pc), r::AX),
         }
         a.store_imm(2, state!(exit_kind), kind as i32);
@@ -81,10 +108,65 @@ pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
     at[Stub::FaultExit as usize] = a.pos();
     fault_exit(a);
     a_align(a);
+    // The pinned registers are as they were loaded.
+    a.bind_near(abort);
+    a.store_imm(2, state!(exit_kind), ExitKind::Pending as i32);
+    a.jmp_back(at[Stub::FaultExit as usize]);
+    a_align(a);
     at[Stub::Eval as usize] = a.pos();
     eval(a, out);
+    at[Stub::EvalEnd as usize] = a.pos();
     out.code = std::mem::take(&mut asm.code);
     at
+}
+
+/// `[base + index * 4 + disp]`.
+fn entry(base: u8, index: u8, disp: i32) -> Addr {
+    Addr { base, index, scale: 2, disp }
+}
+
+/// The target in rax of an indirect branch looked up in the thread's first table: leaves its entry's address as rdx + rcx * 4, and equal
+/// condition flags if it is there.
+pub fn first_table(a: &mut Asm) {
+    a.mov_rr(false, r::CX, r::AX);
+    a.alu_imm(Alu::And, false, r::CX, (JUMP_CACHE_ENTRIES as i32 - 1) << 2);
+    a.mov(true, r::DX, state!(jump_cache));
+    a.op(enc(0, 0, 0x39), true, r::AX, entry(r::DX, r::CX, 0).into(), 0, false);
+}
+
+/// Jump (4) or call (2) by the entry that [`first_table`] found.
+pub fn by_entry(a: &mut Asm, op: u8) {
+    a.op(enc(0, 0, 0xff), false, op, entry(r::DX, r::CX, 8).into(), 0, false);
+}
+
+/// A return that doesn't match: frames may have been skipped (longjmp, exceptions), or the stack is another. Then the tables, both.
+fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
+    at[Stub::ReturnMiss as usize] = a.pos();
+    let deeper = [1, 2, 3];
+    let hits = deeper.map(|n| {
+        a.op(enc(0, 0, 0x39), true, r::AX, Addr::base(r::SP, n * 16 + 8).into(), 0, false);
+        a.jcc_near(cc::E)
+    });
+    first_table(a);
+    let miss = a.jcc_near(cc::NE);
+    by_entry(a, 4);
+    for (n, hit) in deeper.into_iter().zip(hits) {
+        a.bind_near(hit);
+        a.lea(true, r::SP, Addr::base(r::SP, n * 16));
+        a.u8(0xc3);
+    }
+    a.bind_near(miss);
+    at[Stub::Lookup as usize] = a.pos();
+    // See `cpu::second_index`.
+    a.mov_rr(true, r::CX, r::AX);
+    a.shift_imm(5, true, r::CX, 13);
+    a.alu(Alu::Xor, false, r::CX, r::AX);
+    a.alu(Alu::And, false, r::CX, state!(jump_mask2));
+    a.mov(true, r::DX, state!(jump_cache2));
+    a.op(enc(0, 0, 0x39), true, r::AX, entry(r::DX, r::CX, 0).into(), 0, false);
+    let miss = a.jcc_near(cc::NE);
+    by_entry(a, 4);
+    a.bind_near(miss);
 }
 
 fn a_align(a: &mut Asm) {
@@ -112,7 +194,8 @@ fn mxcsr(a: &mut Asm, op: u8, m: Addr) {
     a.op(enc(0, 1, 0xae), false, op, m.into(), 0, false);
 }
 
-fn enter(a: &mut Asm, pins: &Pins) {
+fn enter(a: &mut Asm, pins: &Pins, at: &mut [u32; STUBS]) -> Near {
+    at[Stub::Enter as usize] = a.pos();
     for n in SAVED {
         push(a, n);
     }
@@ -121,6 +204,7 @@ fn enter(a: &mut Asm, pins: &Pins) {
     a.lea(true, r::BP, Addr::base(r::DI, Cpu::BIAS as i32));
     a.mov_rr(true, r::AX, r::SI);
     a.store(3, state!(host_sp), r::SP);
+    a.store_imm(2, state!(inside), 1);
     mxcsr(a, 3, state!(host_fpctl));
     mxcsr(a, 2, state!(guest_fpctl));
     for &(g, h) in &pins.gprs {
@@ -129,13 +213,21 @@ fn enter(a: &mut Asm, pins: &Pins) {
     for &(g, h) in &pins.vecs {
         a.vmov(h, home_addr(Home::Slot(g)));
     }
+    a.mov(true, r::SP, state!(ret_sp));
+    at[Stub::EnterCheck as usize] = a.pos();
+    a.alu_imm(Alu::Cmp, false, state!(pending), 0);
+    let abort = a.jcc_near(cc::NE);
     a.op(enc(0, 0, 0xff), false, 4, Rm::R(r::AX), 0, false);
+    at[Stub::EnterEnd as usize] = a.pos();
+    abort
 }
 
 fn fault_exit(a: &mut Asm) {
+    a.store(3, state!(ret_sp), r::SP);
     mxcsr(a, 3, state!(guest_fpctl));
     mxcsr(a, 2, state!(host_fpctl));
     a.mov(true, r::SP, state!(host_sp));
+    a.store_imm(2, state!(inside), 0);
     a.alu_imm(Alu::Add, true, r::SP, 8);
     // cld: a fault may have come from anywhere.
     a.u8(0xfc);
@@ -146,11 +238,13 @@ fn fault_exit(a: &mut Asm) {
 }
 
 fn eval(a: &mut Asm, out: &mut Emitted) {
+    // To the host's stack, a multiple of 16.
+    a.store(3, state!(eval_sp), r::SP);
+    a.mov(true, r::SP, state!(host_sp));
     for n in VOLATILE {
         push(a, n);
     }
-    // The return address and 64 bytes of registers are on the stack: 256 + 8 make it a multiple of 16.
-    a.alu_imm(Alu::Sub, true, r::SP, 264);
+    a.alu_imm(Alu::Sub, true, r::SP, 256);
     for n in 0..16u8 {
         a.vstore(Addr::base(r::SP, n as i32 * 16), n);
     }
@@ -163,9 +257,10 @@ fn eval(a: &mut Asm, out: &mut Emitted) {
     for n in 0..16u8 {
         a.vmov(n, Addr::base(r::SP, n as i32 * 16));
     }
-    a.alu_imm(Alu::Add, true, r::SP, 264);
-    for n in VOLATILE.into_iter().rev() {
-        pop(a, n);
+    a.mov(true, r::SP, state!(eval_sp));
+    a.mov(true, r::AX, state!(host_sp));
+    for (n, reg) in VOLATILE.into_iter().enumerate() {
+        a.mov(true, reg, Addr::base(r::AX, -8 * (n as i32 + 1)));
     }
     a.u8(0xc3);
 }

@@ -14,7 +14,7 @@ use super::asm::{cc, enc, p3a, p66, r, Enc, Rm};
 use super::emit::Emitter;
 use super::regs::{home_addr, VS};
 use super::vec::arr_bytes;
-use crate::ir::{Arr, Inst, Op, Round, Value, Width};
+use crate::ir::{Arr, Inst, Op, Round, Value, Width, JAVASCRIPT};
 
 /// The form of an SSE arithmetic opcode for an arrangement of S or D lanes.
 pub fn form(arr: Arr, op: u8) -> Enc {
@@ -50,6 +50,16 @@ impl Emitter<'_> {
             return true;
         }
         if self.soft_fp() {
+            return false;
+        }
+        let special = match inst.op {
+            FCvt => inst.imm == 0,
+            FCvtn => inst.imm & 8 != 0,
+            FToSInt => inst.imm & JAVASCRIPT != 0,
+            FRint => inst.imm >> 8 != 0,
+            op => op == FMlal,
+        };
+        if special {
             return false;
         }
         if matches!(inst.op, FCvt | FCvtl | FCvtn) {

@@ -80,11 +80,12 @@ fn mix_columns(state: u128, by: [u8; 4]) -> u128 {
 }
 
 /// Word `n` of a vector.
-fn word(v: u128, n: usize) -> u32 {
+pub fn word(v: u128, n: usize) -> u32 {
     (v >> (32 * n)) as u32
 }
 
-fn words(w: [u32; 4]) -> u128 {
+/// A vector of four words, the lowest first.
+pub fn words(w: [u32; 4]) -> u128 {
     w.iter().rev().fold(0, |r, &x| r << 32 | x as u128)
 }
 

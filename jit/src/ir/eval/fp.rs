@@ -2,7 +2,7 @@
 
 use super::softfp::{self as sf, Format, Int};
 use super::Env;
-use crate::ir::{Arr, Inst, Op, Round};
+use crate::ir::{Arr, Inst, Op, Round, JAVASCRIPT};
 
 type Unary = fn(&mut Env, Format, u64) -> u64;
 type Binary = fn(&mut Env, Format, u64, u64) -> u64;
@@ -128,8 +128,13 @@ fn from_int(env: &mut Env, i: &Inst, a: u128, signed: bool, from: Option<u32>) -
 
 /// Between formats: lane `n` of the result from lane `n + skip`.
 fn convert(env: &mut Env, from: Arr, to: Arr, a: u128, skip: usize, mode: Round) -> u128 {
-    let (ff, tf) = (Format::from_log2(from.log2()), Format::from_log2(to.log2()));
+    let (ff, tf) = (Format::stored_from_log2(from.log2()), Format::stored_from_log2(to.log2()));
     build(to, |n| sf::convert(env, ff, tf, lane(a, from.ebits(), n + skip), mode))
+}
+
+/// Singles to BFloat16.
+fn to_bf16(env: &mut Env, to: Arr, a: u128) -> u128 {
+    build(to, |n| sf::convert(env, Format::SINGLE, Format::BF16, lane(a, 32, n), Round::Current))
 }
 
 /// FCVTL: the low (part 0) or high half of the source's 128 bits, to lanes of twice the size.
@@ -156,6 +161,13 @@ pub fn eval(i: &Inst, a: [u128; 3], src_bits: u32, env: &mut Env) -> u128 {
     let bits = arr.ebits();
     match i.op {
         Op::FMla => build(arr, |n| sf::mul_add(env, f, lane(a[0], bits, n), lane(a[1], bits, n), lane(a[2], bits, n))),
+        Op::FMlal => {
+            let skip = if i.imm & 1 != 0 { arr.lanes() } else { 0 };
+            build(arr, |n| sf::mul_add_long(env, lane(a[0], 32, n), lane(a[1], 16, n + skip), lane(a[2], 16, n + skip)))
+        }
+        Op::FRint if i.imm >> 8 != 0 => {
+            build(arr, |n| sf::round_int_n(env, f, lane(a[0], bits, n), Round::from_bits(i.imm), (i.imm >> 8) as u32))
+        }
         Op::FRint => build(arr, |n| sf::round_int(env, f, lane(a[0], bits, n), Round::from_bits(i.imm))),
         Op::Fcmp | Op::Fcmpe => compare(env, arr, a[0], a[1], i.op == Op::Fcmpe),
         Op::Fccmp | Op::Fccmpe if i.cond().holds(a[0] as u8) => {
@@ -163,9 +175,12 @@ pub fn eval(i: &Inst, a: [u128; 3], src_bits: u32, env: &mut Env) -> u128 {
         }
         Op::Fccmp | Op::Fccmpe => (i.imm & 15) as u128,
         Op::FToS | Op::FToU => to_int(env, i, a[0], i.op == Op::FToS, None),
+        Op::FToSInt if i.imm & JAVASCRIPT != 0 => sf::to_int_javascript(env, lane(a[0], 64, 0)) as u128,
         Op::FToSInt | Op::FToUInt => to_int(env, i, a[0], i.op == Op::FToSInt, Some(i.ty.bits())),
         Op::SToF | Op::UToF => from_int(env, i, a[0], i.op == Op::SToF, None),
         Op::IntSToF | Op::IntUToF => from_int(env, i, a[0], i.op == Op::IntSToF, Some(src_bits)),
+        Op::FCvt if i.imm == 0 => to_bf16(env, Arr::H, a[0]),
+        Op::FCvtn if i.imm & 8 != 0 => to_bf16(env, arr, a[0]),
         Op::FCvt => convert(env, arr, Arr::new(i.imm as u8 & 3, crate::ir::Width::Scalar), a[0], 0, Round::Current),
         Op::FCvtl => lengthen(env, i, a[0]),
         Op::FCvtn => convert(env, arr.with_log2(arr.log2() + 1), arr, a[0], 0, Round::from_bits(i.imm)),

@@ -2,6 +2,8 @@
 //! that they have no direct code for. Integer-only code: evaluators never touch the host's FPU state.
 
 pub mod crypto;
+mod crypto_ext;
+mod dot;
 pub mod fp;
 pub mod int;
 pub mod softfp;
@@ -42,6 +44,8 @@ pub fn eval(inst: &Inst, args: [u128; 3], src_ty_bits: u32, env: &mut Env) -> u1
         | Op::Sha256h2
         | Op::Sha256su0
         | Op::Sha256su1 => crypto::eval(inst, args),
+        Op::Crypto => crypto_ext::eval(inst, args),
+        Op::VDot => dot::eval(inst, args),
         _ => vec::eval(inst, args, env),
     }
 }

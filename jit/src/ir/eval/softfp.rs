@@ -4,14 +4,17 @@
 //! propagation and flushing come from [`Env::fpcr`]; exceptions accumulate in [`Env::fpsr`]. Nothing here touches the host's FPU, so
 //! it may run under the guest's rounding mode and with host exceptions unmasked.
 //!
-//! Half precision is a storage format only (FEAT_FP16 is not offered): FPCR.FZ16 does not exist, and FPCR.AHP
-//! governs every half-precision value.
+//! Half precision is two formats: what arithmetic works on, which FPCR.FZ16 flushes, and what conversions between precisions read and
+//! write, which FPCR.AHP governs and nothing flushes.
 //!
 //! A finite value is `mant * 2^exp` with an integer `mant`. Where an exact result has more bits than can be
 //! kept, the discarded ones are or-ed into the lowest bit ("jammed"): it is always far below the
 //! rounding position, so rounding sees the same as with the exact value.
 
 mod estimate;
+mod special;
+
+pub use special::{mul_add_long, round_int_n, to_int_javascript};
 
 pub use estimate::{recip_estimate, recip_exponent, recip_step, recip_table, rsqrt_estimate, rsqrt_step, rsqrt_table};
 
@@ -24,6 +27,7 @@ mod fpcr {
     pub const AHP: u32 = 1 << 26;
     pub const DN: u32 = 1 << 25;
     pub const FZ: u32 = 1 << 24;
+    pub const FZ16: u32 = 1 << 19;
     pub const RMODE_SHIFT: u32 = 22;
 }
 
@@ -62,10 +66,14 @@ impl Env {
         self.fpcr & fpcr::DN != 0
     }
     fn alt_half(&self, f: Format) -> bool {
-        f == Format::HALF && self.fpcr & fpcr::AHP != 0
+        f == Format::STORED_HALF && self.fpcr & fpcr::AHP != 0
     }
     fn flushes(&self, f: Format) -> bool {
-        f != Format::HALF && self.fpcr & fpcr::FZ != 0
+        match f {
+            Format::HALF => self.fpcr & fpcr::FZ16 != 0,
+            Format::STORED_HALF => false,
+            _ => self.fpcr & fpcr::FZ != 0,
+        }
     }
 }
 
@@ -74,15 +82,21 @@ impl Env {
 pub struct Format {
     exp_bits: u32,
     frac_bits: u32,
+    /// Only converted to and from.
+    stored: bool,
 }
 
 impl Format {
     /// binary16.
-    pub const HALF: Format = Format { exp_bits: 5, frac_bits: 10 };
+    pub const HALF: Format = Format { exp_bits: 5, frac_bits: 10, stored: false };
+    /// binary16 or the alternative half precision.
+    pub const STORED_HALF: Format = Format { stored: true, ..Format::HALF };
+    /// BFloat16.
+    pub const BF16: Format = Format { exp_bits: 8, frac_bits: 7, stored: true };
     /// binary32.
-    pub const SINGLE: Format = Format { exp_bits: 8, frac_bits: 23 };
+    pub const SINGLE: Format = Format { exp_bits: 8, frac_bits: 23, stored: false };
     /// binary64.
-    pub const DOUBLE: Format = Format { exp_bits: 11, frac_bits: 52 };
+    pub const DOUBLE: Format = Format { exp_bits: 11, frac_bits: 52, stored: false };
 
     /// The format of elements of `1 << log2` bytes.
     pub const fn from_log2(log2: u8) -> Format {
@@ -90,6 +104,13 @@ impl Format {
             0 | 1 => Format::HALF,
             2 => Format::SINGLE,
             _ => Format::DOUBLE,
+        }
+    }
+    /// The same for conversions between precisions.
+    pub const fn stored_from_log2(log2: u8) -> Format {
+        match log2 {
+            0 | 1 => Format::STORED_HALF,
+            n => Format::from_log2(n),
         }
     }
     /// The sign bit.
@@ -223,7 +244,7 @@ impl Operand {
         let unit = f.min_exp() - f.frac_bits as i32;
         let (class, mant, exp) = if exp == 0 {
             let flush = frac != 0 && env.flushes(f);
-            if flush {
+            if flush && f != Format::HALF {
                 env.raise(exc::IDC);
             }
             if frac == 0 || flush {

@@ -23,7 +23,7 @@ pub fn eval(i: &Inst, [a, b, c]: [u128; 3], env: &mut Env) -> u128 {
         op if op as u8 <= Op::VTbx as u8 => moves(i, a, b, c),
         op if op as u8 <= Op::VUrsqrte as u8 => arith(i, a, b),
         op if op as u8 <= Op::VSrshl as u8 => shifts(i, a, b),
-        op if op as u8 <= Op::VSqshluI as u8 => saturating(i, a, b, &mut env.qc),
+        op if op as u8 <= Op::VSqshluI as u8 => saturating(i, [a, b, c], &mut env.qc),
         _ => resizing(i, a, b, &mut env.qc),
     }
 }
@@ -184,7 +184,7 @@ fn shifts(i: &Inst, a: u128, b: u128) -> u128 {
 }
 
 /// Saturating operations without change of the lane size.
-fn saturating(i: &Inst, a: u128, b: u128, qc: &mut bool) -> u128 {
+fn saturating(i: &Inst, [a, b, c]: [u128; 3], qc: &mut bool) -> u128 {
     let (arr, n) = (i.arr(), i.imm as u32 & 63);
     let bits = arr.ebits();
     match i.op {
@@ -198,6 +198,10 @@ fn saturating(i: &Inst, a: u128, b: u128, qc: &mut bool) -> u128 {
         Op::VSqneg => smap1(arr, a, |x| ssat(-x, bits, qc)),
         Op::VSqdmulh => smap2(arr, a, b, |x, y| ssat((2 * x * y) >> bits, bits, qc)),
         Op::VSqrdmulh => smap2(arr, a, b, |x, y| ssat(srshr(2 * x * y, bits), bits, qc)),
+        Op::VSqrdmlah => smap3(arr, [a, b, c], |x, y, z| {
+            let product = if i.imm == 0 { 2 * y * z } else { -2 * y * z };
+            ssat(srshr((x << bits) + product, bits), bits, qc)
+        }),
         Op::VSqshl => smap2(arr, a, b, |x, y| ssat(sshl(x, cut_left(y as i8), false), bits, qc)),
         Op::VSqrshl => smap2(arr, a, b, |x, y| ssat(sshl(x, cut_left(y as i8), true), bits, qc)),
         Op::VUqshl => umap2(arr, a, b, |x, y| usat(ushl(x, cut_left(y as i8) as u128, false), bits, qc)),

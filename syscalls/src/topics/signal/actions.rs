@@ -187,9 +187,10 @@ impl Actions {
         }
         // SA_RESTART leaves the pc at the system call's instruction, where the entry recognises it; whether the guest's call is repeated
         // is decided at delivery. The entry must not be interrupted but by a bug of its own.
+        // It has a stack of its own: the thread's stack pointer may not be one.
         Action {
             handler: self.host.handler as u64,
-            flags: kept | (libc::SA_SIGINFO | libc::SA_RESTART) as u64 | SA_RESTORER,
+            flags: kept | (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK) as u64 | SA_RESTORER,
             restorer: self.host.restorer as u64,
             mask: !SYNCHRONOUS,
         }

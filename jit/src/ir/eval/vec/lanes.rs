@@ -85,6 +85,13 @@ pub fn smap2(arr: Arr, a: u128, b: u128, mut f: impl FnMut(i128, i128) -> i128) 
     build(arr, |h, s| f(sx(half(a, h) >> s, bits), sx(half(b, h) >> s, bits)) as u64)
 }
 
+/// Lane-wise on three operands, sign-extended.
+#[inline(always)]
+pub fn smap3(arr: Arr, [a, b, c]: [u128; 3], mut f: impl FnMut(i128, i128, i128) -> i128) -> u128 {
+    let bits = arr.ebits();
+    build(arr, |h, s| f(sx(half(a, h) >> s, bits), sx(half(b, h) >> s, bits), sx(half(c, h) >> s, bits)) as u64)
+}
+
 /// Lane masks from a comparison of zero-extended lanes.
 #[inline(always)]
 pub fn ucmp(arr: Arr, a: u128, b: u128, f: impl Fn(u128, u128) -> bool) -> u128 {

@@ -1,0 +1,190 @@
+//! A thread's own memory beside its [`Cpu`]: the return stack, the tables of indirect branches, and a stack for host signal handlers
+//! (which must not run on the return stack).
+//!
+//! One mapping, lowest first: signal stack, an inaccessible page, return stack, first table. The return stack grows down into the
+//! inaccessible page, and is empty again then: see [`overflowed`].
+
+use crate::cpu::{Cpu, JumpEntry, JUMP_CACHE_ENTRIES};
+use std::ptr;
+
+const PAGE: usize = 4096;
+/// Room for the kernel's frame with all of the processor's state, and for handlers.
+const SIGNAL_STACK: usize = 15 * PAGE;
+/// Pairs of addresses, and the pairs at the base that no return may pop.
+const RETURN_STACK: usize = 16 * PAGE;
+const BASE_PAIRS: usize = 8;
+const TABLE: usize = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
+const SIZE: usize = SIGNAL_STACK + PAGE + RETURN_STACK + TABLE;
+/// Entries of the second table.
+const SECOND: usize = 1 << 16;
+
+/// A table that finds nothing.
+struct Nothing([JumpEntry; JUMP_CACHE_ENTRIES]);
+// SAFETY: never written.
+unsafe impl Sync for Nothing {}
+
+/// All zero but for the entry that pc 0 maps to, which would match.
+static NOTHING: Nothing = Nothing({
+    let mut t = [JumpEntry { pc: 0, host: 0 }; JUMP_CACHE_ENTRIES];
+    t[0].pc = 4;
+    t
+});
+
+/// Index in the first table.
+pub fn index(pc: u64) -> usize {
+    (pc >> 2) as usize & (JUMP_CACHE_ENTRIES - 1)
+}
+
+/// A pc that never maps to entry `i` of either table, so that an empty entry never matches.
+pub fn empty_pc(i: usize) -> u64 {
+    if i == 0 {
+        4
+    } else {
+        0
+    }
+}
+
+/// Give `cpu` its memory. Panics without any.
+pub fn attach(cpu: &mut Cpu) {
+    // SAFETY: a fresh mapping of our own, zero, parted as said above.
+    unsafe {
+        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let at = libc::mmap(ptr::null_mut(), SIZE, libc::PROT_READ | libc::PROT_WRITE, kind, -1, 0);
+        assert!(at != libc::MAP_FAILED, "out of memory");
+        let at = at.cast::<u8>();
+        assert!(libc::mprotect(at.add(SIGNAL_STACK).cast(), PAGE, libc::PROT_NONE) == 0, "out of memory");
+        let end = at.add(SIGNAL_STACK + PAGE + RETURN_STACK);
+        cpu.ret_base = end as u64 - 16 * BASE_PAIRS as u64;
+        cpu.tables[0] = end.cast();
+        (*cpu.tables[0]).pc = empty_pc(0);
+    }
+    restore_tables(cpu);
+}
+
+/// Give it back.
+///
+/// # Safety
+/// The thread that ran `cpu` does not handle signals on that stack any more, and nobody knows its tables.
+pub unsafe fn detach(cpu: &mut Cpu) {
+    // SAFETY: mapped or allocated by us.
+    unsafe {
+        if !cpu.tables[1].is_null() {
+            std::alloc::dealloc(cpu.tables[1].cast(), second_layout());
+        }
+        if !cpu.tables[0].is_null() {
+            let end = cpu.tables[0].cast::<u8>();
+            libc::munmap(end.sub(SIGNAL_STACK + PAGE + RETURN_STACK).cast(), SIZE);
+        }
+    }
+}
+
+/// The stack for host signal handlers: lowest address and size.
+pub fn signal_stack(cpu: &Cpu) -> (u64, usize) {
+    (cpu.tables[0] as u64 - (SIGNAL_STACK + PAGE + RETURN_STACK) as u64, SIGNAL_STACK)
+}
+
+/// Whether `addr`, which could not be accessed, is where the return stack of `cpu` ends.
+pub fn overflowed(cpu: &Cpu, addr: u64) -> bool {
+    let end = cpu.tables[0] as u64 - RETURN_STACK as u64;
+    (end - PAGE as u64..end).contains(&addr)
+}
+
+/// Empty the return stack; its base pairs lead to host address `empty`.
+pub fn reset_returns(cpu: &mut Cpu, empty: u64) {
+    cpu.ret_sp = cpu.ret_base;
+    // SAFETY: the base pairs are the last in the return stack, above all that is in use.
+    unsafe { (0..BASE_PAIRS).for_each(|n| (cpu.ret_base as *mut [u64; 2]).add(n).write([empty, 0])) };
+}
+
+/// The top pairs of the return stack, seen from `sp`, lead to host address `to` from now on.
+pub fn redirect_returns(cpu: &Cpu, sp: u64, to: u64) {
+    let first = sp.next_multiple_of(16);
+    let end = cpu.ret_base + 16 * BASE_PAIRS as u64;
+    for pair in
+        (0..4).map(|n| first + 16 * n).filter(|p| (cpu.ret_base + 16 * BASE_PAIRS as u64 - RETURN_STACK as u64..end).contains(p))
+    {
+        // SAFETY: a pair in the return stack of a thread that is stopped in its signal handler.
+        unsafe { (pair as *mut u64).write_volatile(to) };
+    }
+}
+
+/// Every indirect branch misses from now on.
+pub fn empty_tables(cpu: &mut Cpu) {
+    (cpu.jump_cache, cpu.jump_cache2, cpu.jump_mask2) = (NOTHING.0.as_ptr(), NOTHING.0.as_ptr(), 0);
+}
+
+/// The thread's own tables are looked up again.
+pub fn restore_tables(cpu: &mut Cpu) {
+    cpu.jump_cache = cpu.tables[0];
+    (cpu.jump_cache2, cpu.jump_mask2) = match cpu.tables[1].is_null() {
+        true => (NOTHING.0.as_ptr(), 0),
+        false => (cpu.tables[1].cast_const(), cpu.own_mask2),
+    };
+}
+
+fn second_layout() -> std::alloc::Layout {
+    // No stricter than malloc's own: then fresh memory of the kernel's is not cleared again, and costs nothing until it is used.
+    std::alloc::Layout::array::<JumpEntry>(SECOND).expect("a constant layout")
+}
+
+/// Note where `pc` is translated.
+pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
+    // A short process has no use for the second table.
+    const MANY: u32 = 2048;
+    cpu.misses = cpu.misses.wrapping_add(1);
+    if cpu.misses == MANY && cpu.tables[1].is_null() {
+        // SAFETY: the layout is not empty; zero is a valid entry.
+        let t: *mut JumpEntry = unsafe { std::alloc::alloc_zeroed(second_layout()) }.cast();
+        if !t.is_null() {
+            // SAFETY: entry 0 is in the table.
+            unsafe { (*t).pc = empty_pc(0) };
+            cpu.tables[1] = t;
+            cpu.own_mask2 = SECOND as u32 - 1;
+            restore_tables(cpu);
+        }
+    }
+    // SAFETY: indices within tables that the CPU owns; the thread itself is here, so nobody reads them but `forget`.
+    unsafe {
+        *cpu.tables[0].add(index(pc)) = JumpEntry { pc, host };
+        if !cpu.tables[1].is_null() {
+            *cpu.tables[1].add(crate::cpu::second_index(pc, cpu.own_mask2)) = JumpEntry { pc, host };
+        }
+    }
+}
+
+/// The translation of `pc` that the tables have.
+pub fn recall(cpu: &Cpu, pc: u64) -> Option<u64> {
+    // SAFETY: the index is within the table.
+    let e = unsafe { &*cpu.tables[0].add(index(pc)) };
+    (e.pc == pc).then_some(e.host)
+}
+
+/// Drop `pc` (or everything) from a CPU's tables. Its thread may be reading: an entry's pc is one aligned word, and the
+/// code that an entry found before leads to stays mapped.
+pub fn forget(cpu: *mut Cpu, pc: Option<u64>) {
+    // SAFETY: registered CPUs and their tables are alive; single-word stores, racy by design as said above.
+    unsafe {
+        let drop = |table: *mut JumpEntry, i: usize, pc: u64| {
+            let e = table.add(i);
+            if (&raw const (*e).pc).read_volatile() == pc {
+                (&raw mut (*e).pc).write_volatile(empty_pc(i));
+            }
+        };
+        let [first, second] = (*cpu).tables;
+        let mask = (*cpu).own_mask2;
+        match pc {
+            Some(pc) => {
+                drop(first, index(pc), pc);
+                if !second.is_null() {
+                    drop(second, crate::cpu::second_index(pc, mask), pc);
+                }
+            }
+            None => {
+                (0..JUMP_CACHE_ENTRIES).for_each(|n| (&raw mut (*first.add(n)).pc).write_volatile(empty_pc(n)));
+                if !second.is_null() {
+                    (0..=mask as usize).for_each(|n| (&raw mut (*second.add(n)).pc).write_volatile(empty_pc(n)));
+                }
+            }
+        }
+    }
+}
