@@ -1,7 +1,8 @@
 //! The translations in one [`Area`]: blocks, the links between them, and the tables that lead back from host pc to guest pc.
 //!
 //! **Invariants.** Blocks are placed one after the other, so `blocks` ascends by host offset. A link's jump leads either to its
-//! own stub or to a valid block's entry; `linked` says which (unless it is `cut`), and the target's list of incoming links holds it. Memory of
+//! own stub or to a valid block's entry; `linked` says which (unless it is `cut`), and the target's list of incoming links holds it. Without a
+//! valid block for its target, it is in the list of those who wait for one, and is linked when one is published. Memory of
 //! an invalid block is not reused while the area lives: a thread still inside of it leaves by its exits.
 //!
 //! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
@@ -48,68 +49,129 @@ struct Link {
     /// Offset of the stub.
     stub: u32,
     target: u64,
-    owner: u32,
     /// The block that the jump leads to, or NONE.
     linked: u32,
-    /// Next in the target's list.
+    /// Next in the target's list, or in that of the links that wait for the target.
     next: u32,
     /// The jump leads to the stub for a while, although the link is in the target's list.
     cut: bool,
 }
 
-/// An open-addressing map from (pc, mode) to a block: the one hash on the translation path, so a cheap one.
-struct Lookup {
-    /// Block numbers + 1; 0 = empty, `DELETED` = tombstone.
-    slots: Vec<u32>,
-    filled: usize,
+/// Links to a place that is not translated.
+struct Wait {
+    pc: u64,
+    mode: Mode,
+    /// Head of their list.
+    links: u32,
 }
 
+/// An open-addressing map from (pc, mode) to a block or to those who wait for one: the one hash on the translation path, so a cheap one.
+struct Lookup {
+    /// Block numbers + 1, or numbers in `waits` with `WAIT`; 0 = empty, `DELETED` = tombstone.
+    slots: Vec<u32>,
+    filled: usize,
+    waits: Vec<Wait>,
+}
+
+const WAIT: u32 = 1 << 31;
 const DELETED: u32 = u32::MAX;
 
 impl Lookup {
     fn new() -> Lookup {
-        Lookup { slots: vec![0; 4096], filled: 0 }
+        Lookup { slots: vec![0; 8192], filled: 0, waits: Vec::new() }
+    }
+    /// What a slot stands for.
+    fn key(&self, blocks: &[Block], slot: u32) -> (u64, Mode) {
+        if slot & WAIT != 0 {
+            let w = &self.waits[(slot & !WAIT) as usize];
+            (w.pc, w.mode)
+        } else {
+            let b = &blocks[slot as usize - 1];
+            (b.pc, b.mode)
+        }
     }
     fn start(&self, pc: u64, mode: Mode) -> usize {
         let h = (pc >> 2 ^ (mode.0 as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (h >> 32) as usize & (self.slots.len() - 1)
     }
-    fn find(&self, blocks: &[Block], pc: u64, mode: Mode) -> Option<(usize, u32)> {
+    /// The slot for a key: its own, or an empty one.
+    fn probe(&self, blocks: &[Block], pc: u64, mode: Mode) -> usize {
         let mut i = self.start(pc, mode);
         loop {
             match self.slots[i] {
-                0 => return None,
+                0 => return i,
                 DELETED => {}
-                n => {
-                    let b = &blocks[n as usize - 1];
-                    if b.pc == pc && b.mode == mode {
-                        return Some((i, n - 1));
-                    }
-                }
+                n if self.key(blocks, n) == (pc, mode) => return i,
+                _ => {}
             }
             i = (i + 1) & (self.slots.len() - 1);
         }
     }
-    fn insert(&mut self, blocks: &[Block], id: u32) {
-        if (self.filled + 1) * 2 > self.slots.len() {
-            let live: Vec<u32> = self.slots.iter().copied().filter(|&s| s != 0 && s != DELETED).collect();
-            let size = (live.len() * 4).next_power_of_two().max(4096);
-            self.slots = vec![0; size];
-            self.filled = live.len();
-            for s in live {
-                self.place(blocks, s);
-            }
+    fn find(&self, blocks: &[Block], pc: u64, mode: Mode) -> Option<u32> {
+        match self.slots[self.probe(blocks, pc, mode)] {
+            0 => None,
+            n if n & WAIT != 0 => None,
+            n => Some(n - 1),
         }
-        self.filled += 1;
-        self.place(blocks, id + 1);
     }
-    fn place(&mut self, blocks: &[Block], slot: u32) {
-        let b = &blocks[slot as usize - 1];
-        let mut i = self.start(b.pc, b.mode);
-        while self.slots[i] != 0 {
-            i = (i + 1) & (self.slots.len() - 1);
+    /// Make room for `n` more.
+    fn reserve(&mut self, blocks: &[Block], n: usize) {
+        if (self.filled + n) * 2 <= self.slots.len() {
+            return;
         }
-        self.slots[i] = slot;
+        let live: Vec<u32> = self.slots.iter().copied().filter(|&s| s != 0 && s != DELETED).collect();
+        self.slots = vec![0; ((live.len() + n) * 4).next_power_of_two()];
+        self.filled = live.len();
+        for slot in live {
+            let (pc, mode) = self.key(blocks, slot);
+            let at = self.probe(blocks, pc, mode);
+            self.slots[at] = slot;
+        }
+    }
+    /// Block `id` is there now; the head of the list of links that have waited for it.
+    fn insert(&mut self, blocks: &[Block], id: u32) -> u32 {
+        let b = &blocks[id as usize];
+        let at = self.probe(blocks, b.pc, b.mode);
+        let before = std::mem::replace(&mut self.slots[at], id + 1);
+        match before {
+            0 => self.filled += 1,
+            n if n & WAIT != 0 => return self.waits[(n & !WAIT) as usize].links,
+            _ => {}
+        }
+        NONE
+    }
+    /// The list of those who wait for a place that has no block, or the block.
+    fn wait(&mut self, blocks: &[Block], pc: u64, mode: Mode) -> Result<&mut u32, u32> {
+        let at = self.probe(blocks, pc, mode);
+        let n = match self.slots[at] {
+            0 => {
+                self.filled += 1;
+                self.add_wait(at, pc, mode)
+            }
+            n if n & WAIT != 0 => (n & !WAIT) as usize,
+            n => return Err(n - 1),
+        };
+        Ok(&mut self.waits[n].links)
+    }
+    fn add_wait(&mut self, at: usize, pc: u64, mode: Mode) -> usize {
+        let n = self.waits.len();
+        self.waits.push(Wait { pc, mode, links: NONE });
+        self.slots[at] = n as u32 | WAIT;
+        n
+    }
+    /// Block `id` is no more; `links` wait for its like.
+    fn remove(&mut self, blocks: &[Block], id: u32, links: u32) {
+        let b = &blocks[id as usize];
+        let at = self.probe(blocks, b.pc, b.mode);
+        if self.slots[at] != id + 1 {
+            return;
+        }
+        if links == NONE {
+            self.slots[at] = DELETED;
+        } else {
+            let n = self.add_wait(at, b.pc, b.mode);
+            self.waits[n].links = links;
+        }
     }
 }
 
@@ -182,11 +244,12 @@ impl Cache {
 
     /// Host address of the valid block for `pc`.
     pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
-        self.lookup.find(&self.blocks, pc, mode).map(|(_, b)| self.area.addr(self.blocks[b as usize].host))
+        self.lookup.find(&self.blocks, pc, mode).map(|b| self.area.addr(self.blocks[b as usize].host))
     }
 
-    /// Publish an emitted block. Its exits are linked to blocks that exist. `None`: the area is full.
-    pub fn publish(&mut self, ir: &crate::ir::Block, e: &Emitted, helper: &dyn Fn(u16) -> u64) -> Option<u64> {
+    /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
+    /// used once. `None`: the area is full.
+    pub fn publish(&mut self, ir: &crate::ir::Block, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
         let at = self.area.alloc(e.code.len())?;
         self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
         self.relocate(at, &e.relocs, helper);
@@ -201,25 +264,28 @@ impl Cache {
         }));
         let links = self.links.len() as u32;
         self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, links, incoming: NONE, valid: true });
+        self.lookup.reserve(&self.blocks, e.links.len() + 1);
+        let mut waiting = self.lookup.insert(&self.blocks, id);
+        while waiting != NONE {
+            let next = self.links[waiting as usize].next;
+            self.connect(waiting, id, cut);
+            waiting = next;
+        }
         for l in &e.links {
             let n = self.links.len() as u32;
             self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
-            self.links.push(Link {
-                at: at + l.at,
-                stub: at + l.stub,
-                target: l.target,
-                owner: id,
-                linked: NONE,
-                next: NONE,
-                cut: false,
-            });
-            if l.target == ir.pc {
-                self.connect(n, id);
-            } else if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, ir.mode) {
-                self.connect(n, b);
+            let mut link = Link { at: at + l.at, stub: at + l.stub, target: l.target, linked: NONE, next: NONE, cut: false };
+            match self.lookup.wait(&self.blocks, l.target, ir.mode) {
+                Ok(list) => {
+                    link.next = std::mem::replace(list, n);
+                    self.links.push(link);
+                }
+                Err(b) => {
+                    self.links.push(link);
+                    self.connect(n, b, false);
+                }
             }
         }
-        self.lookup.insert(&self.blocks, id);
         for page in start >> 12..=(end - 1) >> 12 {
             self.pages.entry(page).or_default().push(id);
         }
@@ -230,13 +296,17 @@ impl Cache {
         self.area.patch(at, to.wrapping_sub(at + 4));
     }
 
-    fn connect(&mut self, link: u32, block: u32) {
+    /// Let a link lead to a block, or (`cut`) be ready to.
+    fn connect(&mut self, link: u32, block: u32, cut: bool) {
         let to = self.blocks[block as usize].host;
         let l = &mut self.links[link as usize];
         l.linked = block;
+        l.cut = cut;
         l.next = std::mem::replace(&mut self.blocks[block as usize].incoming, link);
-        let at = l.at;
-        self.jump_to(at, to);
+        if !cut {
+            let at = l.at;
+            self.jump_to(at, to);
+        }
     }
 
     /// The link number in the site word at host address `site`, and its target; the mode is the owner's.
@@ -246,22 +316,17 @@ impl Cache {
         (n, self.links[n as usize].target)
     }
 
-    /// Link `n` to the valid block for its target, if both ends are (still) valid.
+    /// Whether link `n` is ready to lead to its target.
+    pub fn is_cut(&self, n: u32) -> bool {
+        self.links[n as usize].cut
+    }
+
+    /// Mend link `n` if it was cut.
     pub fn link(&mut self, n: u32) {
         let l = &mut self.links[n as usize];
-        let owner = &self.blocks[l.owner as usize];
-        if l.linked != NONE {
-            if std::mem::take(&mut l.cut) {
-                let (at, to) = (l.at, self.blocks[l.linked as usize].host);
-                self.jump_to(at, to);
-            }
-            return;
-        }
-        if !owner.valid {
-            return;
-        }
-        if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, owner.mode) {
-            self.connect(n, b);
+        if std::mem::take(&mut l.cut) {
+            let (at, to) = (l.at, self.blocks[l.linked as usize].host);
+            self.jump_to(at, to);
         }
     }
 
@@ -310,21 +375,17 @@ impl Cache {
     fn drop_block(&mut self, id: u32) {
         let b = &mut self.blocks[id as usize];
         b.valid = false;
-        let (pc, mode) = (b.pc, b.mode);
-        let mut n = std::mem::replace(&mut b.incoming, NONE);
-        if let Some((slot, found)) = self.lookup.find(&self.blocks, pc, mode) {
-            if found == id {
-                self.lookup.slots[slot] = DELETED;
-            }
-        }
+        let links = std::mem::replace(&mut b.incoming, NONE);
+        self.lookup.remove(&self.blocks, id, links);
+        // The list stays as it is: they wait now.
+        let mut n = links;
         while n != NONE {
             let l = &mut self.links[n as usize];
             let (at, stub) = (l.at, l.stub);
             l.linked = NONE;
             l.cut = false;
-            let next = std::mem::replace(&mut l.next, NONE);
+            n = l.next;
             self.jump_to(at, stub);
-            n = next;
         }
     }
 
