@@ -57,120 +57,92 @@ struct Link {
     cut: bool,
 }
 
-/// Links to a place that is not translated.
-struct Wait {
-    pc: u64,
-    mode: Mode,
-    /// Head of their list.
-    links: u32,
+/// A place in the guest's code: its pc; its mode and, above, what is there: block number + 1, or 0 = an empty slot, or (with `WAIT`) no block,
+/// only the head of a list of links that wait for one. (Zero words, so that the kernel makes empty tables.)
+type Slot = [u64; 2];
+
+fn slot(pc: u64, mode: Mode, what: u32) -> Slot {
+    [pc, mode.0 as u64 | (what as u64) << 32]
 }
 
-/// An open-addressing map from (pc, mode) to a block or to those who wait for one: the one hash on the translation path, so a cheap one.
-struct Lookup {
-    /// Block numbers + 1, or numbers in `waits` with `WAIT`; 0 = empty, `DELETED` = tombstone.
-    slots: Vec<u32>,
-    filled: usize,
-    waits: Vec<Wait>,
+fn what(s: &Slot) -> u32 {
+    (s[1] >> 32) as u32
 }
 
 const WAIT: u32 = 1 << 31;
-const DELETED: u32 = u32::MAX;
+const EMPTY: Slot = [0; 2];
+/// Who waits where nobody does; the place stays known.
+const NOBODY: u32 = NONE & !WAIT;
+
+/// An open-addressing map from (pc, mode) to a block or to those who wait for one: the one hash on the translation path, so a cheap one.
+struct Lookup {
+    slots: Vec<Slot>,
+    filled: usize,
+}
 
 impl Lookup {
     fn new() -> Lookup {
-        Lookup { slots: vec![0; 8192], filled: 0, waits: Vec::new() }
-    }
-    /// What a slot stands for.
-    fn key(&self, blocks: &[Block], slot: u32) -> (u64, Mode) {
-        if slot & WAIT != 0 {
-            let w = &self.waits[(slot & !WAIT) as usize];
-            (w.pc, w.mode)
-        } else {
-            let b = &blocks[slot as usize - 1];
-            (b.pc, b.mode)
-        }
-    }
-    fn start(&self, pc: u64, mode: Mode) -> usize {
-        let h = (pc >> 2 ^ (mode.0 as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (h >> 32) as usize & (self.slots.len() - 1)
+        Lookup { slots: vec![EMPTY; 4096], filled: 0 }
     }
     /// The slot for a key: its own, or an empty one.
-    fn probe(&self, blocks: &[Block], pc: u64, mode: Mode) -> usize {
-        let mut i = self.start(pc, mode);
+    #[inline]
+    fn probe(&self, pc: u64, mode: Mode) -> usize {
+        let mask = self.slots.len() - 1;
+        let h = (pc >> 2 ^ (mode.0 as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut i = (h >> 32) as usize & mask;
         loop {
-            match self.slots[i] {
-                0 => return i,
-                DELETED => {}
-                n if self.key(blocks, n) == (pc, mode) => return i,
-                _ => {}
+            let s = &self.slots[i];
+            if what(s) == 0 || s[0] == pc && s[1] as u32 == mode.0 {
+                return i;
             }
-            i = (i + 1) & (self.slots.len() - 1);
+            i = (i + 1) & mask;
         }
     }
-    fn find(&self, blocks: &[Block], pc: u64, mode: Mode) -> Option<u32> {
-        match self.slots[self.probe(blocks, pc, mode)] {
-            0 => None,
-            n if n & WAIT != 0 => None,
-            n => Some(n - 1),
-        }
+    #[inline]
+    fn find(&self, pc: u64, mode: Mode) -> Option<u32> {
+        let block = what(&self.slots[self.probe(pc, mode)]).wrapping_sub(1);
+        (block < WAIT - 1).then_some(block)
     }
     /// Make room for `n` more.
-    fn reserve(&mut self, blocks: &[Block], n: usize) {
+    fn reserve(&mut self, n: usize) {
         if (self.filled + n) * 2 <= self.slots.len() {
             return;
         }
-        let live: Vec<u32> = self.slots.iter().copied().filter(|&s| s != 0 && s != DELETED).collect();
-        self.slots = vec![0; ((live.len() + n) * 4).next_power_of_two()];
+        let live: Vec<Slot> = self.slots.iter().copied().filter(|s| what(s) != 0 && what(s) != NOBODY | WAIT).collect();
+        self.slots = vec![EMPTY; ((live.len() + n) * 4).next_power_of_two()];
         self.filled = live.len();
-        for slot in live {
-            let (pc, mode) = self.key(blocks, slot);
-            let at = self.probe(blocks, pc, mode);
-            self.slots[at] = slot;
+        for s in live {
+            let at = self.probe(s[0], Mode(s[1] as u32));
+            self.slots[at] = s;
         }
     }
     /// Block `id` is there now; the head of the list of links that have waited for it.
-    fn insert(&mut self, blocks: &[Block], id: u32) -> u32 {
-        let b = &blocks[id as usize];
-        let at = self.probe(blocks, b.pc, b.mode);
-        let before = std::mem::replace(&mut self.slots[at], id + 1);
-        match before {
-            0 => self.filled += 1,
-            n if n & WAIT != 0 => return self.waits[(n & !WAIT) as usize].links,
-            _ => {}
+    fn insert(&mut self, pc: u64, mode: Mode, id: u32) -> u32 {
+        let at = self.probe(pc, mode);
+        let before = what(&std::mem::replace(&mut self.slots[at], slot(pc, mode, id + 1)));
+        self.filled += (before == 0) as usize;
+        if before & WAIT != 0 && before != NOBODY | WAIT {
+            before & !WAIT
+        } else {
+            NONE
         }
-        NONE
     }
-    /// The list of those who wait for a place that has no block, or the block.
-    fn wait(&mut self, blocks: &[Block], pc: u64, mode: Mode) -> Result<&mut u32, u32> {
-        let at = self.probe(blocks, pc, mode);
-        let n = match self.slots[at] {
-            0 => {
-                self.filled += 1;
-                self.add_wait(at, pc, mode)
-            }
-            n if n & WAIT != 0 => (n & !WAIT) as usize,
-            n => return Err(n - 1),
-        };
-        Ok(&mut self.waits[n].links)
-    }
-    fn add_wait(&mut self, at: usize, pc: u64, mode: Mode) -> usize {
-        let n = self.waits.len();
-        self.waits.push(Wait { pc, mode, links: NONE });
-        self.slots[at] = n as u32 | WAIT;
-        n
+    /// Link number `n` waits, and its next in the list is returned; or there is a block.
+    fn wait(&mut self, pc: u64, mode: Mode, n: u32) -> Result<u32, u32> {
+        let at = self.probe(pc, mode);
+        let before = what(&self.slots[at]);
+        if before != 0 && before & WAIT == 0 {
+            return Err(before - 1);
+        }
+        self.filled += (before == 0) as usize;
+        self.slots[at] = slot(pc, mode, n | WAIT);
+        Ok(if before == 0 || before == NOBODY | WAIT { NONE } else { before & !WAIT })
     }
     /// Block `id` is no more; `links` wait for its like.
-    fn remove(&mut self, blocks: &[Block], id: u32, links: u32) {
-        let b = &blocks[id as usize];
-        let at = self.probe(blocks, b.pc, b.mode);
-        if self.slots[at] != id + 1 {
-            return;
-        }
-        if links == NONE {
-            self.slots[at] = DELETED;
-        } else {
-            let n = self.add_wait(at, b.pc, b.mode);
-            self.waits[n].links = links;
+    fn remove(&mut self, pc: u64, mode: Mode, id: u32, links: u32) {
+        let at = self.probe(pc, mode);
+        if what(&self.slots[at]) == id + 1 {
+            self.slots[at] = slot(pc, mode, links | WAIT);
         }
     }
 }
@@ -244,7 +216,7 @@ impl Cache {
 
     /// Host address of the valid block for `pc`.
     pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
-        self.lookup.find(&self.blocks, pc, mode).map(|b| self.area.addr(self.blocks[b as usize].host))
+        self.lookup.find(pc, mode).map(|b| self.area.addr(self.blocks[b as usize].host))
     }
 
     /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
@@ -264,8 +236,8 @@ impl Cache {
         }));
         let links = self.links.len() as u32;
         self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, links, incoming: NONE, valid: true });
-        self.lookup.reserve(&self.blocks, e.links.len() + 1);
-        let mut waiting = self.lookup.insert(&self.blocks, id);
+        self.lookup.reserve(e.links.len() + 1);
+        let mut waiting = self.lookup.insert(ir.pc, ir.mode, id);
         while waiting != NONE {
             let next = self.links[waiting as usize].next;
             self.connect(waiting, id, cut);
@@ -275,9 +247,9 @@ impl Cache {
             let n = self.links.len() as u32;
             self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
             let mut link = Link { at: at + l.at, stub: at + l.stub, target: l.target, linked: NONE, next: NONE, cut: false };
-            match self.lookup.wait(&self.blocks, l.target, ir.mode) {
-                Ok(list) => {
-                    link.next = std::mem::replace(list, n);
+            match self.lookup.wait(l.target, ir.mode, n) {
+                Ok(next) => {
+                    link.next = next;
                     self.links.push(link);
                 }
                 Err(b) => {
@@ -376,7 +348,8 @@ impl Cache {
         let b = &mut self.blocks[id as usize];
         b.valid = false;
         let links = std::mem::replace(&mut b.incoming, NONE);
-        self.lookup.remove(&self.blocks, id, links);
+        let (pc, mode) = (b.pc, b.mode);
+        self.lookup.remove(pc, mode, id, links);
         // The list stays as it is: they wait now.
         let mut n = links;
         while n != NONE {

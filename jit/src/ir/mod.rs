@@ -26,6 +26,7 @@ pub mod text;
 mod types;
 pub mod verify;
 
+pub use crate::table::Table;
 pub use op::{fx, Aux, Kind, Op, Trap};
 pub use types::*;
 
@@ -77,6 +78,9 @@ pub struct Inst {
     /// Constant, displacement, register, pc …: given by [`Aux`].
     pub imm: u64,
 }
+
+// SAFETY: operation, type and value number 0 exist.
+unsafe impl crate::table::Zeroed for Inst {}
 
 impl Inst {
     /// An instruction to be pushed.
@@ -169,7 +173,7 @@ pub struct Block {
     /// The mode it was translated for.
     pub mode: Mode,
     /// The instructions.
-    pub insts: Vec<Inst>,
+    pub insts: Table<Inst>,
     /// Guest instructions with a [`hint`], as (pc, bits), ascending; usually empty.
     pub hints: Vec<(u64, u8)>,
     /// The guest instructions' addresses, ascending.
@@ -205,7 +209,8 @@ impl Block {
     /// End it before guest instruction number `n`.
     pub fn cut(&mut self, n: usize) {
         let pc = self.starts[n];
-        self.insts.truncate(self.insts.partition_point(|i| (i.guest as usize) < n));
+        let at = self.insts.partition_point(|i| (i.guest as usize) < n);
+        self.insts.truncate(at);
         self.starts.truncate(n);
         self.guest = n.saturating_sub(1) as u16;
         self.end = pc;

@@ -3,6 +3,7 @@
 
 use super::{Home, NONE};
 use crate::ir::{fact, fx, Block, Inst, Op, Type, FLAGS_DEAD, GUEST_REGS};
+use crate::table::{Table, Zeroed};
 
 /// No code is needed for the instruction.
 pub const DEAD: u8 = fact::NOTHING;
@@ -39,6 +40,9 @@ pub struct Val {
     pub home: Home,
 }
 
+// SAFETY: plain numbers, and the first kind of home.
+unsafe impl Zeroed for Val {}
+
 /// No instruction.
 const FAR: u16 = u16::MAX;
 
@@ -61,24 +65,17 @@ struct Behind {
 }
 
 /// Fill `vals` for `block`, and `live` with the instructions that need code, last first.
-pub fn run(block: &Block, vals: &mut Vec<Val>, live: &mut Vec<u16>) {
+pub fn run(block: &Block, vals: &mut Table<Val>, live: &mut Vec<u16>) {
+    let insts = &block.insts;
     vals.clear();
-    vals.extend(block.insts.iter().map(|i| Val {
-        root: i.root.0,
-        last: 0,
-        uses: 0,
-        want: NONE,
-        bits: i.facts,
-        first_cc: NONE,
-        reg: NONE,
-        home: Home::None,
-    }));
+    for i in insts {
+        let (root, bits) = (i.root.0, i.facts);
+        vals.push(Val { root, last: 0, uses: 0, want: NONE, bits, first_cc: NONE, reg: NONE, home: Home::None });
+    }
     live.clear();
-    live.reserve(vals.len());
-    let insts = &block.insts[..];
-    let vals = &mut vals[..insts.len()];
     let mut behind = Behind { barrier: FAR, get: [FAR; GUEST_REGS], set: [FAR; GUEST_REGS], flags_live: false };
-    for (i, inst) in insts.iter().enumerate().rev() {
+    for i in (0..insts.len()).rev() {
+        let inst = &insts[i];
         if inst.facts & fact::NOTHING != 0 {
             continue;
         }
@@ -96,7 +93,7 @@ pub fn run(block: &Block, vals: &mut Vec<Val>, live: &mut Vec<u16>) {
 }
 
 #[inline(always)]
-fn get(inst: &Inst, vals: &mut [Val], i: usize, behind: &mut Behind) -> bool {
+fn get(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
     let v = &mut vals[i];
     v.bits |= behind.flags_live as u8 * FLAGS_LIVE;
     if v.uses != 0 {
@@ -106,7 +103,7 @@ fn get(inst: &Inst, vals: &mut [Val], i: usize, behind: &mut Behind) -> bool {
 }
 
 #[inline(always)]
-fn set(inst: &Inst, vals: &mut [Val], i: usize, behind: &mut Behind) -> bool {
+fn set(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
     let g = inst.imm as usize & 0xff;
     let dead = if g == 128 { !std::mem::take(&mut behind.flags_live) } else { behind.set[g] < behind.barrier };
     if dead {
@@ -124,7 +121,7 @@ fn set(inst: &Inst, vals: &mut [Val], i: usize, behind: &mut Behind) -> bool {
 }
 
 #[inline(always)]
-fn operation(insts: &[Inst], vals: &mut [Val], i: usize, behind: &mut Behind) -> bool {
+fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
     let inst = &insts[i];
     let at = i as u16;
     let effects = inst.op.fx();
@@ -176,7 +173,7 @@ fn used(v: &mut Val, at: u16) -> bool {
 }
 
 /// Whether instruction `i`'s flags are wanted.
-fn flagsof_follows(insts: &[Inst], vals: &[Val], i: usize) -> bool {
+fn flagsof_follows(insts: &[Inst], vals: &Table<Val>, i: usize) -> bool {
     insts.get(i + 1).is_some_and(|n| n.op == Op::FlagsOf) && !vals[i + 1].is(DEAD)
 }
 

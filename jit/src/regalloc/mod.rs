@@ -16,6 +16,7 @@ mod analysis;
 pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE};
 
 use crate::ir::{Block, GuestReg, Op, Type, Value};
+use crate::table::Table;
 
 /// Register class: general.
 pub const INT: usize = 0;
@@ -30,6 +31,7 @@ const SCRATCH: u16 = u16::MAX - 1;
 
 /// Memory that holds a root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Home {
     /// Nowhere.
     None,
@@ -66,7 +68,7 @@ pub trait Moves {
 #[derive(Debug)]
 pub struct Alloc {
     /// Per value; see [`Val`].
-    pub vals: Vec<Val>,
+    pub vals: Table<Val>,
     /// The instructions that need code, last first.
     pub live: Vec<u16>,
     target: Target,
@@ -86,7 +88,7 @@ impl Alloc {
     /// For a host's registers.
     pub fn new(target: Target) -> Alloc {
         Alloc {
-            vals: Vec::new(),
+            vals: Table::new(),
             live: Vec::new(),
             free: target.temps,
             target,

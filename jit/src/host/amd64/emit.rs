@@ -101,13 +101,14 @@ impl<'a> Emitter<'a> {
     pub fn run(&mut self) {
         let b = self.b;
         let live = std::mem::take(&mut self.ra.live);
+        let mut guest = u16::MAX;
         for &i in live.iter().rev() {
             let i = i as usize;
             let inst = &b.insts[i];
             self.i = i;
-            self.pc = b.pc_of(inst);
-            if !b.hints.is_empty() {
-                self.hint = b.hints.iter().find(|h| h.0 == self.pc).map_or(0, |h| h.1);
+            if inst.guest != guest {
+                guest = inst.guest;
+                self.guest_insn(inst);
             }
             self.asm.reserve();
             self.inst(inst);
@@ -116,6 +117,15 @@ impl<'a> Emitter<'a> {
         self.ra.live = live;
         self.out_of_line();
         self.asm.finish_pool();
+    }
+
+    /// `inst` is the first of a guest instruction.
+    #[inline]
+    fn guest_insn(&mut self, inst: &Inst) {
+        self.pc = self.b.pc_of(inst);
+        if !self.b.hints.is_empty() {
+            self.hint = self.b.hints.iter().find(|h| h.0 == self.pc).map_or(0, |h| h.1);
+        }
     }
 
     fn inst(&mut self, inst: &Inst) {
