@@ -57,22 +57,43 @@ struct Link {
     cut: bool,
 }
 
-/// A place in the guest's code: its pc; its mode and, above, what is there: block number + 1, or 0 = an empty slot, or (with `WAIT`) no block,
-/// only the head of a list of links that wait for one. (Zero words, so that the kernel makes empty tables.)
-type Slot = [u64; 2];
-
-fn slot(pc: u64, mode: Mode, what: u32) -> Slot {
-    [pc, mode.0 as u64 | (what as u64) << 32]
-}
-
-fn what(s: &Slot) -> u32 {
-    (s[1] >> 32) as u32
-}
+/// Low half: a tag, which for one pc differs by mode. High half: block number + 1, or 0 = an empty slot, or (with `WAIT`) the head of a list of
+/// links that wait for a block. Zero words, so that the kernel makes empty tables; small, because look-ups touch them everywhere.
+type Slot = u64;
 
 const WAIT: u32 = 1 << 31;
-const EMPTY: Slot = [0; 2];
-/// Who waits where nobody does; the place stays known.
-const NOBODY: u32 = NONE & !WAIT;
+/// Nobody waits any more.
+const DELETED: u32 = u32::MAX;
+
+fn tag(pc: u64, mode: Mode) -> u32 {
+    (pc >> 2) as u32 ^ mode.0.rotate_right(8)
+}
+
+fn slot(pc: u64, mode: Mode, what: u32) -> Slot {
+    tag(pc, mode) as u64 | (what as u64) << 32
+}
+
+fn what(s: Slot) -> u32 {
+    (s >> 32) as u32
+}
+
+/// What the slots of a [`Lookup`] refer to.
+struct Known<'a> {
+    blocks: &'a [Block],
+    links: &'a [Link],
+}
+
+impl Known<'_> {
+    /// The pc that a taken slot is for.
+    #[inline]
+    fn pc(&self, what: u32) -> u64 {
+        if what & WAIT == 0 {
+            self.blocks[what as usize - 1].pc
+        } else {
+            self.links[(what & !WAIT) as usize].target
+        }
+    }
+}
 
 /// An open-addressing map from (pc, mode) to a block or to those who wait for one: the one hash on the translation path, so a cheap one.
 struct Lookup {
@@ -82,67 +103,38 @@ struct Lookup {
 
 impl Lookup {
     fn new() -> Lookup {
-        Lookup { slots: vec![EMPTY; 4096], filled: 0 }
+        Lookup { slots: vec![0; 4096], filled: 0 }
+    }
+    fn start(&self, tag: u32) -> usize {
+        ((tag as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.slots.len() - 1)
     }
     /// The slot for a key: its own, or an empty one.
     #[inline]
-    fn probe(&self, pc: u64, mode: Mode) -> usize {
-        let mask = self.slots.len() - 1;
-        let h = (pc >> 2 ^ (mode.0 as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut i = (h >> 32) as usize & mask;
+    fn probe(&self, known: Known<'_>, pc: u64, mode: Mode) -> usize {
+        let tag = tag(pc, mode);
+        let mut i = self.start(tag);
         loop {
-            let s = &self.slots[i];
-            if what(s) == 0 || s[0] == pc && s[1] as u32 == mode.0 {
+            let s = self.slots[i];
+            if what(s) == 0 || s as u32 == tag && what(s) != DELETED && known.pc(what(s)) == pc {
                 return i;
             }
-            i = (i + 1) & mask;
+            i = (i + 1) & (self.slots.len() - 1);
         }
-    }
-    #[inline]
-    fn find(&self, pc: u64, mode: Mode) -> Option<u32> {
-        let block = what(&self.slots[self.probe(pc, mode)]).wrapping_sub(1);
-        (block < WAIT - 1).then_some(block)
     }
     /// Make room for `n` more.
     fn reserve(&mut self, n: usize) {
-        if (self.filled + n) * 2 <= self.slots.len() {
+        if (self.filled + n) * 3 <= self.slots.len() * 2 {
             return;
         }
-        let live: Vec<Slot> = self.slots.iter().copied().filter(|s| what(s) != 0 && what(s) != NOBODY | WAIT).collect();
-        self.slots = vec![EMPTY; ((live.len() + n) * 4).next_power_of_two()];
-        self.filled = live.len();
-        for s in live {
-            let at = self.probe(s[0], Mode(s[1] as u32));
-            self.slots[at] = s;
-        }
-    }
-    /// Block `id` is there now; the head of the list of links that have waited for it.
-    fn insert(&mut self, pc: u64, mode: Mode, id: u32) -> u32 {
-        let at = self.probe(pc, mode);
-        let before = what(&std::mem::replace(&mut self.slots[at], slot(pc, mode, id + 1)));
-        self.filled += (before == 0) as usize;
-        if before & WAIT != 0 && before != NOBODY | WAIT {
-            before & !WAIT
-        } else {
-            NONE
-        }
-    }
-    /// Link number `n` waits, and its next in the list is returned; or there is a block.
-    fn wait(&mut self, pc: u64, mode: Mode, n: u32) -> Result<u32, u32> {
-        let at = self.probe(pc, mode);
-        let before = what(&self.slots[at]);
-        if before != 0 && before & WAIT == 0 {
-            return Err(before - 1);
-        }
-        self.filled += (before == 0) as usize;
-        self.slots[at] = slot(pc, mode, n | WAIT);
-        Ok(if before == 0 || before == NOBODY | WAIT { NONE } else { before & !WAIT })
-    }
-    /// Block `id` is no more; `links` wait for its like.
-    fn remove(&mut self, pc: u64, mode: Mode, id: u32, links: u32) {
-        let at = self.probe(pc, mode);
-        if what(&self.slots[at]) == id + 1 {
-            self.slots[at] = slot(pc, mode, links | WAIT);
+        let taken = |s: &Slot| what(*s) != 0 && what(*s) != DELETED;
+        self.filled = self.slots.iter().filter(|s| taken(s)).count();
+        let size = ((self.filled + n) * 2).next_power_of_two().max(self.slots.len());
+        for s in std::mem::replace(&mut self.slots, vec![0; size]).into_iter().filter(taken) {
+            let mut i = self.start(s as u32);
+            while self.slots[i] != 0 {
+                i = (i + 1) & (size - 1);
+            }
+            self.slots[i] = s;
         }
     }
 }
@@ -214,9 +206,14 @@ impl Cache {
         }
     }
 
+    fn probe(&self, pc: u64, mode: Mode) -> usize {
+        self.lookup.probe(Known { blocks: &self.blocks, links: &self.links }, pc, mode)
+    }
+
     /// Host address of the valid block for `pc`.
     pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
-        self.lookup.find(pc, mode).map(|b| self.area.addr(self.blocks[b as usize].host))
+        let what = what(self.lookup.slots[self.probe(pc, mode)]);
+        (what.wrapping_sub(1) < WAIT - 1).then(|| self.area.addr(self.blocks[what as usize - 1].host))
     }
 
     /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
@@ -237,7 +234,10 @@ impl Cache {
         let links = self.links.len() as u32;
         self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, links, incoming: NONE, valid: true });
         self.lookup.reserve(e.links.len() + 1);
-        let mut waiting = self.lookup.insert(ir.pc, ir.mode, id);
+        let entry = self.probe(ir.pc, ir.mode);
+        let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(ir.pc, ir.mode, id + 1)));
+        self.lookup.filled += (before == 0) as usize;
+        let mut waiting = if before & WAIT != 0 { before & !WAIT } else { NONE };
         while waiting != NONE {
             let next = self.links[waiting as usize].next;
             self.connect(waiting, id, cut);
@@ -246,22 +246,30 @@ impl Cache {
         for l in &e.links {
             let n = self.links.len() as u32;
             self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
-            let mut link = Link { at: at + l.at, stub: at + l.stub, target: l.target, linked: NONE, next: NONE, cut: false };
-            match self.lookup.wait(l.target, ir.mode, n) {
-                Ok(next) => {
-                    link.next = next;
-                    self.links.push(link);
-                }
-                Err(b) => {
-                    self.links.push(link);
-                    self.connect(n, b, false);
-                }
-            }
+            self.add_link(
+                Link { at: at + l.at, stub: at + l.stub, target: l.target, linked: NONE, next: NONE, cut: false },
+                ir.mode,
+            );
         }
         for page in start >> 12..=(end - 1) >> 12 {
             self.pages.entry(page).or_default().push(id);
         }
         Some(self.area.addr(at))
+    }
+
+    /// A new link, whose jump leads to its stub: let it lead to its target, or wait for that.
+    fn add_link(&mut self, mut link: Link, mode: Mode) {
+        let n = self.links.len() as u32;
+        let entry = self.probe(link.target, mode);
+        let before = what(self.lookup.slots[entry]);
+        if before != 0 && before & WAIT == 0 {
+            self.links.push(link);
+            return self.connect(n, before - 1, false);
+        }
+        self.lookup.filled += (before == 0) as usize;
+        self.lookup.slots[entry] = slot(link.target, mode, n | WAIT);
+        link.next = if before == 0 { NONE } else { before & !WAIT };
+        self.links.push(link);
     }
 
     fn jump_to(&mut self, at: u32, to: u32) {
@@ -349,7 +357,10 @@ impl Cache {
         b.valid = false;
         let links = std::mem::replace(&mut b.incoming, NONE);
         let (pc, mode) = (b.pc, b.mode);
-        self.lookup.remove(pc, mode, id, links);
+        let entry = self.probe(pc, mode);
+        if what(self.lookup.slots[entry]) == id + 1 {
+            self.lookup.slots[entry] = slot(pc, mode, if links == NONE { DELETED } else { links | WAIT });
+        }
         // The list stays as it is: they wait now.
         let mut n = links;
         while n != NONE {
