@@ -61,3 +61,22 @@ impl Drop for Notes {
         unsafe { libc::munmap(self.0.cast_mut().cast(), size_of::<Page>()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_taken_once_and_whatever_a_child_writes_is_bounded() {
+        let notes = Notes::new().expect("memory");
+        assert!((1..=3).all(|n| notes.note(n * 4)));
+        assert_eq!(notes.take().collect::<Vec<_>>(), [4, 8, 12]);
+        assert_eq!(notes.take().count(), 0);
+        assert!((0..ROOM as u64).all(|n| notes.note(n)));
+        assert!(!notes.note(0) && !notes.note(0));
+        assert_eq!(notes.take().count(), ROOM);
+        notes.page().count.store(u32::MAX, Relaxed);
+        assert_eq!(notes.take().count(), ROOM);
+        assert!(notes.note(4));
+    }
+}

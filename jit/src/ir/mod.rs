@@ -142,7 +142,7 @@ fn plain_facts(ty: Type) -> u8 {
 
 #[inline]
 fn constant_facts(c: u64) -> u8 {
-    fact::NOTHING | fact::CONST | (c >> 32 == 0) as u8 * fact::CLEAN
+    fact::NOTHING | fact::CONST | ((c >> 32 == 0) as u8 * fact::CLEAN)
 }
 
 /// Bit of an exit's `aux` (side exits, `jump`, indirect exits): the target overwrites the flags before it reads them.
@@ -236,7 +236,7 @@ impl Block {
             Op::VLow if self.width(arg) <= Arr(inst.aux).bytes_log2() => (self.root(arg), 0),
             _ => (own, plain_facts(inst.ty)),
         };
-        self.append(inst, root, facts | (root != own) as u8 * fact::NOTHING)
+        self.append(inst, root, facts | ((root != own) as u8 * fact::NOTHING))
     }
     /// The end of [`Block::push`].
     #[inline]

@@ -129,7 +129,7 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     let flags_dead_there = effects & fx::EXIT != 0 && inst.aux & FLAGS_DEAD != 0 && inst.op != Op::Trap;
     behind.flags_live |= barrier & !flags_dead_there;
     let v = &mut vals[i];
-    let mut bits = v.bits | behind.flags_live as u8 * FLAGS_LIVE;
+    let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
     if v.uses == 0 && inst.ty != Type::None {
         bits |= UNUSED;
         if effects & !fx::VOLATILE == 0 && !flagsof_follows(insts, vals, i) {

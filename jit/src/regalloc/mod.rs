@@ -295,7 +295,7 @@ impl Alloc {
         }
         if share {
             // Flags are in no register, and a kind of register that isn't asked for has no temporary of this owner.
-            let mut ending = self.vals[i].bits / analysis::KILLS & 7;
+            let mut ending = (self.vals[i].bits / analysis::KILLS) & 7;
             while ending != 0 {
                 let k = ending.trailing_zeros() as usize;
                 ending &= ending - 1;
