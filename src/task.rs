@@ -5,7 +5,7 @@
 //! creating host thread sleeps until the child has gone on to another program or has ended. Where the guest doesn't ask for that
 //! sleep, a host thread made for the purpose sleeps instead.
 
-use crate::machine::{Runtime, Vcpu};
+use crate::machine::{Code, Runtime, Vcpu};
 use crate::robust;
 use crate::signals;
 use crate::thread::Task;
@@ -262,6 +262,7 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     let runtime: &'static Runtime = vcpu.runtime;
     let actions = thread.actions.clone();
     let space = thread.mem.clone();
+    runtime.engine.fork_ahead(&Code::new(space.clone(), runtime));
     let mut actions = actions.lock().unwrap_or_else(|e| e.into_inner());
     let filtered = thread.seccomp.group();
     let frozen = filtered.freeze();

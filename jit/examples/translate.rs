@@ -1,5 +1,6 @@
 //! Translate a file of arm64 machine code (a section cut out by objcopy) block by block, without running it: how long lifting
 //! and emission take, how many host instructions and bytes a guest instruction becomes, and with `--dump` what they are.
+//! With `--time`, only the times, the best of twenty.
 
 use capstone::prelude::*;
 use jit::guest::arm64::GUEST;
@@ -38,9 +39,11 @@ fn main() {
     let (mut block, mut out) = (Block::default(), Emitted::default());
     let mut count = Count::default();
     let end = BASE + code.0.len() as u64;
-    let mut seconds = [0.0; 2];
+    let mut seconds = [f64::MAX; 2];
     // First only lifting, then both.
-    for emit in [false, true, false, true] {
+    let only_time = args.iter().any(|a| a == "--time");
+    for n in 0..if only_time { 40 } else { 4 } {
+        let emit = n % 2 == 1;
         let start = cpu_seconds();
         let mut pc = BASE;
         count = Count::default();
@@ -52,11 +55,18 @@ fn main() {
                 host.emit(&mut block, &mut out);
             }
             count.blocks += 1;
-            count.guest += block.guest_insns as usize;
+            count.guest += block.guest_insns() as usize;
             count.bytes += out.code.len();
             pc = block.end.max(pc + 4);
         }
-        seconds[emit as usize] = cpu_seconds() - start;
+        seconds[emit as usize] = seconds[emit as usize].min(cpu_seconds() - start);
+    }
+    let n = count.guest as f64;
+    let per = |s: f64| s * 1e9 / n;
+    println!("{} blocks, {} guest instructions, {:.2} IR each", count.blocks, count.guest, count.insts as f64 / n);
+    println!("lift {:.0} ns, emit {:.0} ns per guest instruction", per(seconds[0]), per(seconds[1] - seconds[0]));
+    if only_time {
+        return;
     }
     let mut pc = BASE;
     while pc < end {
@@ -72,10 +82,6 @@ fn main() {
         }
         pc = block.end.max(pc + 4);
     }
-    let n = count.guest as f64;
-    let per = |s: f64| s * 1e9 / n;
-    println!("{} blocks, {} guest instructions, {:.2} IR each", count.blocks, count.guest, count.insts as f64 / n);
-    println!("lift {:.0} ns, emit {:.0} ns per guest instruction", per(seconds[0]), per(seconds[1] - seconds[0]));
     println!(
         "{:.2} host instructions (with stubs and pools), {:.1} bytes per guest instruction",
         count.host as f64 / n,

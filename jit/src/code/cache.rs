@@ -1,7 +1,8 @@
 //! The translations in one [`Area`]: blocks, the links between them, and the tables that lead back from host pc to guest pc.
 //!
 //! **Invariants.** Blocks are placed one after the other, so `blocks` ascends by host offset. A link's jump leads either to its
-//! own stub or to a valid block's entry; `linked` says which (unless it is `cut`), and the target's list of incoming links holds it. Memory of
+//! own stub or to a valid block's entry; `linked` says which (unless it is `cut`), and the target's list of incoming links holds it. Without a
+//! valid block for its target, it is in the list of those who wait for one, and is linked when one is published. Memory of
 //! an invalid block is not reused while the area lives: a thread still inside of it leaves by its exits.
 //!
 //! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
@@ -48,19 +49,53 @@ struct Link {
     /// Offset of the stub.
     stub: u32,
     target: u64,
-    owner: u32,
     /// The block that the jump leads to, or NONE.
     linked: u32,
-    /// Next in the target's list.
+    /// Next in the target's list, or in that of the links that wait for the target.
     next: u32,
     /// The jump leads to the stub for a while, although the link is in the target's list.
     cut: bool,
 }
 
-/// An open-addressing map from (pc, mode) to a block: the one hash on the translation path, so a cheap one.
+/// Low half: a tag, which for one pc differs by mode. High half: block number + 1, or 0 = an empty slot, or (with `WAIT`) the head of a list of
+/// links that wait for a block. Zero words, so that the kernel makes empty tables; small, because look-ups touch them everywhere.
+type Slot = u64;
+
+const WAIT: u32 = 1 << 31;
+
+fn tag(pc: u64, mode: Mode) -> u32 {
+    (pc >> 2) as u32 ^ mode.0.rotate_right(8)
+}
+
+fn slot(pc: u64, mode: Mode, what: u32) -> Slot {
+    tag(pc, mode) as u64 | (what as u64) << 32
+}
+
+fn what(s: Slot) -> u32 {
+    (s >> 32) as u32
+}
+
+/// What the slots of a [`Lookup`] refer to.
+struct Known<'a> {
+    blocks: &'a [Block],
+    links: &'a [Link],
+}
+
+impl Known<'_> {
+    /// The pc that a taken slot is for.
+    #[inline]
+    fn pc(&self, what: u32) -> u64 {
+        if what & WAIT == 0 {
+            self.blocks[what as usize - 1].pc
+        } else {
+            self.links[(what & !WAIT) as usize].target
+        }
+    }
+}
+
+/// An open-addressing map from (pc, mode) to a block or to those who wait for one: the one hash on the translation path, so a cheap one.
 struct Lookup {
-    /// Block numbers + 1; 0 = empty.
-    slots: Vec<u32>,
+    slots: Vec<Slot>,
     filled: usize,
 }
 
@@ -68,53 +103,47 @@ impl Lookup {
     fn new() -> Lookup {
         Lookup { slots: vec![0; 4096], filled: 0 }
     }
-    fn start(&self, pc: u64, mode: Mode) -> usize {
-        let h = (pc >> 2 ^ (mode.0 as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (h >> 32) as usize & (self.slots.len() - 1)
+    fn start(&self, tag: u32) -> usize {
+        ((tag as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.slots.len() - 1)
     }
-    fn find(&self, blocks: &[Block], pc: u64, mode: Mode) -> Option<(usize, u32)> {
-        let mut i = self.start(pc, mode);
+    /// The slot for a key: its own, or an empty one.
+    #[inline]
+    fn probe(&self, known: Known<'_>, pc: u64, mode: Mode) -> usize {
+        let tag = tag(pc, mode);
+        let mut i = self.start(tag);
         loop {
-            match self.slots[i] {
-                0 => return None,
-                n => {
-                    let b = &blocks[n as usize - 1];
-                    if b.pc == pc && b.mode == mode {
-                        return Some((i, n - 1));
-                    }
-                }
+            let s = self.slots[i];
+            if what(s) == 0 || s as u32 == tag && known.pc(what(s)) == pc {
+                return i;
             }
             i = (i + 1) & (self.slots.len() - 1);
         }
     }
-    fn insert(&mut self, blocks: &[Block], id: u32) {
-        if (self.filled + 1) * 2 > self.slots.len() {
-            let size = self.slots.len() * 4;
-            let old = std::mem::replace(&mut self.slots, vec![0; size]);
-            for s in old.into_iter().filter(|&s| s != 0) {
-                self.place(blocks, s);
+    /// Make room for `n` more.
+    fn reserve(&mut self, n: usize) {
+        if (self.filled + n) * 3 <= self.slots.len() * 2 {
+            return;
+        }
+        let size = ((self.filled + n) * 2).next_power_of_two().max(self.slots.len());
+        for s in std::mem::replace(&mut self.slots, vec![0; size]).into_iter().filter(|&s| s != 0) {
+            let mut i = self.start(s as u32);
+            while self.slots[i] != 0 {
+                i = (i + 1) & (size - 1);
             }
+            self.slots[i] = s;
         }
-        self.filled += 1;
-        self.place(blocks, id + 1);
-    }
-    fn place(&mut self, blocks: &[Block], slot: u32) {
-        let b = &blocks[slot as usize - 1];
-        let mut i = self.start(b.pc, b.mode);
-        while self.slots[i] != 0 {
-            i = (i + 1) & (self.slots.len() - 1);
-        }
-        self.slots[i] = slot;
     }
     /// Empty a slot. What follows moves up: with a mark instead, a block that is made and dropped over and over would leave ever more of them.
-    fn remove(&mut self, blocks: &[Block], mut hole: usize) {
+    fn remove(&mut self, mut hole: usize) {
         let mask = self.slots.len() - 1;
         let mut i = hole;
         loop {
             i = (i + 1) & mask;
-            let Some(n) = (self.slots[i] as usize).checked_sub(1) else { break };
+            if self.slots[i] == 0 {
+                break;
+            }
             // Only as far as its own start.
-            let start = self.start(blocks[n].pc, blocks[n].mode);
+            let start = self.start(self.slots[i] as u32);
             if i.wrapping_sub(start) & mask >= i.wrapping_sub(hole) & mask {
                 self.slots[hole] = self.slots[i];
                 hole = i;
@@ -182,13 +211,19 @@ impl Cache {
         }
     }
 
-    /// Host address of the valid block for `pc`.
-    pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
-        self.lookup.find(&self.blocks, pc, mode).map(|(_, b)| self.area.addr(self.blocks[b as usize].host))
+    fn probe(&self, pc: u64, mode: Mode) -> usize {
+        self.lookup.probe(Known { blocks: &self.blocks, links: &self.links }, pc, mode)
     }
 
-    /// Publish an emitted block. Its exits are linked to blocks that exist. `None`: the area is full.
-    pub fn publish(&mut self, ir: &crate::ir::Block, e: &Emitted, helper: &dyn Fn(u16) -> u64) -> Option<u64> {
+    /// Host address of the valid block for `pc`.
+    pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
+        let what = what(self.lookup.slots[self.probe(pc, mode)]);
+        (what.wrapping_sub(1) < WAIT - 1).then(|| self.area.addr(self.blocks[what as usize - 1].host))
+    }
+
+    /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
+    /// used once. `None`: the area is full.
+    pub fn publish(&mut self, ir: &crate::ir::Block, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
         let at = self.area.alloc(e.code.len())?;
         self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
         self.relocate(at, &e.relocs, helper);
@@ -203,43 +238,60 @@ impl Cache {
         }));
         let links = self.links.len() as u32;
         self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, links, incoming: NONE, valid: true });
+        self.lookup.reserve(e.links.len() + 1);
+        let entry = self.probe(ir.pc, ir.mode);
+        let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(ir.pc, ir.mode, id + 1)));
+        self.lookup.filled += (before == 0) as usize;
+        let mut waiting = if before & WAIT != 0 { before & !WAIT } else { NONE };
+        while waiting != NONE {
+            let next = self.links[waiting as usize].next;
+            self.connect(waiting, id, cut);
+            waiting = next;
+        }
         for l in &e.links {
             let n = self.links.len() as u32;
             self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
-            self.links.push(Link {
-                at: at + l.at,
-                stub: at + l.stub,
-                target: l.target,
-                owner: id,
-                linked: NONE,
-                next: NONE,
-                cut: false,
-            });
-            if ir.mode.has(Mode::STEP) {
-                continue;
-            }
-            if l.target == ir.pc {
-                self.connect(n, id);
-            } else if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, ir.mode) {
-                self.connect(n, b);
+            let link = Link { at: at + l.at, stub: at + l.stub, target: l.target, linked: NONE, next: NONE, cut: false };
+            // Steps are not linked.
+            match ir.mode.has(Mode::STEP) {
+                true => self.links.push(link),
+                false => self.add_link(link, ir.mode),
             }
         }
-        self.lookup.insert(&self.blocks, id);
         self.pages.insert(start..end, id);
         Some(self.area.addr(at))
+    }
+
+    /// A new link, whose jump leads to its stub: let it lead to its target, or wait for that.
+    fn add_link(&mut self, mut link: Link, mode: Mode) {
+        let n = self.links.len() as u32;
+        let entry = self.probe(link.target, mode);
+        let before = what(self.lookup.slots[entry]);
+        if before != 0 && before & WAIT == 0 {
+            self.links.push(link);
+            return self.connect(n, before - 1, false);
+        }
+        self.lookup.filled += (before == 0) as usize;
+        self.lookup.slots[entry] = slot(link.target, mode, n | WAIT);
+        link.next = if before == 0 { NONE } else { before & !WAIT };
+        self.links.push(link);
     }
 
     fn jump_to(&mut self, at: u32, to: u32) {
         self.area.patch(at, to.wrapping_sub(at + 4));
     }
 
-    fn connect(&mut self, link: u32, block: u32) {
+    /// Let a link lead to a block, or (`cut`) be ready to.
+    fn connect(&mut self, link: u32, block: u32, cut: bool) {
         let to = self.blocks[block as usize].host;
         let l = &mut self.links[link as usize];
         l.linked = block;
+        l.cut = cut;
         l.next = std::mem::replace(&mut self.blocks[block as usize].incoming, link);
-        let at = l.at;
-        self.jump_to(at, to);
+        if !cut {
+            let at = l.at;
+            self.jump_to(at, to);
+        }
     }
 
     /// The link number in the site word at host address `site`, and its target; the mode is the owner's.
@@ -249,22 +301,17 @@ impl Cache {
         (n, self.links[n as usize].target)
     }
 
-    /// Link `n` to the valid block for its target, if both ends are (still) valid.
+    /// Whether link `n` is ready to lead to its target.
+    pub fn is_cut(&self, n: u32) -> bool {
+        self.links[n as usize].cut
+    }
+
+    /// Mend link `n` if it was cut.
     pub fn link(&mut self, n: u32) {
         let l = &mut self.links[n as usize];
-        let owner = &self.blocks[l.owner as usize];
-        if l.linked != NONE {
-            if std::mem::take(&mut l.cut) {
-                let (at, to) = (l.at, self.blocks[l.linked as usize].host);
-                self.jump_to(at, to);
-            }
-            return;
-        }
-        if !owner.valid {
-            return;
-        }
-        if let Some((_, b)) = self.lookup.find(&self.blocks, l.target, owner.mode) {
-            self.connect(n, b);
+        if std::mem::take(&mut l.cut) {
+            let (at, to) = (l.at, self.blocks[l.linked as usize].host);
+            self.jump_to(at, to);
         }
     }
 
@@ -291,22 +338,35 @@ impl Cache {
         self.dead += end - self.blocks[id as usize].host as usize;
         let b = &mut self.blocks[id as usize];
         b.valid = false;
+        let links = std::mem::replace(&mut b.incoming, NONE);
         let (pc, mode) = (b.pc, b.mode);
-        let mut n = std::mem::replace(&mut b.incoming, NONE);
-        if let Some((slot, found)) = self.lookup.find(&self.blocks, pc, mode) {
-            if found == id {
-                self.lookup.remove(&self.blocks, slot);
-            }
-        }
+        // They wait now, but for those of blocks that are void themselves: these would be ever more.
+        let (mut n, mut waiting) = (links, NONE);
         while n != NONE {
+            let wanted = self.blocks[self.owner(n)].valid;
             let l = &mut self.links[n as usize];
-            let (at, stub) = (l.at, l.stub);
+            let (at, stub, next) = (l.at, l.stub, l.next);
             l.linked = NONE;
             l.cut = false;
-            let next = std::mem::replace(&mut l.next, NONE);
+            l.next = NONE;
+            if wanted {
+                l.next = std::mem::replace(&mut waiting, n);
+            }
             self.jump_to(at, stub);
             n = next;
         }
+        let entry = self.probe(pc, mode);
+        if what(self.lookup.slots[entry]) == id + 1 {
+            match waiting {
+                NONE => self.lookup.remove(entry),
+                n => self.lookup.slots[entry] = slot(pc, mode, n | WAIT),
+            }
+        }
+    }
+
+    /// The number of the block that link `n` belongs to.
+    fn owner(&self, n: u32) -> usize {
+        self.blocks.partition_point(|b| b.links <= n) - 1
     }
 
     /// The number of the block whose code holds host address `pc`.
@@ -391,18 +451,21 @@ mod tests {
         for _ in 0..60_000 {
             // Far apart, so that starts collide.
             let (pc, mode) = (random(40) * 4 + (random(40) << 30), Mode(random(2) as u32));
-            let found = lookup.find(&blocks, pc, mode);
-            assert_eq!(found.map(|f| f.1), map.get(&(pc, mode.0)).copied());
+            lookup.reserve(1);
+            let entry = lookup.probe(Known { blocks: &blocks, links: &[] }, pc, mode);
+            let found = what(lookup.slots[entry]).checked_sub(1);
+            assert_eq!(found, map.get(&(pc, mode.0)).copied());
             match found {
-                Some((slot, _)) => {
-                    lookup.remove(&blocks, slot);
+                Some(_) => {
+                    lookup.remove(entry);
                     map.remove(&(pc, mode.0));
                 }
                 None => {
                     let id = blocks.len() as u32;
                     let (start, end) = (pc, pc + 4);
                     blocks.push(Block { pc, start, end, mode, host: 0, points: 0, links: 0, incoming: NONE, valid: true });
-                    lookup.insert(&blocks, id);
+                    lookup.slots[entry] = slot(pc, mode, id + 1);
+                    lookup.filled += 1;
                     map.insert((pc, mode.0), id);
                 }
             }

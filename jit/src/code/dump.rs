@@ -11,7 +11,7 @@ pub fn ir(guest: &Guest, b: &Block) {
 
 /// The guest's code, then the host's as placed.
 pub fn asm(guest: &Guest, b: &Block, e: &Emitted, host: u64, mem: &dyn Fetch) {
-    eprintln!("block {:#x}: {} instructions, {} bytes at {host:#x}", b.pc, b.guest_insns, e.code.len());
+    eprintln!("block {:#x}: {} instructions, {} bytes at {host:#x}", b.pc, b.guest_insns(), e.code.len());
     let mut pc = b.pc;
     while pc < b.end {
         if let Some(w) = mem.fetch32(pc) {

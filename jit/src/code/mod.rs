@@ -3,6 +3,7 @@
 mod area;
 mod cache;
 mod dump;
+mod family;
 mod interrupt;
 mod lock;
 mod pages;
@@ -16,6 +17,7 @@ use crate::host::{self, Backend, Emitted, Features};
 use crate::ir::{self, hint, Mode, Trap};
 use area::Area;
 use cache::Cache;
+use family::Notes;
 use lock::Lock;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
@@ -92,6 +94,9 @@ struct Inner {
     retired: Vec<(u64, Cache)>,
     /// What was learned about guest instructions from faults.
     hints: HashMap<u64, u8>,
+    /// For the parent, as long as it may want to know what is translated here; and from the children.
+    for_parent: Option<Notes>,
+    from_children: Option<Notes>,
     /// Every CPU of the process.
     cpus: Vec<*mut Cpu>,
 }
@@ -166,6 +171,8 @@ impl Engine {
                 cache,
                 retired: Vec::new(),
                 hints: HashMap::new(),
+                for_parent: None,
+                from_children: None,
                 cpus: Vec::new(),
             }),
             epoch: AtomicU64::new(1),
@@ -270,7 +277,8 @@ impl Engine {
             let epoch = self.epoch.load(Relaxed);
             let host = self.find_or_translate(i, target, mode, mem)?;
             // A flush in between makes the link's number void.
-            if epoch == self.epoch.load(Relaxed) && self.interrupting.load(Acquire) == 0 && i.cache.area.own().is_ok() {
+            let same = epoch == self.epoch.load(Relaxed);
+            if same && i.cache.is_cut(link) && self.interrupting.load(Acquire) == 0 && i.cache.area.own().is_ok() {
                 i.cache.link(link);
             }
             Ok(host)
@@ -292,7 +300,7 @@ impl Engine {
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
         self.lift(i, pc, mode, mem, LIMITS);
-        if i.block.guest_insns == 0 {
+        if i.block.starts.is_empty() {
             // Not kept: what is not there now may be mapped later.
             return Err(match i.block.insts[0].trap() {
                 Trap::PcAlign => Exit::PcAlign,
@@ -309,6 +317,9 @@ impl Engine {
             self.mark_dead_flags(&mut i.block, mem);
         }
         let host = self.place(i);
+        if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
+            i.for_parent = None;
+        }
         if self.options.dump_asm {
             dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }
@@ -325,11 +336,12 @@ impl Engine {
             // Mostly dead code, or no memory for a copy of our own after a fork: start afresh.
             self.flush(i);
         }
-        match i.cache.publish(&i.block, &i.emitted, &host::helper) {
+        let cut = self.interrupting.load(Acquire) != 0;
+        match i.cache.publish(&i.block, &i.emitted, &host::helper, cut) {
             Some(h) => h,
             None => {
                 self.flush(i);
-                i.cache.publish(&i.block, &i.emitted, &host::helper).expect("a block fits in an empty cache")
+                i.cache.publish(&i.block, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
             }
         }
     }
@@ -489,6 +501,22 @@ impl Engine {
         })
     }
 
+    /// Before [`Engine::fork_prepare`]: translate what earlier children have, so that the next need not.
+    pub fn fork_ahead(&self, mem: &dyn Fetch) {
+        self.inner.with(|i| {
+            let Some(notes) = i.from_children.take() else {
+                i.from_children = Notes::new();
+                return;
+            };
+            for pc in notes.take() {
+                if (self.guest.branch_target)(pc) == pc && i.cache.find(pc, Mode::default()).is_none() {
+                    // What can't be fetched here is not translated.
+                    let _ = self.translate(i, pc, Mode::default(), mem);
+                }
+            }
+            i.from_children = Some(notes);
+        });
+    }
     /// Before fork: take the lock, so that the child finds everything whole. Then call exactly one of the other three.
     pub fn fork_prepare(&self) {
         self.inner.acquire();
@@ -521,6 +549,7 @@ impl Engine {
             let i = self.inner.get();
             i.cpus.clear();
             i.cpus.push(cpu);
+            i.for_parent = i.from_children.take();
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
             self.inner.release();

@@ -76,13 +76,13 @@ impl Engine {
             return Ok(host);
         }
         self.lift(i, pc, mode, mem, ONE);
-        if i.block.guest_insns == 0 {
+        if i.block.starts.is_empty() {
             return Err(match i.block.insts[0].trap() {
                 Trap::PcAlign => Exit::PcAlign,
                 _ => Exit::FetchFault,
             });
         }
-        for inst in &mut i.block.insts {
+        for inst in i.block.insts.iter_mut() {
             inst.op = match inst.op {
                 ir::Op::Call => ir::Op::Jump,
                 ir::Op::CallInd | ir::Op::Return => ir::Op::JumpInd,

@@ -140,18 +140,14 @@ impl Interp {
     pub fn run(&mut self, b: &Block, cpu: &mut Cpu, mem: &mut dyn Memory) -> Exit {
         self.values.clear();
         self.env = Env { fpcr: cpu.fpcr, ..Env::default() };
-        let mut pc = b.pc;
         for i in &b.insts {
-            if i.op == Op::InsnStart {
-                pc = i.imm;
-            }
             let step = self.step(b, i, cpu, mem);
             cpu.fpsr |= std::mem::take(&mut self.env.fpsr);
             cpu.qc |= std::mem::take(&mut self.env.qc) as u128;
             match step {
                 Ok(Step::Value(v)) => self.values.push(v),
                 Ok(Step::Leave(exit)) => return exit,
-                Err(fault) => return Exit::Fault(pc, fault),
+                Err(fault) => return Exit::Fault(b.pc_of(i), fault),
             }
         }
         Exit::Jump(b.end)
@@ -179,7 +175,7 @@ impl Interp {
             return Ok(Step::Value(int::eval(i, small, width) as u128));
         }
         Ok(Step::Value(match i.op {
-            Op::InsnStart | Op::Nop => 0,
+            Op::Nop => 0,
             Op::FlagsOf => {
                 let def = b.def(i.args[0]);
                 int::flags_of(def, def.args.map(|a| self.value(a) as u64)) as u128

@@ -10,8 +10,13 @@
 //! operations before its `set`s.
 //!
 //! **Invariants** (checked by [`verify`](verify::verify)): operands are defined before use and of the type that the table
-//! [`op`] demands; exactly the last instruction is a terminal; `flagsof` directly follows its arithmetic; every guest
-//! instruction begins with `insn`.
+//! [`op`] demands; exactly the last instruction is a terminal; `flagsof` directly follows its arithmetic.
+//!
+//! **Guest instructions.** [`Block::starts`] lists their addresses; each IR instruction says which of them it belongs to. Those
+//! that became nothing have no IR instruction.
+//!
+//! **Roots.** Values that are the same bits share a *root*, the first of them: a `get` of a register whose content is a known value, a `trunc`,
+//! a `zext` of something whose upper half is zero already. [`Block::push`] finds it as it goes.
 
 pub mod eval;
 mod fold;
@@ -21,6 +26,7 @@ pub mod text;
 mod types;
 pub mod verify;
 
+pub use crate::table::Table;
 pub use op::{fx, Aux, Kind, Op, Trap};
 pub use types::*;
 
@@ -41,6 +47,16 @@ impl Value {
     }
 }
 
+/// What [`Block::push`] finds out about an instruction's value (`Inst::facts`).
+pub mod fact {
+    /// No code is needed: it is a constant, or what another value is.
+    pub const NOTHING: u8 = 1;
+    /// An i32 (or a constant) whose upper half is zero wherever it is.
+    pub const CLEAN: u8 = 2;
+    /// A constant.
+    pub const CONST: u8 = 8;
+}
+
 /// One IR instruction. 24 bytes, plain data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Inst {
@@ -51,13 +67,27 @@ pub struct Inst {
     pub ty: Type,
     /// Small detail; its reading is given by the table's [`Aux`].
     pub aux: u8,
+    /// Bits of [`fact`].
+    pub facts: u8,
     /// Operands; absent ones are [`Value::NONE`].
     pub args: [Value; 3],
+    /// The value that stands for this one.
+    pub root: Value,
+    /// Number of the guest instruction.
+    pub guest: u16,
     /// Constant, displacement, register, pc …: given by [`Aux`].
     pub imm: u64,
 }
 
+// SAFETY: operation, type and value number 0 exist.
+unsafe impl crate::table::Zeroed for Inst {}
+
 impl Inst {
+    /// An instruction to be pushed.
+    #[inline]
+    pub fn new(op: Op, ty: Type, args: [Value; 3], aux: u8, imm: u64) -> Inst {
+        Inst { op, ty, aux, facts: 0, args, root: Value::NONE, guest: 0, imm }
+    }
     /// `aux` as a lane arrangement.
     pub fn arr(&self) -> Arr {
         Arr(self.aux)
@@ -103,6 +133,20 @@ pub mod hint {
     pub const TAGGED: u8 = 2;
 }
 
+/// No operands.
+const NO_ARGS: [Value; 3] = [Value::NONE; 3];
+
+/// The facts of an operation that makes a value of its own.
+#[inline]
+fn plain_facts(ty: Type) -> u8 {
+    (ty == Type::I32) as u8 * fact::CLEAN
+}
+
+#[inline]
+fn constant_facts(c: u64) -> u8 {
+    fact::NOTHING | fact::CONST | ((c >> 32 == 0) as u8 * fact::CLEAN)
+}
+
 /// Bit of an exit's `aux` (side exits, `jump`, indirect exits): the target overwrites the flags before it reads them.
 pub const FLAGS_DEAD: u8 = 0x80;
 
@@ -131,11 +175,13 @@ pub struct Block {
     /// The mode it was translated for.
     pub mode: Mode,
     /// The instructions.
-    pub insts: Vec<Inst>,
+    pub insts: Table<Inst>,
     /// Guest instructions with a [`hint`], as (pc, bits), ascending; usually empty.
     pub hints: Vec<(u64, u8)>,
-    /// Number of guest instructions.
-    pub guest_insns: u32,
+    /// The guest instructions' addresses, ascending.
+    pub starts: Vec<u64>,
+    /// Number of the current guest instruction.
+    guest: u16,
     known: Known,
 }
 
@@ -149,15 +195,73 @@ impl Block {
         self.mode = mode;
         self.insts.clear();
         self.hints.clear();
-        self.guest_insns = 0;
+        self.starts.clear();
+        self.guest = 0;
         self.known = Known::default();
     }
-    /// Append an instruction; returns its value.
+    /// Number of guest instructions.
+    pub fn guest_insns(&self) -> u32 {
+        self.starts.len() as u32
+    }
+    /// Address of the guest instruction that an instruction belongs to.
     #[inline]
+    pub fn pc_of(&self, i: &Inst) -> u64 {
+        self.starts.get(i.guest as usize).copied().unwrap_or(self.pc)
+    }
+    /// End it before guest instruction number `n`.
+    pub fn cut(&mut self, n: usize) {
+        let pc = self.starts[n];
+        let at = self.insts.partition_point(|i| (i.guest as usize) < n);
+        self.insts.truncate(at);
+        self.starts.truncate(n);
+        self.guest = n.saturating_sub(1) as u16;
+        self.end = pc;
+        self.jump(pc);
+    }
+    /// Append an instruction; returns its value.
     pub fn push(&mut self, inst: Inst) -> Value {
+        let own = Value(self.insts.len() as u16);
+        let arg = inst.args[0];
+        let (root, facts) = match inst.op {
+            Op::Const => (own, constant_facts(inst.imm)),
+            Op::Nop => (own, fact::NOTHING),
+            Op::Get => {
+                let known = std::mem::replace(&mut self.known.0[inst.imm as usize], own);
+                (if known.is_some() { self.root(known) } else { own }, 0)
+            }
+            Op::Set => {
+                self.known.0[inst.imm as usize] = arg;
+                (own, 0)
+            }
+            Op::Trunc => (self.root(arg), 0),
+            Op::Zext if self.def(self.root(arg)).facts & fact::CLEAN != 0 => (self.root(arg), 0),
+            Op::VLow if self.width(arg) <= Arr(inst.aux).bytes_log2() => (self.root(arg), 0),
+            _ => (own, plain_facts(inst.ty)),
+        };
+        self.append(inst, root, facts | ((root != own) as u8 * fact::NOTHING))
+    }
+    /// The end of [`Block::push`].
+    #[inline]
+    fn append(&mut self, inst: Inst, root: Value, facts: u8) -> Value {
         let v = Value(self.insts.len() as u16);
-        self.insts.push(inst);
+        self.insts.push(Inst { root, facts, guest: self.guest, ..inst });
         v
+    }
+    /// [`Block::push`] of an operation that makes a value of its own.
+    #[inline]
+    fn push_own(&mut self, op: Op, ty: Type, args: [Value; 3], aux: u8, imm: u64) -> Value {
+        let own = Value(self.insts.len() as u16);
+        self.append(Inst::new(op, ty, args, aux, imm), own, plain_facts(ty))
+    }
+    /// The root of a value.
+    #[inline]
+    pub fn root(&self, v: Value) -> Value {
+        self.def(v).root
+    }
+    /// log2 of the number of low bytes of a vector that can be non-zero.
+    pub fn width(&self, v: Value) -> u8 {
+        let i = self.def(self.root(v));
+        types::vec_width(i.op, i.aux, i.imm)
     }
     /// The instruction that defines `v`.
     #[inline]
@@ -172,25 +276,27 @@ impl Block {
     /// General constructor; the named ones below are shorthands.
     #[inline]
     pub fn op(&mut self, op: Op, ty: Type, args: &[Value], aux: u8, imm: u64) -> Value {
-        let mut a = [Value::NONE; 3];
-        a[..args.len()].copy_from_slice(args);
-        self.push(Inst { op, ty, aux, args: a, imm })
+        let at = |n: usize| args.get(n).copied().unwrap_or(Value::NONE);
+        self.push(Inst::new(op, ty, [at(0), at(1), at(2)], aux, imm))
     }
 
     // --- builder: state ---------------------------------------------------------------------
     /// Begin the guest instruction at `pc`.
     pub fn insn_start(&mut self, pc: u64) {
-        self.guest_insns += 1;
-        self.op(Op::InsnStart, Type::None, &[], 0, pc);
+        self.guest = self.starts.len() as u16;
+        self.starts.push(pc);
     }
     /// Read a register at its full type.
     #[inline]
     pub fn get(&mut self, r: GuestReg) -> Value {
         let known = self.known.0[r.0 as usize];
-        if known.is_some() {
+        if known.is_some() && self.ty(known) != Type::I32 {
             return known;
         }
-        let v = self.op(Op::Get, r.ty(), &[], 0, r.0 as u64);
+        if known.is_some() {
+            return self.push(Inst::new(Op::Get, r.ty(), NO_ARGS, 0, r.0 as u64));
+        }
+        let v = self.push_own(Op::Get, r.ty(), NO_ARGS, 0, r.0 as u64);
         self.known.0[r.0 as usize] = v;
         v
     }
@@ -198,10 +304,13 @@ impl Block {
     #[inline]
     pub fn get32(&mut self, r: GuestReg) -> Value {
         let known = self.known.0[r.0 as usize];
-        if known.is_some() {
-            return self.trunc(known);
+        if !known.is_some() {
+            return self.push(Inst::new(Op::Get, Type::I32, NO_ARGS, 0, r.0 as u64));
         }
-        self.op(Op::Get, Type::I32, &[], 0, r.0 as u64)
+        match self.ty(known) {
+            Type::I32 => known,
+            _ => self.trunc(known),
+        }
     }
     /// Write a register (i64, v128, flags by its class).
     #[inline]
@@ -209,7 +318,7 @@ impl Block {
         debug_assert_eq!(self.ty(v), r.ty());
         if self.known.0[r.0 as usize] != v {
             self.known.0[r.0 as usize] = v;
-            self.op(Op::Set, Type::None, &[v], 0, r.0 as u64);
+            self.push_own(Op::Set, Type::None, [v, Value::NONE, Value::NONE], 0, r.0 as u64);
         }
     }
 
@@ -217,7 +326,8 @@ impl Block {
     /// An integer constant of type `ty`; i32 constants are cut to 32 bits.
     pub fn iconst(&mut self, ty: Type, c: u64) -> Value {
         let c = if ty == Type::I32 { c & 0xffff_ffff } else { c };
-        self.op(Op::Const, ty, &[], 0, c)
+        let own = Value(self.insts.len() as u16);
+        self.append(Inst::new(Op::Const, ty, NO_ARGS, 0, c), own, constant_facts(c))
     }
     /// A binary integer operation; the type is the first operand's.
     #[inline]
@@ -226,7 +336,7 @@ impl Block {
         debug_assert_eq!(ty, self.ty(b), "{op:?}");
         match fold::binary(op, ty, self.def(a), self.def(b)) {
             Some(c) => self.iconst(ty, c),
-            None => self.op(op, ty, &[a, b], 0, 0),
+            None => self.push_own(op, ty, [a, b, Value::NONE], 0, 0),
         }
     }
     /// The same with its flags, which are the second value.
@@ -234,7 +344,7 @@ impl Block {
     pub fn bin_flags(&mut self, op: Op, a: Value, b: Value) -> (Value, Value) {
         let ty = self.ty(a);
         debug_assert_eq!(ty, self.ty(b), "{op:?}");
-        let v = self.op(op, ty, &[a, b], 0, 0);
+        let v = self.push_own(op, ty, [a, b, Value::NONE], 0, 0);
         (v, self.flags_of(v))
     }
     /// A unary integer operation.
@@ -255,12 +365,12 @@ impl Block {
     pub fn bin_imm(&mut self, op: Op, a: Value, c: u64) -> Value {
         let d = self.def(a);
         let ty = d.ty;
-        let k = Inst { op: Op::Const, ty, aux: 0, args: [Value::NONE; 3], imm: c };
+        let k = Inst::new(Op::Const, ty, NO_ARGS, 0, c);
         match fold::binary(op, ty, d, &k) {
             Some(c) => self.iconst(ty, c),
             None => {
                 let c = self.iconst(ty, c);
-                self.op(op, ty, &[a, c], 0, 0)
+                self.push_own(op, ty, [a, c, Value::NONE], 0, 0)
             }
         }
     }
@@ -281,14 +391,21 @@ impl Block {
     pub fn flags_of(&mut self, v: Value) -> Value {
         debug_assert_eq!(v.index() + 1, self.insts.len());
         debug_assert_ne!(self.def(v).op, Op::Const, "folded: see bin_flags");
-        self.op(Op::FlagsOf, Type::Flags, &[v], 0, 0)
+        self.push_own(Op::FlagsOf, Type::Flags, [v, Value::NONE, Value::NONE], 0, 0)
     }
     /// i32 → i64, zeros above.
     #[inline]
     pub fn zext(&mut self, v: Value) -> Value {
-        match self.def(v) {
-            Inst { op: Op::Const, imm, .. } => self.iconst(Type::I64, imm & 0xffff_ffff),
-            _ => self.op(Op::Zext, Type::I64, &[v], 0, 0),
+        let d = self.def(v);
+        if d.op == Op::Const {
+            let c = d.imm & 0xffff_ffff;
+            return self.iconst(Type::I64, c);
+        }
+        let inst = Inst::new(Op::Zext, Type::I64, [v, Value::NONE, Value::NONE], 0, 0);
+        let own = Value(self.insts.len() as u16);
+        match d.root {
+            root if self.def(root).facts & fact::CLEAN != 0 => self.append(inst, root, fact::NOTHING),
+            _ => self.append(inst, own, 0),
         }
     }
     /// i32 → i64, sign above.
@@ -301,10 +418,17 @@ impl Block {
     /// i64 → i32.
     #[inline]
     pub fn trunc(&mut self, v: Value) -> Value {
-        match self.def(v) {
-            Inst { op: Op::Const, imm, .. } => self.iconst(Type::I32, *imm),
-            Inst { op: Op::Zext, args, .. } => args[0],
-            _ => self.op(Op::Trunc, Type::I32, &[v], 0, 0),
+        let d = self.def(v);
+        match d.op {
+            Op::Const => {
+                let c = d.imm;
+                self.iconst(Type::I32, c)
+            }
+            Op::Zext => d.args[0],
+            _ => {
+                let root = d.root;
+                self.append(Inst::new(Op::Trunc, Type::I32, [v, Value::NONE, Value::NONE], 0, 0), root, fact::NOTHING)
+            }
         }
     }
     /// if cc(f) then a else b.
@@ -316,11 +440,11 @@ impl Block {
     // --- builder: memory ---------------------------------------------------------------------
     /// Load of type `ty` from `base + (index << mem.scale) + disp`.
     pub fn load(&mut self, ty: Type, mem: Mem, base: Value, index: Value, disp: i64) -> Value {
-        self.op(Op::Load, ty, &[base, index], mem.bits(), disp as u64)
+        self.push_own(Op::Load, ty, [base, index, Value::NONE], mem.bits(), disp as u64)
     }
     /// Store of the low bits of `v`.
     pub fn store(&mut self, mem: Mem, base: Value, index: Value, disp: i64, v: Value) {
-        self.op(Op::Store, Type::None, &[base, index, v], mem.bits(), disp as u64);
+        self.push_own(Op::Store, Type::None, [base, index, v], mem.bits(), disp as u64);
     }
 
     // --- builder: vectors ----------------------------------------------------------------------
@@ -340,7 +464,7 @@ impl Block {
     // --- builder: leaving ----------------------------------------------------------------------
     /// Side exit to `pc` if cc(f).
     pub fn exit_if(&mut self, cc: Cond, f: Value, pc: u64) {
-        self.op(Op::ExitIf, Type::None, &[f], cc as u8, pc);
+        self.push_own(Op::ExitIf, Type::None, [f, Value::NONE, Value::NONE], cc as u8, pc);
     }
     /// Terminal: go to `pc`.
     pub fn jump(&mut self, pc: u64) {

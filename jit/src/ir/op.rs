@@ -119,8 +119,6 @@ macro_rules! ops {
 
 ops! {
     // --- markers, constants, guest state -------------------------------------------------------
-    /// Start of the guest instruction at `imm` (its pc).
-    InsnStart "insn" No (No No No) Imm PURE STATE;
     /// Removed instruction; has no effect.
     Nop "nop" No (No No No) No PURE;
     /// The constant `imm` (for i32: zero-extended in `imm`).

@@ -3,29 +3,30 @@
 //! ```text
 //! block 0x1000..0x1008 mode 0
 //! hint 0x1004 1
-//!   v0   insn 0x1000
-//!   v1 = get.i64 x1
-//!   v2 = const.i64 0x10
-//!   v3 = load.i64 m32s [v1 + v2 << 2 - 0x8]
-//!   v4   set x0, v3
-//!   v5   jump 0x1008
+//!   insn 0x1000
+//!   v0 = get.i64 x1
+//!   v1 = const.i64 0x10
+//!   v2 = load.i64 m32s [v0 + v1 << 2 - 0x8]
+//!   v3   set x0, v2
+//!   v4   jump 0x1008
 //! ```
 //! An operation's name is followed by `.type` where it has a result, then by its detail (condition, arrangement, size), then
-//! operands and constants, comma-separated.
+//! operands and constants, comma-separated. `insn` begins a guest instruction.
 
 use super::op::ALL_OPS;
 use super::{Arr, Aux, Block, Cond, GuestReg, Inst, Mem, Mode, Op, Trap, Type, Value};
 use std::fmt::Write as _;
 
+/// By number.
 const TRAPS: [(&str, Trap); 8] = [
     ("syscall", Trap::Syscall),
     ("undefined", Trap::Undefined),
     ("breakpoint", Trap::Breakpoint),
     ("invalidate_code", Trap::InvalidateCode),
-    ("synchronize", Trap::Synchronize),
     ("set_fpcr", Trap::SetFpcr),
     ("fetch_fault", Trap::FetchFault),
     ("pc_align", Trap::PcAlign),
+    ("synchronize", Trap::Synchronize),
 ];
 
 /// The block as text; `reg_name` is the guest's.
@@ -34,9 +35,17 @@ pub fn print(b: &Block, reg_name: fn(GuestReg) -> String) -> String {
     for (pc, bits) in &b.hints {
         let _ = writeln!(s, "hint {pc:#x} {bits}");
     }
+    let mut starts = b.starts.iter().enumerate().peekable();
+    let mut begin = |s: &mut String, last: usize| {
+        while let Some((_, pc)) = starts.next_if(|&(n, _)| n <= last) {
+            let _ = writeln!(s, "  insn {pc:#x}");
+        }
+    };
     for (n, i) in b.insts.iter().enumerate() {
+        begin(&mut s, i.guest as usize);
         let _ = writeln!(s, "  {}", print_inst(n, i, reg_name));
     }
+    begin(&mut s, usize::MAX);
     s
 }
 
@@ -110,9 +119,10 @@ pub fn parse(text: &str, parse_reg: fn(&str) -> Option<GuestReg>) -> Result<Bloc
             let (pc, bits) = rest.split_once(' ').ok_or_else(|| context("bad hint".into()))?;
             let hint = number(pc).zip(number(bits)).ok_or_else(|| context("bad hint".into()))?;
             b.hints.push((hint.0, hint.1 as u8));
+        } else if let Some(pc) = line.strip_prefix("insn ") {
+            b.insn_start(number(pc).ok_or_else(|| context("bad address".into()))?);
         } else {
             let i = parse_inst(line, b.insts.len(), parse_reg).map_err(context)?;
-            b.guest_insns += (i.op == Op::InsnStart) as u32;
             b.push(i);
         }
     }
@@ -162,7 +172,7 @@ fn parse_inst(line: &str, n: usize, parse_reg: fn(&str) -> Option<GuestReg>) -> 
         None => (op, Type::None),
     };
     let op = *ALL_OPS.iter().find(|o| o.info().text == op).ok_or("unknown operation")?;
-    let mut i = Inst { op, ty, aux: 0, args: [Value::NONE; 3], imm: 0 };
+    let mut i = Inst::new(op, ty, [Value::NONE; 3], 0, 0);
     let aux = op.info().aux;
     if matches!(aux, Aux::Cc | Aux::CcNzcv | Aux::CcPc | Aux::Arr | Aux::ArrImm | Aux::Size | Aux::Mem) || op == Op::Trap {
         let (word, tail) = rest.split_once(' ').unwrap_or((rest, ""));

@@ -1,5 +1,6 @@
 //! Types, conditions and lane arrangements of the IR.
 
+use super::{Aux, Op};
 use std::fmt;
 
 /// The type of an SSA value.
@@ -183,6 +184,14 @@ impl Arr {
     pub const fn with_log2(self, log2: u8) -> Arr {
         Arr((self.0 & 0xf0) | log2)
     }
+    /// log2 of the bytes that it names.
+    pub const fn bytes_log2(self) -> u8 {
+        match self.width() {
+            Width::Scalar => self.log2(),
+            Width::W64 => 3,
+            Width::W128 => 4,
+        }
+    }
     /// Name in the text form: `16b`, `2s`, `d` …
     pub fn name(self) -> String {
         let e = ["b", "h", "s", "d"][(self.log2() & 3) as usize];
@@ -200,6 +209,29 @@ impl Arr {
 impl fmt::Debug for Arr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
+    }
+}
+
+/// log2 of the number of low bytes that can be non-zero in a vector made by this operation.
+#[inline(never)]
+pub(super) fn vec_width(op: Op, aux: u8, imm: u64) -> u8 {
+    let arr = Arr(aux);
+    match op {
+        Op::Load | Op::LoadAcq | Op::LoadEx => aux & 7,
+        Op::VConst if arr.width() != Width::W128 => 3,
+        Op::VConst | Op::Get | Op::VPair | Op::VSelect | Op::VInsert | Op::VInsertLane => 4,
+        // The aux of these names the source lanes, or nothing.
+        Op::VSaddlp | Op::VUaddlp => arr.bytes_log2().max(1),
+        Op::VAddv | Op::VSmaxv | Op::VSminv | Op::VUmaxv | Op::VUminv => arr.log2(),
+        Op::VSaddlv | Op::VUaddlv => arr.log2() + 1,
+        Op::VSxtl | Op::VUxtl | Op::VSmull | Op::VUmull | Op::VPmull | Op::VSqdmull => match arr.width() {
+            Width::Scalar => (arr.log2() + 1).min(4),
+            _ => 4,
+        },
+        Op::FCvt => (imm as u8 & 3).max(1),
+        Op::FCvtl => 4,
+        op if !matches!(op.info().aux, Aux::Arr | Aux::ArrImm) => 4,
+        _ => arr.bytes_log2(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The verifier: a block keeps the invariants of [`super`] and every instruction fits its row of the table.
 
-use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Type, Value};
+use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Trap, Type, Value};
 
 /// Check a block; the error names the instruction.
 pub fn verify(b: &Block) -> Result<(), String> {
@@ -8,8 +8,8 @@ pub fn verify(b: &Block) -> Result<(), String> {
     if last >= Value::NONE.index() {
         return Err(format!("{last} instructions can't be named"));
     }
-    let mut insns = 0;
-    let mut started = false;
+    starts(b)?;
+    let mut guest = 0;
     for (n, i) in b.insts.iter().enumerate() {
         let context = |e: String| format!("v{n} ({}): {e}", i.op.info().text);
         operands(b, n, i).map_err(context)?;
@@ -23,26 +23,28 @@ pub fn verify(b: &Block) -> Result<(), String> {
                 "the block does not end here".into()
             }));
         }
-        match i.op {
-            Op::InsnStart => {
-                insns += 1;
-                started = true;
-                if i.imm.wrapping_sub(b.pc) >= b.end.wrapping_sub(b.pc) {
-                    return Err(context(format!("pc {:#x} is outside of the block {:#x}..{:#x}", i.imm, b.pc, b.end)));
-                }
-            }
-            Op::Nop => {}
-            _ if !started && !terminal => return Err(context("before the first insn".into())),
-            _ => {}
+        if b.starts.is_empty() && !terminal {
+            return Err(context("before the first guest instruction".into()));
         }
-    }
-    if insns != b.guest_insns {
-        return Err(format!("{insns} insn markers, but guest_insns = {}", b.guest_insns));
+        if i.guest < guest || i.guest as usize > b.starts.len().saturating_sub(1) {
+            return Err(context(format!("belongs to guest instruction {}", i.guest)));
+        }
+        guest = i.guest;
     }
     if b.hints.windows(2).any(|w| w[0].0 >= w[1].0) {
         return Err("hints are not ascending".into());
     }
     Ok(())
+}
+
+fn starts(b: &Block) -> Result<(), String> {
+    if let Some(pc) = b.starts.iter().find(|&pc| pc.wrapping_sub(b.pc) >= b.end.wrapping_sub(b.pc)) {
+        return Err(format!("pc {pc:#x} is outside of the block {:#x}..{:#x}", b.pc, b.end));
+    }
+    match b.starts.windows(2).find(|w| w[0] >= w[1]) {
+        Some(w) => Err(format!("guest instructions at {:#x}, then {:#x}", w[0], w[1])),
+        None => Ok(()),
+    }
 }
 
 /// What a lifter owes beyond [`verify`]: inside each guest instruction nothing that faults follows a `set`, so that a faulting
@@ -52,10 +54,9 @@ pub fn verify_lifted(b: &Block) -> Result<(), String> {
     let mut set = None;
     for (n, i) in b.insts.iter().enumerate() {
         match i.op {
-            Op::InsnStart => set = None,
-            Op::Set => set = Some(n),
+            Op::Set => set = Some((n, i.guest)),
             op if op.info().fx & (fx::FAULT | fx::FP) != 0 => {
-                if let Some(s) = set {
+                if let Some((s, _)) = set.filter(|s| s.1 == i.guest) {
                     return Err(format!("v{n} ({}) can fault after the set v{s}", op.info().text));
                 }
             }
@@ -149,7 +150,7 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
         Aux::Size => i.aux <= 4 && size_ok(b, i),
         Aux::Pc => match i.op {
             Op::ExitIfBit | Op::ExitIfNotBit => (i.aux as u32) < b.ty(i.args[0]).bits(),
-            Op::Trap => i.aux <= 6,
+            Op::Trap => i.aux <= Trap::Synchronize as u8,
             _ => i.aux == 0,
         },
         Aux::CcPc => i.aux < 16,

@@ -1,17 +1,18 @@
-//! What is known about a block's values before emission: roots (forward), then uses, dead code, destinies and
-//! the liveness of the flags (backward).
+//! What is known about a block's values before emission, found in one pass from behind: uses, dead code, destinies, the liveness of
+//! the flags, and the list of what is left to emit. (The builder has found the roots.)
 
 use super::{Home, NONE};
-use crate::ir::{fx, Arr, Block, Inst, Op, Type, Width, FLAGS_DEAD, GUEST_REGS};
+use crate::ir::{fact, fx, Block, Inst, Op, Type, FLAGS_DEAD, GUEST_REGS};
+use crate::table::{Table, Zeroed};
 
 /// No code is needed for the instruction.
-pub const DEAD: u8 = 1;
+pub const DEAD: u8 = fact::NOTHING;
 /// An i32 root whose host register has zeros in its upper half.
-pub const CLEAN: u8 = 2;
+pub const CLEAN: u8 = fact::CLEAN;
 /// The guest's flags as of before this instruction are read later (or here) before they are overwritten.
 pub const FLAGS_LIVE: u8 = 4;
 /// The root is a constant.
-pub(super) const CONST: u8 = 8;
+pub(super) const CONST: u8 = fact::CONST;
 /// Operand 0 ends here; the bits for operands 1 and 2 follow.
 pub(super) const KILLS: u8 = 16;
 /// The result has no use.
@@ -19,6 +20,7 @@ pub(super) const UNUSED: u8 = 128;
 
 /// What is known about a value. `root` counts for every value, the rest for roots.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
 pub struct Val {
     /// The value that stands for this one.
     pub root: u16,
@@ -30,8 +32,6 @@ pub struct Val {
     pub want: u8,
     /// [`DEAD`], [`CLEAN`], [`FLAGS_LIVE`] and what only the allocator knows.
     pub bits: u8,
-    /// Vectors: log2 of the number of low bytes that can be non-zero.
-    pub width: u8,
     /// Flags: the first condition evaluated on them (0xff: none).
     pub first_cc: u8,
     /// Current register.
@@ -40,12 +40,11 @@ pub struct Val {
     pub home: Home,
 }
 
+// SAFETY: plain numbers, and the first kind of home.
+unsafe impl Zeroed for Val {}
+
 /// No instruction.
 const FAR: u16 = u16::MAX;
-
-/// Before anything is known.
-const UNKNOWN: Val =
-    Val { root: 0, last: 0, uses: 0, want: NONE, bits: 0, width: 0, first_cc: NONE, reg: NONE, home: Home::None };
 
 impl Val {
     /// Whether a bit of `bits` is set.
@@ -55,92 +54,7 @@ impl Val {
     }
 }
 
-/// Fill `vals` for `block`.
-pub fn run(block: &mut Block, vals: &mut Vec<Val>) {
-    roots(block, vals);
-    backward(block, vals);
-}
-
-fn roots(block: &mut Block, all: &mut Vec<Val>) {
-    all.clear();
-    all.resize(block.insts.len(), UNKNOWN);
-    let vals = &mut all[..];
-    let mut cur = [FAR; GUEST_REGS];
-    for (i, inst) in block.insts[..vals.len()].iter().enumerate() {
-        match inst.op {
-            Op::InsnStart | Op::Nop => vals[i].bits = DEAD,
-            Op::Const => {
-                vals[i].root = i as u16;
-                vals[i].bits = CONST | DEAD | if inst.imm >> 32 == 0 { CLEAN } else { 0 };
-            }
-            Op::Get => {
-                let c = &mut cur[inst.imm as usize & 0xff];
-                if *c == FAR {
-                    *c = i as u16;
-                }
-                vals[i].root = *c;
-                vals[i].width = 4;
-            }
-            Op::Set => cur[inst.imm as usize & 0xff] = vals[inst.args[0].index()].root,
-            op => {
-                let (root, bits, width) = result(op, inst, i, vals);
-                let v = &mut vals[i];
-                (v.root, v.bits, v.width) = (root, bits, width);
-            }
-        }
-    }
-}
-
-/// Root, bits and width of what an operation makes.
-#[inline(always)]
-fn result(op: Op, inst: &Inst, i: usize, vals: &[Val]) -> (u16, u8, u8) {
-    let arg = || vals[inst.args[0].index()].root;
-    let own = i as u16;
-    match inst.ty {
-        Type::I32 if op == Op::Trunc => (arg(), 0, 0),
-        Type::I32 => (own, CLEAN, 0),
-        Type::I64 if op == Op::Zext && vals[arg() as usize].is(CLEAN) => (arg(), 0, 0),
-        Type::V128 => {
-            let width = vec_width(op, inst.aux, inst.imm);
-            let same = op == Op::VLow && vals[arg() as usize].width <= arr_width(inst.arr());
-            (if same { arg() } else { own }, 0, width)
-        }
-        _ => (own, 0, 0),
-    }
-}
-
-/// log2 of the bytes that an arrangement names.
-pub(super) fn arr_width(a: Arr) -> u8 {
-    match a.width() {
-        Width::Scalar => a.log2(),
-        Width::W64 => 3,
-        Width::W128 => 4,
-    }
-}
-
-#[inline(never)]
-fn vec_width(op: Op, aux: u8, imm: u64) -> u8 {
-    let arr = Arr(aux);
-    match op {
-        Op::Load | Op::LoadAcq | Op::LoadEx => aux & 7,
-        Op::VConst if arr.width() != Width::W128 => 3,
-        Op::VConst | Op::Get | Op::VPair | Op::VSelect | Op::VInsert | Op::VInsertLane => 4,
-        // The aux of these names the source lanes, or nothing.
-        Op::VSaddlp | Op::VUaddlp => arr_width(arr).max(1),
-        Op::VAddv | Op::VSmaxv | Op::VSminv | Op::VUmaxv | Op::VUminv => arr.log2(),
-        Op::VSaddlv | Op::VUaddlv => arr.log2() + 1,
-        Op::VSxtl | Op::VUxtl | Op::VSmull | Op::VUmull | Op::VPmull | Op::VSqdmull => match arr.width() {
-            Width::Scalar => (arr.log2() + 1).min(4),
-            _ => 4,
-        },
-        Op::FCvt => (imm as u8 & 3).max(1),
-        Op::FCvtl => 4,
-        op if op.info().aux != crate::ir::Aux::Arr && op.info().aux != crate::ir::Aux::ArrImm => 4,
-        _ => arr_width(arr),
-    }
-}
-
-/// What is known about the code behind the instruction that [`backward`] looks at.
+/// What is known about the code behind the instruction that is looked at.
 struct Behind {
     /// The next instruction that can fault or leave.
     barrier: u16,
@@ -150,104 +64,121 @@ struct Behind {
     flags_live: bool,
 }
 
-fn backward(block: &Block, vals: &mut [Val]) {
+/// Fill `vals` for `block`, and `live` with the instructions that need code, last first.
+pub fn run(block: &Block, vals: &mut Table<Val>, live: &mut Vec<u16>) {
+    let insts = &block.insts;
+    vals.clear();
+    for i in insts {
+        let (root, bits) = (i.root.0, i.facts);
+        vals.push(Val { root, last: 0, uses: 0, want: NONE, bits, first_cc: NONE, reg: NONE, home: Home::None });
+    }
+    live.clear();
     let mut behind = Behind { barrier: FAR, get: [FAR; GUEST_REGS], set: [FAR; GUEST_REGS], flags_live: false };
-    let insts = &block.insts[..vals.len()];
     for i in (0..insts.len()).rev() {
         let inst = &insts[i];
-        match inst.op {
-            Op::InsnStart | Op::Nop | Op::Const => {}
-            Op::Get => {
-                let v = &mut vals[i];
-                v.bits |= (behind.flags_live as u8) * FLAGS_LIVE;
-                if v.root == i as u16 && v.uses != 0 {
-                    behind.get[inst.imm as usize & 0xff] = i as u16;
-                } else {
-                    v.bits |= DEAD;
-                }
-            }
-            Op::Set => backward_set(inst, vals, i, &mut behind),
-            _ if vals[i].root as usize != i => vals[i].bits |= DEAD,
-            _ => backward_op(block, vals, i, &mut behind),
+        if inst.facts & fact::NOTHING != 0 {
+            continue;
+        }
+        let needed = match inst.op {
+            Op::Set => set(inst, vals, i, &mut behind),
+            Op::Get => get(inst, vals, i, &mut behind),
+            _ => operation(insts, vals, i, &mut behind),
+        };
+        if !needed {
+            vals[i].bits |= DEAD;
+        } else if inst.op != Op::FlagsOf {
+            live.push(i as u16);
         }
     }
 }
 
-fn backward_set(inst: &Inst, vals: &mut [Val], i: usize, behind: &mut Behind) {
+#[inline(always)]
+fn get(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
+    let v = &mut vals[i];
+    v.bits |= behind.flags_live as u8 * FLAGS_LIVE;
+    if v.uses != 0 {
+        behind.get[inst.imm as usize & 0xff] = i as u16;
+    }
+    v.uses != 0
+}
+
+#[inline(always)]
+fn set(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
     let g = inst.imm as usize & 0xff;
     let dead = if g == 128 { !std::mem::take(&mut behind.flags_live) } else { behind.set[g] < behind.barrier };
     if dead {
-        vals[i].bits |= DEAD;
-        return;
+        return false;
     }
     behind.set[g] = i as u16;
     let root = vals[inst.args[0].index()].root as usize;
+    let v = &mut vals[root];
     if g < 128 {
-        vals[root].want = g as u8;
+        v.want = g as u8;
     }
-    vals[i].bits |= used(vals, root, i as u16) as u8 * KILLS;
+    let last = used(v, i as u16);
+    vals[i].bits |= last as u8 * KILLS;
+    true
 }
 
-fn backward_op(block: &Block, vals: &mut [Val], i: usize, behind: &mut Behind) {
-    let inst = &block.insts[i];
+#[inline(always)]
+fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
+    let inst = &insts[i];
     let at = i as u16;
     let effects = inst.op.fx();
     let barrier = effects & (fx::FAULT | fx::EXIT | fx::FP) != 0;
     let flags_dead_there = effects & fx::EXIT != 0 && inst.aux & FLAGS_DEAD != 0 && inst.op != Op::Trap;
-    behind.flags_live |= barrier && !flags_dead_there;
+    behind.flags_live |= barrier & !flags_dead_there;
     let v = &mut vals[i];
-    v.bits |= (behind.flags_live as u8) * FLAGS_LIVE;
+    let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
     if v.uses == 0 && inst.ty != Type::None {
-        v.bits |= UNUSED;
-        let removable = effects & !fx::VOLATILE == 0;
-        if removable && !flagsof_follows(block, vals, i) {
-            vals[i].bits |= DEAD;
-            return;
+        bits |= UNUSED;
+        if effects & !fx::VOLATILE == 0 && !flagsof_follows(insts, vals, i) {
+            return false;
         }
     }
     let w = vals[i].want as usize;
     if w != NONE as usize {
         let set_at = behind.set[w];
-        let same = set_at != FAR && vals[block.insts[set_at as usize].args[0].index()].root == at;
-        if !same || vals[set_at as usize].is(DEAD) || behind.barrier <= set_at || behind.get[w] <= set_at {
+        let same = set_at != FAR && vals[insts[set_at as usize].args[0].index()].root == at;
+        if !same || behind.barrier <= set_at || behind.get[w] <= set_at {
             vals[i].want = NONE;
         }
     }
     if barrier {
         behind.barrier = at;
     }
-    if inst.op == Op::FlagsOf {
-        return;
-    }
-    for (k, a) in inst.args.iter().enumerate() {
-        if a.is_some() {
-            let root = vals[a.index()].root as usize;
-            vals[i].bits |= used(vals, root, at) as u8 * (KILLS << k);
+    if inst.op != Op::FlagsOf {
+        for (k, a) in inst.args.iter().enumerate() {
+            if a.is_some() {
+                let root = vals[a.index()].root as usize;
+                bits |= used(&mut vals[root], at) as u8 * (KILLS << k);
+            }
+        }
+        if reads_condition(inst.op) {
+            let root = vals[inst.args[0].index()].root as usize;
+            vals[root].first_cc = inst.aux & 15;
         }
     }
-    if let Some(f) = condition_operand(inst.op) {
-        let root = vals[inst.args[f].index()].root as usize;
-        vals[root].first_cc = inst.aux & 15;
-    }
+    vals[i].bits = bits;
+    true
 }
 
 /// Count a use, seen from behind: whether it is the last one.
-#[inline]
-fn used(vals: &mut [Val], root: usize, at: u16) -> bool {
-    let v = &mut vals[root];
-    v.uses += 1;
+#[inline(always)]
+fn used(v: &mut Val, at: u16) -> bool {
     let last = v.last == 0;
-    if last {
-        v.last = at;
-    }
+    v.uses += 1;
+    v.last = if last { at } else { v.last };
     last
 }
 
 /// Whether instruction `i`'s flags are wanted.
-fn flagsof_follows(block: &Block, vals: &[Val], i: usize) -> bool {
-    block.insts.get(i + 1).is_some_and(|n| n.op == Op::FlagsOf && !vals[i + 1].is(DEAD))
+fn flagsof_follows(insts: &[Inst], vals: &Table<Val>, i: usize) -> bool {
+    insts.get(i + 1).is_some_and(|n| n.op == Op::FlagsOf) && !vals[i + 1].is(DEAD)
 }
 
-fn condition_operand(op: Op) -> Option<usize> {
-    matches!(op, Op::ExitIf | Op::Select | Op::VSelect | Op::SetCond | Op::Ccmp | Op::Ccmn | Op::SelFlags).then_some(0)
+/// Whether operand 0 is flags that `aux` is a condition on.
+#[inline]
+fn reads_condition(op: Op) -> bool {
+    matches!(op, Op::ExitIf | Op::Select | Op::VSelect | Op::SetCond | Op::Ccmp | Op::Ccmn | Op::SelFlags)
 }

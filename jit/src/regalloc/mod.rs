@@ -1,8 +1,7 @@
 //! Register allocation, for any host: one backward pass finds last uses and destinies ([`analysis`]), then the back end asks for
 //! registers instruction by instruction while it emits, so that allocation and emission are a single forward pass.
 //!
-//! **Names.** Values that are the same bits in the same place share a *root*: a `get` of a register whose content is a known value,
-//! a `trunc`, a `zext` of something whose upper half is already zero. Everything here is kept per root.
+//! **Names.** Values that are the same bits in the same place share a *root* (see [`crate::ir`]). Everything here is kept per root.
 //!
 //! **Where a root can be**: in a register (`reg`), in memory (`home`), both, or neither (a constant, made when asked for).
 //! A register is either a *temporary* (owned by one root) or a *pin*, the host register of a guest register. A root in a pin is an alias:
@@ -17,6 +16,7 @@ mod analysis;
 pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE};
 
 use crate::ir::{Block, GuestReg, Op, Type, Value};
+use crate::table::Table;
 
 /// Register class: general.
 pub const INT: usize = 0;
@@ -31,6 +31,7 @@ const SCRATCH: u16 = u16::MAX - 1;
 
 /// Memory that holds a root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Home {
     /// Nowhere.
     None,
@@ -67,7 +68,9 @@ pub trait Moves {
 #[derive(Debug)]
 pub struct Alloc {
     /// Per value; see [`Val`].
-    pub vals: Vec<Val>,
+    pub vals: Table<Val>,
+    /// The instructions that need code, last first.
+    pub live: Vec<u16>,
     target: Target,
     owner: [[u16; 32]; 2],
     free: [u32; 2],
@@ -87,7 +90,8 @@ impl Alloc {
     /// For a host's registers.
     pub fn new(target: Target) -> Alloc {
         Alloc {
-            vals: Vec::new(),
+            vals: Table::new(),
+            live: Vec::new(),
             free: target.temps,
             target,
             owner: [[NOBODY; 32]; 2],
@@ -101,8 +105,8 @@ impl Alloc {
     }
 
     /// Analyse `block` and make ready for its first instruction.
-    pub fn begin(&mut self, block: &mut Block) {
-        analysis::run(block, &mut self.vals);
+    pub fn begin(&mut self, block: &Block) {
+        analysis::run(block, &mut self.vals, &mut self.live);
         self.owner = [[NOBODY; 32]; 2];
         self.free = self.target.temps;
         self.locked = [0; 2];
@@ -130,12 +134,12 @@ impl Alloc {
     /// The constant that `v` is, cut to its type.
     #[inline]
     pub fn constant(&self, b: &Block, v: Value) -> Option<u64> {
-        let d = &b.insts[self.root(v)];
-        match d.op {
-            Op::Const if b.ty(v) == Type::I32 => Some(d.imm & 0xffff_ffff),
-            Op::Const => Some(d.imm),
-            _ => None,
+        let root = self.root(v);
+        if !self.vals[root].is(analysis::CONST) {
+            return None;
         }
+        let mask = if b.ty(v) == Type::I32 { u32::MAX as u64 } else { u64::MAX };
+        Some(b.insts[root].imm & mask)
     }
     /// The register that `v` is in now, if any (not locked by this).
     pub fn peek(&self, v: Value) -> Option<u8> {
@@ -153,6 +157,7 @@ impl Alloc {
         self.target.pins[g.0 as usize]
     }
 
+    #[inline]
     fn class(ty: Type) -> usize {
         (ty == Type::V128) as usize
     }
@@ -162,23 +167,40 @@ impl Alloc {
     pub fn reg<M: Moves>(&mut self, m: &mut M, b: &Block, v: Value) -> u8 {
         let root = self.root(v);
         let class = Alloc::class(b.ty(v));
-        let val = self.vals[root];
-        let r = if val.reg != NONE {
-            val.reg
-        } else {
-            let t = self.alloc(m, b, class, root as u16);
-            match val.home {
-                Home::None => m.constant(t, b.insts[root].imm),
-                h => m.load(class, t, h),
-            }
-            self.vals[root].reg = t;
-            t
-        };
+        let r = self.vals[root].reg;
+        if r == NONE {
+            return self.fetch(m, b, class, root);
+        }
         self.locked[class] |= 1 << r;
         r
     }
 
+    /// Bring a root that is in no register into one.
+    fn fetch<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize, root: usize) -> u8 {
+        let home = self.vals[root].home;
+        let t = self.alloc(m, b, class, root as u16);
+        match home {
+            Home::None => m.constant(t, b.insts[root].imm),
+            h => m.load(class, t, h),
+        }
+        self.vals[root].reg = t;
+        t
+    }
+
+    /// The register of the integer `v` if it is in one and no constant, locked until the end of the instruction.
+    #[inline]
+    pub fn held(&mut self, v: Value) -> Option<u8> {
+        let val = self.val(v);
+        let r = val.reg;
+        if r == NONE || val.is(analysis::CONST) {
+            return None;
+        }
+        self.locked[INT] |= 1 << r;
+        Some(r)
+    }
+
     /// The memory operand that stands for `v` when it is only in memory and this is its last use.
+    #[inline]
     pub fn mem(&self, v: Value, i: usize) -> Option<Home> {
         let val = self.val(v);
         (val.reg == NONE && val.home != Home::None && (self.dies(v, i) || matches!(val.home, Home::Pool(_)))).then_some(val.home)
@@ -265,23 +287,27 @@ impl Alloc {
         let p = if want == NONE { NONE } else { self.target.pins[want as usize] };
         if p != NONE {
             let o = self.owner[class][p as usize];
-            let busy = o != NOBODY && self.vals[o as usize].last as usize > i;
+            let former = self.vals.get_mut(o as usize);
+            let busy = former.as_ref().is_some_and(|v| v.last as usize > i);
             if !busy && (share || self.locked[class] >> p & 1 == 0) {
-                if o != NOBODY && self.vals[o as usize].reg == p && !share {
-                    self.vals[o as usize].reg = NONE;
+                if let Some(v) = former.filter(|v| v.reg == p && !share) {
+                    v.reg = NONE;
                 }
                 return self.give(class, p, root);
             }
         }
         if share {
-            for k in 0..3 {
+            // Flags are in no register, and a kind of register that isn't asked for has no temporary of this owner.
+            let mut ending = (self.vals[i].bits / analysis::KILLS) & 7;
+            while ending != 0 {
+                let k = ending.trailing_zeros() as usize;
+                ending &= ending - 1;
                 let a = b.insts[i].args[k];
-                if !a.is_some() || Alloc::class(b.ty(a)) != class || b.ty(a) == Type::Flags || !self.dies(a, i) {
-                    continue;
-                }
-                let r = self.val(a).reg;
-                let own =
-                    r != NONE && self.target.temps[class] >> r & 1 != 0 && self.owner[class][r as usize] == self.root(a) as u16;
+                let (o, r) = (self.root(a), self.val(a).reg);
+                let own = r != NONE
+                    && Alloc::class(b.ty(a)) == class
+                    && self.target.temps[class] >> r & 1 != 0
+                    && self.owner[class][r as usize] == o as u16;
                 if own && (k == 0 || self.free[class] & !self.locked[class] == 0) {
                     return self.give(class, r, root);
                 }
@@ -420,21 +446,21 @@ impl Alloc {
             self.slot_now(g, root);
             return;
         }
-        let val = self.vals[root];
-        if val.reg != p {
+        let (reg, home) = (self.vals[root].reg, self.vals[root].home);
+        if reg != p {
             let o = self.owner[class][p as usize];
-            if (o as usize) < self.vals.len() && self.vals[o as usize].reg == p {
-                self.vals[o as usize].reg = NONE;
+            if let Some(v) = self.vals.get_mut(o as usize).filter(|v| v.reg == p) {
+                v.reg = NONE;
             }
-            match (val.reg, val.home) {
+            match (reg, home) {
                 (NONE, Home::None) => m.constant(p, b.insts[root].imm),
                 (NONE, h) => m.load(class, p, h),
                 (r, _) => m.copy(class, p, r),
             }
-            if val.reg == NONE || self.target.temps[class] >> val.reg & 1 != 0 {
-                if val.reg != NONE {
-                    self.owner[class][val.reg as usize] = NOBODY;
-                    self.free[class] |= 1 << val.reg;
+            if reg == NONE || self.target.temps[class] >> reg & 1 != 0 {
+                if reg != NONE {
+                    self.owner[class][reg as usize] = NOBODY;
+                    self.free[class] |= 1 << reg;
                 }
                 self.vals[root].reg = p;
                 self.owner[class][p as usize] = root as u16;
@@ -472,25 +498,26 @@ impl Alloc {
         let p = self.target.pins[g.0 as usize];
         let class = (g.0 >= 64) as usize;
         let o = if p != NONE { self.owner[class][p as usize] } else { self.cur[g.0 as usize] };
-        if o as usize >= self.vals.len() || o as usize == root {
+        if o as usize == root {
             return;
         }
-        let old = self.vals[o as usize];
-        let live = old.last as usize > i;
+        let Some(old) = self.vals.get_mut(o as usize) else { return };
+        let lost = old.last as usize > i && !old.is(analysis::CONST);
         if p != NONE {
             if old.reg != p {
                 return;
             }
-            self.vals[o as usize].reg = NONE;
+            old.reg = NONE;
+            let lost = lost && old.home == Home::None;
             self.owner[class][p as usize] = NOBODY;
-            if live && old.home == Home::None && !old.is(analysis::CONST) {
+            if lost {
                 let t = self.alloc(m, b, class, o);
                 m.copy(class, t, p);
                 self.vals[o as usize].reg = t;
             }
         } else if old.home == Home::Slot(g) {
-            self.vals[o as usize].home = Home::None;
-            if live && old.reg == NONE && !old.is(analysis::CONST) {
+            old.home = Home::None;
+            if lost && old.reg == NONE {
                 let t = self.alloc(m, b, class, o);
                 m.load(class, t, Home::Slot(g));
                 self.vals[o as usize].reg = t;
@@ -545,16 +572,13 @@ impl Alloc {
             return self.unspill(h);
         }
         let class = Alloc::class(ty);
-        let v = self.vals[root];
-        if v.reg != NONE {
-            self.vals[root].reg = NONE;
-            let r = v.reg as usize;
-            if self.owner[class][r] == root as u16 {
-                self.owner[class][r] = NOBODY;
-                self.free[class] |= 1 << r & self.target.temps[class];
-            }
+        let v = &mut self.vals[root];
+        let r = std::mem::replace(&mut v.reg, NONE);
+        let home = std::mem::replace(&mut v.home, Home::None);
+        if r != NONE && self.owner[class][r as usize] == root as u16 {
+            self.owner[class][r as usize] = NOBODY;
+            self.free[class] |= 1 << r & self.target.temps[class];
         }
-        self.unspill(v.home);
-        self.vals[root].home = Home::None;
+        self.unspill(home);
     }
 }

@@ -19,7 +19,6 @@ use std::fmt::Write as _;
 
 /// Operations that are no form of their own here, and why.
 const MANAGED: &[(Op, &str)] = &[
-    (Op::InsnStart, "begins every instruction"),
     (Op::Const, "every constant operand"),
     (Op::Get, "every operand that is no result"),
     (Op::Set, "makes results visible"),
@@ -213,7 +212,7 @@ impl Maker<'_> {
             if fx & fx::EXIT != 0 {
                 imm = PC.wrapping_add([0x400, 0, 0xffff_ffff_ffff_f000][self.r.below(3)]);
             }
-            self.b.push(Inst { op: f.op, ty: f.ty, aux: f.aux, args, imm })
+            self.b.push(Inst::new(f.op, f.ty, args, f.aux, imm))
         };
         self.keep(v);
     }
@@ -232,7 +231,7 @@ impl Maker<'_> {
                 None => self.operand(ty),
             };
         }
-        let a = self.b.push(Inst { op: f.op, ty: f.ty, aux: f.aux, args, imm });
+        let a = self.b.push(Inst::new(f.op, f.ty, args, f.aux, imm));
         let flags = self.b.op(Op::FlagsOf, Type::Flags, &[a], 0, 0);
         if self.r.below(2) == 0 {
             self.keep(a);
@@ -308,8 +307,10 @@ impl Maker<'_> {
 /// The block up to the instruction at `pc`.
 fn prefix(b: &Block, pc: u64) -> Block {
     let mut p = b.clone();
-    let at = b.insts.iter().position(|i| i.op == Op::InsnStart && i.imm == pc).expect("an instruction of the block");
+    let n = b.starts.iter().position(|&s| s == pc).expect("an instruction of the block");
+    let at = b.insts.iter().position(|i| i.guest as usize >= n).unwrap_or(b.insts.len());
     p.insts.truncate(at);
+    p.starts.truncate(n);
     p.jump(pc);
     p
 }

@@ -185,7 +185,7 @@ pub fn execute(b: &Block, before: &State) -> Option<State> {
     for (n, i) in b.insts.iter().enumerate() {
         let args = i.args.map(|v| if v.is_some() { values[v.index()] } else { 0 });
         match i.op {
-            Op::InsnStart | Op::Jump => (),
+            Op::Jump => (),
             Op::Trap => return None,
             op if int::covers(op) => values[n] = int::eval(i, args.map(|a| a as u64), 64) as u128,
             Op::Get if i.ty == Type::Flags => values[n] = (s.nzcv >> 28) as u128,

@@ -175,18 +175,41 @@ pub struct Short(u32);
 #[derive(Clone, Copy, Debug)]
 pub struct Near(pub u32);
 
-/// The first bytes of an instruction, at most 8.
-#[derive(Clone, Copy, Default)]
-struct Head {
-    bytes: u64,
-    bits: u32,
-}
+/// What a legacy encoding is made of but for its operands, in one word.
+#[derive(Clone, Copy)]
+struct Legacy(u32);
 
-impl Head {
+impl Legacy {
+    /// Opcode, REX without register bits (bit 8: wanted anyway), map, mandatory prefix.
     #[inline(always)]
-    fn add(&mut self, b: u8) {
-        self.bytes |= (b as u64) << (self.bits & 63);
-        self.bits += 8;
+    fn new(e: Enc, w: bool, force: bool) -> Legacy {
+        let w = w || e.w;
+        Legacy(e.op as u32 | 0x4000 | (w as u32) << 11 | (force as u32) << 16 | (e.map as u32) << 17 | (e.pp as u32) << 19)
+    }
+    /// The REX prefix, if one is needed; `rxb` are its other bits.
+    #[inline(always)]
+    fn rex(self, rxb: u32) -> Option<u64> {
+        let rex = self.0 >> 8 & 0x1ff | rxb;
+        (rex != 0x40).then_some(rex as u64 & 0xff)
+    }
+    /// Prefixes, escape bytes and opcode, at most five bytes, and their length.
+    #[inline(always)]
+    fn head(self, rxb: u32) -> (u64, u32) {
+        let op = self.0 as u64 & 0xff;
+        let (mut v, mut len) = match self.0 >> 17 & 3 {
+            0 => (op, 1),
+            1 => (op << 8 | 0x0f, 2),
+            2 => (op << 16 | 0x380f, 3),
+            _ => (op << 16 | 0x3a0f, 3),
+        };
+        if let Some(rex) = self.rex(rxb) {
+            (v, len) = (v << 8 | rex, len + 1);
+        }
+        match self.0 >> 19 {
+            0 => {}
+            pp => (v, len) = (v << 8 | 0xf2f3_6600 >> (pp * 8) & 0xff, len + 1),
+        }
+        (v, len)
     }
 }
 
@@ -252,9 +275,13 @@ impl Asm {
         self.put(v as u64, 4);
     }
     /// Append bytes.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&mut self, b: &[u8]) {
-        self.code.extend_from_slice(b);
+        if b.len() > 8 {
+            return self.code.extend_from_slice(b);
+        }
+        let v = b.iter().rev().fold(0, |v, &b| v << 8 | b as u64);
+        self.put(v, b.len() as u32);
     }
 
     // --- constant pool ---------------------------------------------------------------------------
@@ -297,136 +324,158 @@ impl Asm {
     }
 
     // --- operand encoding --------------------------------------------------------------------------
-    /// The opcode bytes so far, then ModRM, SIB and displacement. `tail` = bytes of immediate that follow.
+    /// Two runs of bytes, `len` and `len2` of at most 8 each.
     #[inline(always)]
-    fn modrm(&mut self, mut head: Head, reg: u8, rm: Rm, tail: u8) {
-        let reg = (reg & 7) << 3;
-        let a = match rm {
-            Rm::R(n) => {
-                head.add(0xc0 | reg | (n & 7));
-                return self.put(head.bytes, head.bits / 8);
-            }
-            Rm::M(a) => a,
-        };
-        if a.base >= POOL {
-            return self.odd_address(head, reg, a, tail);
+    fn put2(&mut self, v: u64, len: u32, v2: u64, len2: u32) {
+        debug_assert!(len <= 8 && len2 <= 8);
+        let at = self.code.len();
+        if self.code.capacity() - at < 16 {
+            self.grow();
         }
-        let md = if a.disp == 0 && a.base & 7 != r::BP {
-            0
-        } else if i8::try_from(a.disp).is_ok() {
-            1
-        } else {
-            2
-        };
-        if a.index != NOREG || a.base & 7 == r::SP {
-            head.add(md << 6 | reg | 4);
-            let index = if a.index == NOREG { 4 } else { a.index & 7 };
-            head.add(a.scale << 6 | index << 3 | (a.base & 7));
-        } else {
-            head.add(md << 6 | reg | (a.base & 7));
-        }
-        // At most two prefixes, three opcode bytes, ModRM and SIB: there is room for a byte more.
-        if md == 1 {
-            head.add(a.disp as u8);
-        }
-        self.put(head.bytes, head.bits / 8);
-        if md == 2 {
-            self.u32(a.disp as u32);
+        // SAFETY: there is room for 16 bytes, those up to the new length are written, and each length is at most 8.
+        unsafe {
+            let p = self.code.as_mut_ptr().add(at);
+            p.cast::<u64>().write_unaligned(v);
+            p.add(len as usize).cast::<u64>().write_unaligned(v2);
+            self.code.set_len(at + (len + len2) as usize);
         }
     }
 
-    /// Addresses in the pool and without a base.
+    /// ModRM, SIB and displacement of an address with a base register, and their length.
+    #[inline(always)]
+    fn memory(reg: u8, a: Addr) -> (u64, u32) {
+        let base = a.base as u64 & 7;
+        let small = a.disp as i8 as i32 == a.disp;
+        let none = a.disp == 0 && base != r::BP as u64;
+        let (md, disp_len) = if none {
+            (0, 0)
+        } else if small {
+            (0x40, 1)
+        } else {
+            (0x80, 4)
+        };
+        let modrm = md | (reg as u64 & 7) << 3;
+        let disp = a.disp as u32 as u64;
+        if a.index != NOREG || base == r::SP as u64 {
+            let index = if a.index == NOREG { 4 } else { a.index as u64 & 7 };
+            let sib = (a.scale as u64) << 6 | index << 3 | base;
+            (modrm | 4 | sib << 8 | disp << 16, 2 + disp_len)
+        } else {
+            (modrm | base | disp << 8, 1 + disp_len)
+        }
+    }
+
+    /// REX bits X and B of an address.
+    #[inline(always)]
+    fn xb(a: Addr) -> u32 {
+        // Neither NOREG nor the pool is a register: bits 3 and 4 tell.
+        let high = |n: u8| (n >> 3 & !(n >> 4) & 1) as u32;
+        high(a.index) << 1 | high(a.base)
+    }
+
+    /// Addresses in the pool and without a base, behind opcode bytes.
+    #[cold]
     #[inline(never)]
-    fn odd_address(&mut self, mut head: Head, reg: u8, a: Addr, tail: u8) {
+    fn odd_address(&mut self, head: u64, len: u32, reg: u8, a: Addr, tail: u8) {
+        let reg = (reg as u64 & 7) << 3;
         if a.base == POOL {
-            head.add(reg | 5);
-            self.put(head.bytes, head.bits / 8);
+            self.put2(head, len, reg | 5, 1);
             self.fixes.push(PoolFix { at: self.code.len() as u32, offset: a.disp as u32, tail });
             return self.u32(0);
         }
-        head.add(reg | 4);
-        let index = if a.index == NOREG { 4 } else { a.index & 7 };
-        head.add(a.scale << 6 | index << 3 | 5);
-        self.put(head.bytes, head.bits / 8);
-        self.u32(a.disp as u32);
-    }
-
-    /// REX bits X and B of an operand.
-    fn xb(rm: Rm) -> u8 {
-        match rm {
-            Rm::R(n) => n >> 3 & 1,
-            Rm::M(a) => {
-                let b = if a.base < 16 { a.base >> 3 } else { 0 };
-                let x = if a.index < 16 { a.index >> 3 } else { 0 };
-                x << 1 | b
-            }
-        }
+        let index = if a.index == NOREG { 4 } else { a.index as u64 & 7 };
+        let sib = (a.scale as u64) << 6 | index << 3 | 5;
+        self.put2(head, len, reg | 4 | sib << 8 | (a.disp as u32 as u64) << 16, 6);
     }
 
     /// A legacy-encoded instruction. `force` demands a REX prefix (byte registers).
+    #[inline]
     pub fn op(&mut self, e: Enc, w: bool, reg: u8, rm: Rm, tail: u8, force: bool) {
-        // Most have a one-byte opcode, and a register or a base with a displacement as operand.
-        if e.pp | e.map == 0 {
-            let (base, rest, len, far) = match rm {
-                Rm::R(n) => (n, 0xc0, 0, None),
-                Rm::M(a) if a.index != NOREG || a.base >= 16 || a.base & 7 == r::SP => {
-                    return self.op_any(e, w, reg, rm, tail, force)
-                }
-                Rm::M(Addr { base, disp: 0, .. }) if base & 7 != r::BP => (base, 0, 0, None),
-                Rm::M(a) => match i8::try_from(a.disp) {
-                    Ok(d) => (a.base, 0x40 | (d as u8 as u64) << 8, 1, None),
-                    Err(_) => (a.base, 0x80, 0, Some(a.disp as u32)),
-                },
-            };
-            let rex = ((w || e.w) as u8) << 3 | (reg >> 3 & 1) << 2 | base >> 3 & 1;
-            let body = (rest | ((reg & 7) << 3 | base & 7) as u64) << 8 | e.op as u64;
-            if rex != 0 || force {
-                self.put(body << 8 | (0x40 | rex) as u64, 3 + len);
-            } else {
-                self.put(body, 2 + len);
-            }
-            if let Some(disp) = far {
-                self.u32(disp);
-            }
-            return;
+        let k = Legacy::new(e, w, force);
+        match rm {
+            // Most have a one-byte opcode.
+            Rm::R(n) if e.pp | e.map == 0 => self.op1_reg(k, reg, n),
+            Rm::M(a) if e.pp | e.map == 0 => self.op1_mem(k, reg, a, tail),
+            Rm::R(n) => self.op_reg(k, reg, n),
+            Rm::M(a) => self.op_mem(k, reg, a, tail),
         }
-        self.op_any(e, w, reg, rm, tail, force);
     }
 
-    fn op_any(&mut self, e: Enc, w: bool, reg: u8, rm: Rm, tail: u8, force: bool) {
-        let mut head = Head::default();
-        if e.pp != 0 {
-            head.add([0, 0x66, 0xf3, 0xf2][e.pp as usize & 3]);
+    fn op1_reg(&mut self, k: Legacy, reg: u8, n: u8) {
+        let (reg, n) = (reg as u32, n as u32);
+        let body = (k.0 & 0xff | 0xc000 | (reg & 7) << 11 | (n & 7) << 8) as u64;
+        match k.rex((reg >> 3 & 1) << 2 | n >> 3 & 1) {
+            Some(rex) => self.put(body << 8 | rex, 3),
+            None => self.put(body, 2),
         }
-        let rex = ((w || e.w) as u8) << 3 | (reg >> 3 & 1) << 2 | Asm::xb(rm);
-        if rex != 0 || force {
-            head.add(0x40 | rex);
+    }
+
+    fn op1_mem(&mut self, k: Legacy, reg: u8, a: Addr, tail: u8) {
+        let rex = k.rex((reg as u32 >> 3 & 1) << 2 | Asm::xb(a));
+        let op = k.0 as u64 & 0xff;
+        if a.base >= POOL {
+            return match rex {
+                Some(rex) => self.odd_address(op << 8 | rex, 2, reg, a, tail),
+                None => self.odd_address(op, 1, reg, a, tail),
+            };
         }
-        if e.map != 0 {
-            head.add(0x0f);
-            if e.map != 1 {
-                head.add(if e.map == 2 { 0x38 } else { 0x3a });
-            }
+        let (rest, len) = Asm::memory(reg, a);
+        let body = rest << 8 | op;
+        match rex {
+            Some(rex) => self.put(body << 8 | rex, len + 2),
+            None => self.put(body, len + 1),
         }
-        head.add(e.op);
-        self.modrm(head, reg, rm, tail);
+    }
+
+    fn op_reg(&mut self, k: Legacy, reg: u8, n: u8) {
+        let (head, len) = k.head((reg as u32 >> 3 & 1) << 2 | n as u32 >> 3 & 1);
+        // At most five bytes so far.
+        self.put(head | (0xc0 | (reg as u64 & 7) << 3 | n as u64 & 7) << (8 * len), len + 1);
+    }
+
+    fn op_mem(&mut self, k: Legacy, reg: u8, a: Addr, tail: u8) {
+        let (head, len) = k.head((reg as u32 >> 3 & 1) << 2 | Asm::xb(a));
+        if a.base >= POOL {
+            return self.odd_address(head, len, reg, a, tail);
+        }
+        let (rest, rest_len) = Asm::memory(reg, a);
+        self.put2(head, len, rest, rest_len);
     }
 
     /// A VEX.128 instruction (`v` = the extra operand, 0 when there is none).
+    #[inline]
     pub fn vex(&mut self, e: Enc, reg: u8, v: u8, rm: Rm, tail: u8) {
-        let xb = Asm::xb(rm);
-        let last = (!v & 15) << 3 | e.pp;
-        let mut head = Head::default();
-        if e.map == 1 && !e.w && xb == 0 {
-            head.add(0xc5);
-            head.add((!reg & 8) << 4 | last);
-        } else {
-            head.add(0xc4);
-            head.add((!reg & 8) << 4 | (!xb & 3) << 5 | e.map);
-            head.add((e.w as u8) << 7 | last);
+        match rm {
+            Rm::R(n) => self.vex_reg(e, reg, v, n),
+            Rm::M(a) => self.vex_mem(e, reg, v, a, tail),
         }
-        head.add(e.op);
-        self.modrm(head, reg, rm, tail);
+    }
+
+    fn vex_reg(&mut self, e: Enc, reg: u8, v: u8, n: u8) {
+        let (head, len) = Asm::vex_head(e, reg, v, n as u32 >> 3 & 1);
+        self.put(head | (0xc0 | (reg as u64 & 7) << 3 | n as u64 & 7) << (8 * len), len + 1);
+    }
+
+    fn vex_mem(&mut self, e: Enc, reg: u8, v: u8, a: Addr, tail: u8) {
+        let (head, len) = Asm::vex_head(e, reg, v, Asm::xb(a));
+        if a.base >= POOL {
+            return self.odd_address(head, len, reg, a, tail);
+        }
+        let (rest, rest_len) = Asm::memory(reg, a);
+        self.put2(head, len, rest, rest_len);
+    }
+
+    /// VEX prefix and opcode, and their length.
+    #[inline(always)]
+    fn vex_head(e: Enc, reg: u8, v: u8, xb: u32) -> (u64, u32) {
+        let high = (!reg as u64 & 8) << 4;
+        let last = (!v as u64 & 15) << 3 | e.pp as u64;
+        if e.map == 1 && !e.w && xb == 0 {
+            (0xc5 | (high | last) << 8 | (e.op as u64) << 16, 3)
+        } else {
+            let second = high | (!xb as u64 & 3) << 5 | e.map as u64;
+            (0xc4 | second << 8 | ((e.w as u64) << 7 | last) << 16 | (e.op as u64) << 24, 4)
+        }
     }
 
     // --- integer instructions --------------------------------------------------------------------------
@@ -470,19 +519,19 @@ impl Asm {
     }
     /// A constant into a register by the shortest `mov` (flags are kept).
     pub fn mov_imm(&mut self, d: u8, c: u64) {
+        let short = 0xb8 | (d & 7) as u64;
         if c >> 32 == 0 {
+            let v = short | c << 8;
             if d >= 8 {
-                self.u8(0x41);
+                self.put(v << 8 | 0x41, 6);
+            } else {
+                self.put(v, 5);
             }
-            self.u8(0xb8 | (d & 7));
-            self.u32(c as u32);
         } else if c as i64 >= i32::MIN as i64 && (c as i64) < 0 {
             self.op(enc(0, 0, 0xc7), true, 0, Rm::R(d), 4, false);
             self.u32(c as u32);
         } else {
-            self.u8(0x48 | (d >> 3));
-            self.u8(0xb8 | (d & 7));
-            self.bytes(&c.to_le_bytes());
+            self.put2(0x48 | (d >> 3) as u64 | short << 8, 2, c, 8);
         }
     }
     /// `op reg, r/m`.
@@ -588,20 +637,17 @@ impl Asm {
     }
     /// Conditional jump to be bound (or relocated) later.
     pub fn jcc_near(&mut self, cc: u8) -> Near {
-        self.bytes(&[0x0f, 0x80 | cc]);
-        self.u32(0);
+        self.put(0x800f | (cc as u64) << 8, 6);
         Near(self.pos() - 4)
     }
     /// Jump to be bound (or relocated) later.
     pub fn jmp_near(&mut self) -> Near {
-        self.u8(0xe9);
-        self.u32(0);
+        self.put(0xe9, 5);
         Near(self.pos() - 4)
     }
     /// Call to be bound (or relocated) later.
     pub fn call_near(&mut self) -> Near {
-        self.u8(0xe8);
-        self.u32(0);
+        self.put(0xe8, 5);
         Near(self.pos() - 4)
     }
     /// Bind a near jump here.
@@ -626,12 +672,10 @@ impl Asm {
     /// Pad with nops so that the four bytes that begin `skip` bytes from here lie within an aligned eight: then both makers of
     /// processors promise that a store to them is atomic.
     pub fn pad(&mut self, skip: u32) {
-        match (self.pos() + skip) & 7 {
-            5 => self.bytes(&[0x0f, 0x1f, 0x00]),
-            6 => self.bytes(&[0x66, 0x90]),
-            7 => self.u8(0x90),
-            _ => {}
-        }
+        const NOPS: [u32; 4] = [0, 0x90, 0x9066, 0x1f0f];
+        let at = (self.pos() + skip) & 7;
+        let n = if at > 4 { 8 - at } else { 0 };
+        self.put(NOPS[n as usize] as u64, n);
     }
     /// Push a register or memory.
     pub fn push(&mut self, s: Rm) {

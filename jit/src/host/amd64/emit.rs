@@ -6,7 +6,7 @@ use super::regs::home_addr;
 use super::stubs::Stub;
 use crate::host::{Emitted, Features, Point, Reloc};
 use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
-use crate::regalloc::{Alloc, Home, DEAD, FLAGS_LIVE, INT, VEC};
+use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};
 
 /// In place of the register of an operand of [`Ool::Fallback`]: it is where the software takes it from already.
 pub const IN_PLACE: u8 = 0xff;
@@ -116,27 +116,39 @@ impl<'a> Emitter<'a> {
     /// Emit everything.
     pub fn run(&mut self) {
         let b = self.b;
-        for (i, inst) in b.insts.iter().enumerate() {
-            if self.ra.vals[i].is(DEAD) {
-                if inst.op == Op::InsnStart {
-                    self.insn_start(inst.imm);
-                }
-                continue;
-            }
+        let live = std::mem::take(&mut self.ra.live);
+        let mut guest = u16::MAX;
+        for &i in live.iter().rev() {
+            let i = i as usize;
+            let inst = &b.insts[i];
             self.i = i;
+            if inst.guest != guest {
+                guest = inst.guest;
+                self.guest_insn(inst);
+            }
             self.asm.reserve();
             self.inst(inst);
             self.ra.finish(b, i);
         }
+        self.ra.live = live;
         self.out_of_line();
         self.asm.finish_pool();
+    }
+
+    /// `inst` is the first of a guest instruction.
+    #[inline]
+    fn guest_insn(&mut self, inst: &Inst) {
+        self.pc = self.b.pc_of(inst);
+        if !self.b.hints.is_empty() {
+            self.hint = self.b.hints.iter().find(|h| h.0 == self.pc).map_or(0, |h| h.1);
+        }
     }
 
     fn inst(&mut self, inst: &Inst) {
         match inst.op {
             Op::Get => self.get(inst),
             Op::Set => self.set(inst),
-            Op::InsnStart | Op::Nop | Op::Const | Op::Trunc | Op::FlagsOf => {}
+            Op::Nop | Op::Const | Op::Trunc | Op::FlagsOf => {}
             Op::Load | Op::LoadAcq => self.load(inst),
             Op::Store | Op::StoreRel => self.store(inst),
             Op::LoadEx | Op::StoreEx | Op::ClrEx => self.exclusive(inst),
@@ -153,14 +165,6 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
-    }
-
-    fn insn_start(&mut self, pc: u64) {
-        self.pc = pc;
-        self.hint = match self.b.hints.is_empty() {
-            true => 0,
-            false => self.b.hints.iter().find(|h| h.0 == pc).map_or(0, |h| h.1),
-        };
     }
 
     /// Whether FP operations here take the software path.
@@ -252,8 +256,11 @@ impl<'a> Emitter<'a> {
             _ => i32::try_from(c as i64).ok(),
         }
     }
-    /// `v` as the best operand.
+    /// The integer `v` as the best operand.
     pub fn opnd(&mut self, v: Value) -> Opnd {
+        if let Some(n) = self.ra.held(v) {
+            return Opnd::R(n);
+        }
         match self.imm(v) {
             Some(c) => Opnd::I(c),
             None => match self.rm(v) {

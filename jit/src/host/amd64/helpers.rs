@@ -33,7 +33,7 @@ impl Record {
     }
     fn inst(&self) -> Inst {
         let (op, ty) = (ALL_OPS[self.op as usize], TYPES[self.ty as usize % 5]);
-        Inst { op, ty, aux: self.aux, args: [Value::NONE; 3], imm: self.imm }
+        Inst::new(op, ty, [Value::NONE; 3], self.aux, self.imm)
     }
 }
 

@@ -41,7 +41,7 @@ mod vec_shift;
 mod vec_sm3;
 
 use crate::host::{Backend, Emitted, Features, Pins};
-use crate::ir::{Block, GuestReg, Inst, Op, Type, Value};
+use crate::ir::{Block, GuestReg};
 use crate::regalloc::Alloc;
 
 /// The back end for one guest.
@@ -97,14 +97,12 @@ impl Backend for Amd64 {
     }
 }
 
-/// End `block` before the guest instruction in its middle.
+/// End `block` before the guest instruction in its middle; whether it has more than one.
 fn cut(block: &mut Block) -> bool {
-    let want = block.guest_insns / 2;
-    let starts = block.insts.iter().enumerate().filter(|(_, i)| i.op == Op::InsnStart);
-    let Some((at, pc)) = starts.map(|(n, i)| (n, i.imm)).nth(want as usize).filter(|_| want > 0) else { return false };
-    block.insts.truncate(at);
-    block.guest_insns = want;
-    block.end = pc;
-    block.push(Inst { op: Op::Jump, ty: Type::None, aux: 0, args: [Value::NONE; 3], imm: pc });
+    let half = block.starts.len() / 2;
+    if half == 0 {
+        return false;
+    }
+    block.cut(half);
     true
 }

@@ -97,7 +97,7 @@ impl Emitter<'_> {
     // --- building blocks -----------------------------------------------------------------------------
     /// log2 of the bytes of `v` that can be non-zero.
     pub fn known(&self, v: Value) -> u8 {
-        self.ra.val(v).width
+        self.b.width(v)
     }
 
     /// `d = a op b` with any overlap.
