@@ -196,10 +196,21 @@ impl Maker<'_> {
         } else {
             let memory = fx & fx::MEM != 0 && f.op != Op::Fence;
             let mut args = [Value::NONE; 3];
+            // Ordered and atomic accesses must not cross 16 bytes; the faults of those that do are the instruction oracle's.
+            let whole = memory && f.op.info().aux == Aux::Mem && !matches!(f.op, Op::Load | Op::Store);
+            imm &= if whole { !15 } else { !0 };
             for k in 0..3 {
                 let Some(ty) = f.args[k] else { continue };
                 args[k] = match (memory, k, consts[k]) {
-                    (true, 0, c) => self.base(c.is_some(), f.op.info().aux == Aux::Mem, &mut imm),
+                    (true, 0, c) => {
+                        let base = self.base(c.is_some(), f.op.info().aux == Aux::Mem, &mut imm);
+                        imm &= if whole { !15 } else { !0 };
+                        base
+                    }
+                    (true, 1, _) if whole => {
+                        let small = self.r.below(4) as u64 * 16;
+                        self.constant(ty, small)
+                    }
                     (true, 1, Some(_)) if f.op.info().aux == Aux::Mem => {
                         let small = self.r.below(64) as u64;
                         self.constant(ty, small)
