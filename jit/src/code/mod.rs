@@ -393,7 +393,8 @@ impl Engine {
             }
         }
         for &cpu in &i.cpus {
-            region::forget(cpu, None);
+            // SAFETY: registered CPUs are alive.
+            unsafe { region::forget(cpu, None) };
         }
     }
 
@@ -450,7 +451,8 @@ impl Engine {
             if c.area.own().is_err() {
                 no_memory(libc::ENOMEM);
             }
-            c.invalidate(start..end, &mut |pc| cpus.iter().for_each(|&cpu| region::forget(cpu, Some(pc))));
+            // SAFETY: registered CPUs are alive.
+            c.invalidate(start..end, &mut |pc| cpus.iter().for_each(|&cpu| unsafe { region::forget(cpu, Some(pc)) }));
         }
     }
 
@@ -589,7 +591,8 @@ impl Engine {
         cpu.fpcr = fpcr;
         cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(fpcr));
         if self.mode(cpu) != before {
-            region::forget(cpu, None);
+            // SAFETY: the caller's.
+            unsafe { region::forget(cpu, None) };
             // What the calls of before return to is of the other mode.
             cpu.ret_epoch = 0;
         }

@@ -165,8 +165,11 @@ pub fn recall(cpu: &Cpu, pc: u64) -> Option<u64> {
 
 /// Drop `pc` (or everything) from a CPU's tables. Its thread may be reading: an entry's pc is one aligned word, and the
 /// code that an entry found before leads to stays mapped.
-pub fn forget(cpu: *mut Cpu, pc: Option<u64>) {
-    // SAFETY: registered CPUs and their tables are alive; single-word stores, racy by design as said above.
+///
+/// # Safety
+/// The CPU and its tables are alive.
+pub unsafe fn forget(cpu: *mut Cpu, pc: Option<u64>) {
+    // SAFETY: by the contract; single-word stores, racy by design as said above.
     unsafe {
         let drop = |table: *mut JumpEntry, i: usize, pc: u64| {
             let e = table.add(i);
