@@ -46,7 +46,8 @@ static void stops(void) {
       if (kind == 2) pthread_create(&t, NULL, spins, NULL), pthread_create(&t, NULL, spins, NULL);
       if (kind == 3) signal(SIGCONT, SIG_DFL);
       if (kind == 1) while (!conts) {}
-      int r = kind == 1 ? 1 : read(p[0], &c, 1);
+      // Not before the parent has seen it go on: an exit would hide that.
+      int r = read(p[0], &c, 1);
       if (r < 0 && errno == EINTR) r = read(p[0], &c, 1);
       _exit(r == 1 ? 10 + kind : 99);
     }
@@ -56,7 +57,7 @@ static void stops(void) {
     report_status("again", pid, WUNTRACED | WNOHANG);
     kill(pid, SIGCONT);
     report_status("continue", pid, WCONTINUED);
-    if (kind != 1) write(p[1], "x", 1);
+    write(p[1], "x", 1);
     report_status("end", pid, 0);
     close(p[0]), close(p[1]);
   }
