@@ -180,6 +180,19 @@ impl Area {
         self.shared
     }
 
+    /// Move a mapping over another.
+    ///
+    /// # Safety
+    /// Both are of this area's size, and whoever uses the second can do with what the first holds.
+    unsafe fn replace(&self, from: *mut u8, to: *mut u8) -> Result<(), i32> {
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: by the contract.
+        match unsafe { libc::mremap(from.cast(), self.size, self.size, flags, to) } {
+            libc::MAP_FAILED => Err(errno()),
+            _ => Ok(()),
+        }
+    }
+
     /// Make sure that writes are seen by this process alone. Addresses stay.
     pub fn own(&mut self) -> Result<(), i32> {
         if !self.shared {
@@ -187,17 +200,15 @@ impl Area {
         }
         if self.users().load(Acquire) > 1 {
             let (rw, rx) = map_pair(self.size)?;
+            // Not before the last thread of this process executes in the copy may the others see that they are one less: the last of them
+            // writes to the original.
             // SAFETY: copies what is in use between distinct mappings, then moves the new ones over the old, which the kernel
             // does atomically with respect to this process's other threads; the contents are equal.
             unsafe {
                 ptr::copy_nonoverlapping(self.rw.add(HEADER), rw.add(HEADER), self.used - HEADER);
+                self.replace(rx, self.rx)?;
                 self.users().fetch_sub(1, AcqRel);
-                for (from, to) in [(rw, self.rw), (rx, self.rx)] {
-                    let r = libc::mremap(from.cast(), self.size, self.size, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, to);
-                    if r == libc::MAP_FAILED {
-                        return Err(errno());
-                    }
-                }
+                self.replace(rw, self.rw)?;
             }
             self.users().store(1, Relaxed);
             self.ready = 0;
