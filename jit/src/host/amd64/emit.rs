@@ -45,6 +45,8 @@ pub struct FlagState {
 pub enum Ool {
     /// The unlinked stub of link number `n`.
     LinkStub(u32),
+    /// A side exit whose target may read the flags, which are in EFLAGS in this shape: they come to rest on the way.
+    SaveFlags(Near, Shape, u64),
     /// The target of an indirect call, in rax, is not in the table: where the call returns to.
     CallMiss(Near, u32),
     /// The address in register `addr` of an ordered or atomic access of the guest instruction at `pc` is misaligned.
@@ -337,10 +339,15 @@ impl<'a> Emitter<'a> {
         self.ef.shape = shape;
     }
 
+    /// The guest's flags are in EFLAGS and not in the slot.
+    pub fn flags_unsaved(&self) -> bool {
+        let f = &self.ef;
+        f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current
+    }
+
     /// Control may leave: the slot must be current. EFLAGS are kept. Uses rax.
     pub fn flush_flags(&mut self) {
-        let f = &self.ef;
-        if f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current {
+        if self.flags_unsaved() {
             self.flags_to_slot();
         }
     }
@@ -576,6 +583,13 @@ impl<'a> Emitter<'a> {
                     link.site = site;
                     let jump = Near(link.at);
                     self.asm.patch(jump, at);
+                }
+                Ool::SaveFlags(from, shape, target) => {
+                    self.asm.bind_near(from);
+                    self.ef.shape = shape;
+                    self.rest_in_eax();
+                    self.asm.store(2, state!(flags), r::AX);
+                    self.link(None, target);
                 }
                 Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);
