@@ -31,6 +31,8 @@ pub enum Exit {
     Undefined(u32),
     /// Breakpoint instruction (its immediate); `cpu.pc` is the instruction.
     Breakpoint(u32),
+    /// Another trap of the guest's processor, with its detail; `cpu.pc` as the trap says.
+    Exception(Trap, u32),
     /// The instruction at `cpu.pc` can't be fetched.
     FetchFault,
     /// `cpu.pc` is misaligned.
@@ -426,6 +428,9 @@ impl Engine {
                 self.set_fpcr(cpu, cpu.exit_arg as u32);
                 None
             }
+            t @ (Trap::Divide | Trap::Protection | Trap::Debug | Trap::FpException | Trap::Interrupt) => {
+                Some(Exit::Exception(t, cpu.exit_imm as u32))
+            }
             Trap::FetchFault => Some(Exit::FetchFault),
             Trap::PcAlign => Some(Exit::PcAlign),
         }
@@ -607,6 +612,7 @@ impl Engine {
             cpu.flags = f.flags;
             cpu.pc = f.pc;
             cpu.qc = f.qc;
+            cpu.area = f.area;
             cpu.fpsr = f.fpsr;
             cpu.fpcr = f.fpcr;
             cpu.guest_fpctl = f.guest_fpctl;
@@ -614,6 +620,7 @@ impl Engine {
             cpu.flags = host::rest_from_nzcv(0);
             cpu.guest_fpctl = host::fpctl(ir::Round::Nearest);
         }
+        cpu.helpers = self.guest.helpers;
         cpu.host_fpctl = host::fpctl_default();
         region::attach(&mut cpu);
         let ptr: *mut Cpu = &mut *cpu;

@@ -50,6 +50,13 @@ impl Emitter<'_> {
                 self.leave_flags(live);
                 self.link(None, inst.imm);
             }
+            Op::TrapIf => {
+                self.leave_flags(true);
+                self.clobber_flags();
+                self.test_zero(inst.args[0]);
+                let from = self.asm.jcc_near(cc::NE);
+                self.ool.push(Ool::Trap { from, kind: inst.aux, detail: inst.imm, pc: self.pc });
+            }
             Op::Trap => {
                 self.leave_flags(true);
                 self.trap(inst);
@@ -208,10 +215,20 @@ impl Emitter<'_> {
         self.store_const(state!(exit_imm), inst.imm);
         self.asm.store_imm(2, state!(exit_trap), inst.aux as i32);
         let pc = match inst.trap() {
-            Trap::Undefined | Trap::Breakpoint => self.pc,
+            t if t.at_insn() => self.pc,
             Trap::FetchFault | Trap::PcAlign => inst.imm,
             _ => self.b.end,
         };
+        self.store_const(state!(pc), pc);
+        self.stub(false, Stub::Trap);
+    }
+
+    /// Out of line: a trap under a condition.
+    pub fn trap_taken(&mut self, from: Near, kind: u8, detail: u64, pc: u64) {
+        self.asm.bind_near(from);
+        self.asm.store_imm(3, state!(exit_arg), 0);
+        self.store_const(state!(exit_imm), detail);
+        self.asm.store_imm(2, state!(exit_trap), kind as i32);
         self.store_const(state!(pc), pc);
         self.stub(false, Stub::Trap);
     }
