@@ -189,8 +189,7 @@ impl Engine {
     /// Run from `cpu.pc` until something needs the runtime.
     pub fn run(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Exit {
         // Before anything is looked up: what is found stays mapped.
-        let epoch = self.epoch.load(SeqCst);
-        cpu.epoch.store(epoch, SeqCst);
+        let epoch = self.join_epoch(cpu);
         if self.retired.load(Relaxed) != 0 {
             self.inner.with(|i| self.reap(i));
         }
@@ -227,6 +226,18 @@ impl Engine {
                 },
                 _ => return Exit::Fault,
             };
+        }
+    }
+
+    /// Note the epoch in a CPU that has noted none, and whose return stack, tables and locals may still lead to code of the last one that it had: between
+    /// reading and noting a number, the epoch may end and its cache be unmapped, so only one that is still current then counts.
+    fn join_epoch(&self, cpu: &Cpu) -> u64 {
+        loop {
+            let epoch = self.epoch.load(SeqCst);
+            cpu.epoch.store(epoch, SeqCst);
+            if self.epoch.load(SeqCst) == epoch {
+                return epoch;
+            }
         }
     }
 
@@ -383,6 +394,11 @@ impl Engine {
         };
         let old = std::mem::replace(&mut i.cache, cache);
         self.enter.store(i.cache.stub(host::STUB_ENTER), Release);
+        // Before the epoch ends: who has noted the next finds nothing of this one.
+        for &cpu in &i.cpus {
+            // SAFETY: registered CPUs are alive.
+            unsafe { region::forget(cpu, None) };
+        }
         i.retired.push((self.epoch.load(Relaxed), old));
         self.epoch.fetch_add(1, SeqCst);
         self.retired.store(i.retired.len() as u32, Relaxed);
@@ -391,10 +407,6 @@ impl Engine {
             if c.area.own().is_ok() {
                 c.cut_all();
             }
-        }
-        for &cpu in &i.cpus {
-            // SAFETY: registered CPUs are alive.
-            unsafe { region::forget(cpu, None) };
         }
     }
 
