@@ -1,7 +1,7 @@
 //! The initial stack: arguments, environment and auxiliary vector, laid out as `setup_arg_pages`, `copy_strings` and
 //! `create_elf_tables` do it; and the auxiliary vector that this process itself was given.
 
-use crate::elf::{self, page_align, page_start, Arch, PAGE};
+use crate::elf::{self, page_align, page_start, PAGE};
 use crate::errno::Errno;
 use crate::image::Text;
 use crate::loader::{GuestMmap, Label, Layout};
@@ -38,6 +38,8 @@ pub struct StackParams<'a> {
     pub env: &'a [Text],
     /// AT_EXECFN.
     pub execfn: &'a CStr,
+    /// AT_PLATFORM.
+    pub platform: &'static str,
     /// AT_SECURE.
     pub secure: bool,
     /// AT_HWCAP.
@@ -121,7 +123,7 @@ fn fill(memory: &mut [u8], low: u64, layout: &Layout, p: &StackParams) -> Stack 
     argv.reverse();
 
     m.at = (m.at - p.jitter % PAGE) & !15;
-    let mut name = Arch::GUEST.machine_name().as_bytes().to_vec();
+    let mut name = p.platform.as_bytes().to_vec();
     name.push(0);
     let platform = m.push(&name);
     let random = m.push(&p.random);

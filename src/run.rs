@@ -2,7 +2,7 @@
 
 use crate::auxv::{self, StackParams};
 use crate::cli::{Comm, Gdb, Invocation, Program};
-use crate::elf::{Arch, ExecError};
+use crate::elf::ExecError;
 use crate::errno::Errno;
 use crate::gdb::{self, wire, Debugger};
 use crate::image::{self, Image, Request, Resolved, Text};
@@ -66,7 +66,7 @@ pub fn prepare(inv: &mut Invocation) -> Result<Prepared, ExecError> {
     let execfn = inv.execfn.clone().unwrap_or_else(|| path.clone());
     let req = Request { file, path, argv: inv.argv.clone(), path_inaccessible: false };
     let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
-    match image::resolve(req, Arch::GUEST, &mut open)? {
+    match image::resolve(req, inv.options.test_native, &mut open)? {
         Resolved::Foreign(image) => {
             match inv.comm {
                 Comm::Path => name_task(&execfn),
@@ -178,6 +178,7 @@ fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loa
         argv: &p.image.argv,
         env: &inv.env,
         execfn: &p.execfn,
+        platform: p.image.arch.machine_name(),
         secure: inv.secure,
         hwcap: features.hwcap()[0],
         hwcap2: features.hwcap()[1],
