@@ -10,8 +10,6 @@ use std::ffi::CStr;
 
 /// `AT_FLAGS`: argv\[0\] was preserved (binfmt_misc flag P).
 pub const AT_FLAGS_PRESERVE_ARGV0: u64 = 1;
-/// What an arm64 kernel without SVE needs at most for a signal frame.
-pub const ARM64_MINSIGSTKSZ: u64 = 4720;
 
 /// The kernel leaves this much unmapped below a stack (`stack_guard_gap`).
 const GUARD: u64 = 256 * PAGE;

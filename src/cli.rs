@@ -9,11 +9,10 @@
 
 use crate::auxv;
 use crate::elf::Arch;
-use crate::hwcap::Features;
+use crate::guest;
 use crate::image::Text;
 use crate::report::{self, Identity};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use jit::guest::arm64::features::FEATURES;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::RawFd;
@@ -539,7 +538,7 @@ also for programs that the kernel starts.", Arch::FOREIGN.name())
 /// The features by name: what /proc/cpuinfo shows.
 fn cpu_help() -> String {
     let mut s = String::from("CPU features to hide (-NAME) or to insist on (NAME), separated by commas. Hidden ones are not announced, and their instructions are undefined:");
-    for (name, _, what) in FEATURES {
+    for (name, what) in (guest::of(Arch::FOREIGN).feature_names)() {
         s += &format!("\n  {name:9} {what}");
     }
     s
@@ -638,7 +637,8 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     }
     if let Some(list) = value("cpu") {
         options.set_cpu(&list.to_string_lossy());
-        Features::of(&options).map_err(|e| wrong(format!("--cpu: {e}")))?;
+        let arch = if options.test_native { Arch::HOST } else { Arch::FOREIGN };
+        (guest::of(arch).features)(&options.cpu).map_err(|e| wrong(format!("--cpu: {e}")))?;
     }
     if let Some(place) = value("report") {
         options.set_report(place);

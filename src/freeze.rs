@@ -1,6 +1,6 @@
 //! Holding a process still when one of its threads dies.
 
-use crate::machine::{context_of, Runtime};
+use crate::machine::Runtime;
 use crate::signals::{self, Anchor};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ pub fn others(runtime: &Runtime, own: i32) -> Vec<(i32, Context)> {
                     if (*cpu).epoch.load(Ordering::SeqCst) != 0 {
                         running.push(anchor.tid());
                     }
-                    found.push((anchor.tid(), context_of(&*cpu, &runtime.engine)));
+                    found.push((anchor.tid(), (runtime.guest.context)(&*cpu, &runtime.engine)));
                 }
             }
         });

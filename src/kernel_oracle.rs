@@ -455,7 +455,7 @@ fn the_stack_is_laid_out_as_by_the_kernel() {
         hwcap: 0,
         hwcap2: 0,
         vdso: Some(1),
-        minsigstksz: auxv::ARM64_MINSIGSTKSZ,
+        minsigstksz: 4720,
         executable: false,
         random: [7; 16],
         jitter: 0,

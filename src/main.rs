@@ -14,6 +14,7 @@ mod exec;
 mod faults;
 mod freeze;
 mod gdb;
+mod guest;
 mod hwcap;
 mod image;
 #[cfg(test)]
