@@ -3,6 +3,7 @@
 use crate::binfmt::{self, Entry, MountState};
 use crate::elf::Arch;
 use crate::errno::Errno;
+use crate::host;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -65,18 +66,11 @@ pub fn doctor() -> i32 {
     i32::from(r.failed)
 }
 
-#[cfg(target_arch = "x86_64")]
 fn cpu(r: &mut Report) {
-    if is_x86_feature_detected!("sse4.2") && is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("ssse3") {
-        r.good("the CPU has x86-64-v2");
-    } else {
-        r.bad("the CPU lacks x86-64-v2 (SSE4.2, POPCNT)", "");
+    match host::cpu() {
+        (what, true) => r.good(&format!("the CPU has {what}")),
+        (what, false) => r.bad(&format!("the CPU lacks {what}"), ""),
     }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn cpu(r: &mut Report) {
-    r.good("the CPU suffices");
 }
 
 fn not_mounted(r: &mut Report, state: MountState, live: Option<&Ran>) {

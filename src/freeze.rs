@@ -19,7 +19,7 @@ pub fn stay_if_dying(runtime: &Runtime) {
     let dying = runtime.dying.load(Ordering::Relaxed);
     while dying != 0 && dying == getpid() {
         // SAFETY: sleeps; signals that don't end the process are blocked or noted.
-        unsafe { sys::raw(libc::SYS_pause, [0; 6]) };
+        unsafe { sys::raw(libc::SYS_ppoll, [0; 6]) };
     }
 }
 

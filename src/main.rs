@@ -15,6 +15,7 @@ mod faults;
 mod freeze;
 mod gdb;
 mod guest;
+mod host;
 mod hwcap;
 mod image;
 #[cfg(test)]

@@ -268,9 +268,8 @@ fn number(nr: i64) -> u32 {
 
 /// pid, ppid, pgrp, sid.
 fn ids(b: &mut Bytes, pid: u32) {
-    // SAFETY: asks for a number.
-    let session = unsafe { sys::raw(libc::SYS_getsid, [0; 6]) as u32 };
-    b.u32(pid).u32(number(libc::SYS_getppid)).u32(number(libc::SYS_getpgrp)).u32(session);
+    // Without an argument, of the calling process.
+    b.u32(pid).u32(number(libc::SYS_getppid)).u32(number(libc::SYS_getpgid)).u32(number(libc::SYS_getsid));
 }
 
 /// `struct elf_prstatus`.
