@@ -45,6 +45,8 @@ pub struct FlagState {
 pub enum Ool {
     /// The unlinked stub of link number `n`.
     LinkStub(u32),
+    /// A side exit whose target may read the flags, which are in EFLAGS in this shape: they come to rest on the way.
+    SaveFlags(Near, Shape, u64),
     /// A trap whose condition holds: its kind, its detail and the guest instruction.
     Trap {
         /// The jump that leads here.
@@ -348,10 +350,15 @@ impl<'a> Emitter<'a> {
         self.ef.shape = shape;
     }
 
+    /// The guest's flags are in EFLAGS and not in the slot.
+    pub fn flags_unsaved(&self) -> bool {
+        let f = &self.ef;
+        f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current
+    }
+
     /// Control may leave: the slot must be current. EFLAGS are kept. Uses rax.
     pub fn flush_flags(&mut self) {
-        let f = &self.ef;
-        if f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current {
+        if self.flags_unsaved() {
             self.flags_to_slot();
         }
     }
@@ -587,6 +594,13 @@ impl<'a> Emitter<'a> {
                     link.site = site;
                     let jump = Near(link.at);
                     self.asm.patch(jump, at);
+                }
+                Ool::SaveFlags(from, shape, target) => {
+                    self.asm.bind_near(from);
+                    self.ef.shape = shape;
+                    self.rest_in_eax();
+                    self.asm.store(2, state!(flags), r::AX);
+                    self.link(None, target);
                 }
                 Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);

@@ -2,6 +2,7 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
+use super::flags::{self, Test};
 use super::regs::{home_addr, point};
 use super::stubs::{by_entry, first_table, Stub};
 use crate::host::Link;
@@ -15,11 +16,23 @@ impl Emitter<'_> {
         match inst.op {
             Op::ExitIf => {
                 self.need_flags(inst.args[0]);
-                if live {
+                let unsaved = live && self.flags_unsaved();
+                if unsaved && matches!(flags::test(self.ef.shape, inst.cond()), Test::Ordered(_) | Test::Convert) {
                     self.flush_flags();
                 }
                 let c = self.testable(inst.cond());
-                self.link(c, inst.imm);
+                match c {
+                    Some(c) if unsaved && self.flags_unsaved() => {
+                        let near = self.asm.jcc_near(c);
+                        self.ool.push(Ool::SaveFlags(near, self.ef.shape, inst.imm));
+                    }
+                    c => {
+                        if unsaved {
+                            self.flush_flags();
+                        }
+                        self.link(c, inst.imm);
+                    }
+                }
             }
             Op::ExitIfZero | Op::ExitIfNonzero => {
                 self.leave_flags(live);
@@ -100,7 +113,7 @@ impl Emitter<'_> {
     }
 
     /// A linkable jump, if the condition holds (`None`: always).
-    fn link(&mut self, c: Option<u8>, target: u64) {
+    pub(super) fn link(&mut self, c: Option<u8>, target: u64) {
         self.asm.pad(if c.is_some() { 2 } else { 1 });
         let near = match c {
             Some(c) => self.asm.jcc_near(c),
