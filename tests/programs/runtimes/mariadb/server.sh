@@ -2,7 +2,7 @@
 # MariaDB: a data directory made, tables of three engines, transactions from several clients, deadlocks, a dump, kill -9 and recovery.
 mkdir d && chown mysql d && chmod 755 .
 S="--no-defaults --datadir=$PWD/d --socket=/tmp/s --user=mysql --pid-file=$PWD/d/pid --port=3307 --bind-address=127.0.0.1 --innodb-buffer-pool-size=32M --thread-stack=512K"
-mariadb-install-db --no-defaults --datadir="$PWD/d" --user=mysql --skip-test-db >install.log 2>&1; echo "made $?"
+mariadb-install-db --no-defaults --datadir="$PWD/d" --user=mysql --skip-test-db --force >install.log 2>&1; echo "made $?"
 sql() { mariadb --no-defaults --socket=/tmp/s -N -B "$@"; }
 up() { mariadbd $S "$@" >>d.log 2>&1 & pid=$!; n=0; until mariadb-admin --no-defaults --socket=/tmp/s ping >/dev/null 2>&1 || [ $n = 300 ]; do sleep 0.2; n=$((n + 1)); done; [ $n -lt 300 ] || { echo "not up"; tail -n 20 d.log >&2; }; }
 up; sql -e "create database t" && for e in InnoDB Aria MyISAM; do sql t -e "create table $e (i int primary key, s varchar(40), k int, d decimal(20,6), j json, key(k)) engine=$e; insert into $e select seq, md5(seq), seq * 7919 % 10007, seq / 7, json_object('a', seq) from seq_1_to_20000; select count(*), sum(k), sum(d), min(s), max(json_value(j, '$.a')) from $e; select k % 5, count(*), avg(d) from $e group by 1 order by 1; select count(*) from $e a join $e b on a.k = b.i"; done
