@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
 use syscalls::topics::signal::SigInfo;
-use syscalls::{sys, CloneArgs, Context, ExecRequest, Machine, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
 
 /// Bytes of a word of code.
 const WORD: u64 = 4;
@@ -98,10 +98,7 @@ impl Vcpu {
 
     /// After all the process goes on. By now the code may be another's.
     pub fn take_code_back(&self) {
-        let engine = &self.runtime.engine;
-        engine.fork_prepare();
-        engine.fork_parent();
-        engine.invalidate(0, u64::MAX);
+        self.runtime.engine.take_back();
     }
 
     /// Set the result of a system call.
@@ -230,6 +227,24 @@ impl Fetch for Code {
         }
         if let Some(debugger) = self.debugger {
             debugger.overlay_words(pc, &mut out[..n]);
+        }
+        n
+    }
+
+    fn fetch_bytes(&self, pc: u64, out: &mut [u8]) -> usize {
+        let mut n = 0;
+        while n < out.len() {
+            let at = pc.wrapping_add(n as u64);
+            // A page is readable or not as a whole.
+            let end = self.end(at).min((at | (PAGE - 1)).saturating_add(1));
+            let piece = (end.saturating_sub(at) as usize).min(out.len() - n);
+            if piece == 0 || GuestAddr(at).read_bytes(&mut out[n..n + piece]).is_err() {
+                break;
+            }
+            n += piece;
+        }
+        if let Some(debugger) = self.debugger {
+            debugger.overlay(pc, &mut out[..n]);
         }
         n
     }

@@ -87,16 +87,15 @@ impl Task {
         let (runtime, tid) = (self.vcpu.runtime, self.thread.tid);
         let Some(debugger) = self.vcpu.trace.filter(|d| d.attached()) else {
             let exit = runtime.engine.run(self.vcpu.cpu_mut(), &self.code);
-            let at = self.vcpu.cpu().pc;
-            if !matches!(exit, Exit::Breakpoint(_)) || !runtime.debugger.as_ref().is_some_and(|d| d.has_breakpoint(at)) {
-                return (Some(exit), None);
-            }
+            let bytes = runtime.guest.debug.breakpoint.len() as u64;
+            let of_ours = |at: &u64| runtime.debugger.as_ref().is_some_and(|d| d.has_breakpoint(*at));
+            let Some(at) = exit.breakpoint(self.vcpu.cpu().pc, bytes).filter(of_ours) else { return (Some(exit), None) };
+            self.vcpu.cpu_mut().pc = at;
             // Somebody else's (vfork): what is below it.
-            let trap_bytes = runtime.guest.debug.breakpoint.len() as u64;
             let bare = Code::bare(self.thread.mem.clone(), runtime);
-            runtime.engine.invalidate(at, trap_bytes);
+            runtime.engine.invalidate(at, bytes);
             let exit = runtime.engine.step(self.vcpu.cpu_mut(), &bare);
-            runtime.engine.invalidate(at, trap_bytes);
+            runtime.engine.invalidate(at, bytes);
             return (exit, None);
         };
         let (step, watch) = debugger.steps(tid);
@@ -108,7 +107,10 @@ impl Task {
         // Looked at before another thread has its turn.
         let changed = if turn.is_some() && exit.is_none() { debugger.changed_memory() } else { None };
         drop(turn);
-        if matches!(exit, Some(Exit::Breakpoint(_))) && debugger.has_breakpoint(self.vcpu.cpu().pc) {
+        let bytes = runtime.guest.debug.breakpoint.len() as u64;
+        let hit = exit.and_then(|e| e.breakpoint(self.vcpu.cpu().pc, bytes)).filter(|at| debugger.has_breakpoint(*at));
+        if let Some(at) = hit {
+            self.vcpu.cpu_mut().pc = at;
             debugger.report(&mut self.vcpu, tid, Reason::Breakpoint);
             return (None, None);
         }
@@ -130,6 +132,7 @@ impl Task {
         let cause = match exit {
             Exit::Undefined(_) => Cause::Undefined,
             Exit::Breakpoint(_) => Cause::Breakpoint,
+            Exit::Exception(trap, detail) => Cause::Exception(trap, detail),
             Exit::FetchFault => faults::fetch(&self.thread.mem, pc),
             Exit::PcAlign => Cause::PcAlignment,
             Exit::Fault => faults::data(&self.thread.mem, &self.anchor.take_fault()?),
