@@ -134,6 +134,7 @@ impl Task {
             Exit::Breakpoint(_) => Cause::Breakpoint,
             Exit::Exception(trap, detail) => Cause::Exception(trap, detail),
             Exit::FetchFault => faults::fetch(&self.thread.mem, pc),
+            Exit::Exception(..) => return None,
             Exit::PcAlign => Cause::PcAlignment,
             Exit::Fault => faults::data(&self.thread.mem, &self.anchor.take_fault()?),
             Exit::Syscall | Exit::Pending => return None,
