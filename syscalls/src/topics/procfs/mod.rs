@@ -3,7 +3,6 @@
 //! The kernel finds the file, checks permissions and allocates the descriptor; only then the contents are replaced by a memory file of
 //! the same number. So everything fails as it would natively, a missing /proc included.
 
-mod cpuinfo;
 mod maps;
 mod other;
 mod publish;
@@ -194,8 +193,8 @@ fn contents(thread: &Thread, entry: Entry, fd: u64) -> Result<Vec<u8>, Errno> {
         Entry::Auxv => auxv(process),
         Entry::Stat => stat(thread, &read_all(fd)?),
         Entry::Status => status(thread, &read_all(fd)?),
-        Entry::Cpuinfo => cpuinfo::cpuinfo(process, &read_all(fd)?),
-        Entry::Arch => [super::proc::MACHINE, b"\n"].concat(),
+        Entry::Cpuinfo => (process.abi.cpuinfo)(process, &read_all(fd)?),
+        Entry::Arch => format!("{}\n", process.abi.machine).into_bytes(),
         Entry::Exe | Entry::OthersExe => Vec::new(),
     })
 }
@@ -207,6 +206,15 @@ pub fn own_maps(thread: &Thread) -> Option<Vec<u8>> {
         return None;
     }
     Some(maps::maps(&thread.mem, &read_all(fd.0).ok()?))
+}
+
+/// The numbers of the CPUs that a host's /proc/cpuinfo lists.
+pub fn processors(text: &[u8]) -> Vec<u32> {
+    let number = |line: &str| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim_end() == "processor").then(|| value.trim().parse().ok())?
+    };
+    String::from_utf8_lossy(text).lines().filter_map(number).collect()
 }
 
 /// What is now in a part of the guest's initial stack.
