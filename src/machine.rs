@@ -146,6 +146,7 @@ pub fn context_of(cpu: &Cpu, engine: &Engine) -> Context {
         fpsr: engine.fpsr(cpu),
         fpcr: cpu.fpcr,
         tls: cpu.gpr[TPIDR],
+        ..Context::default()
     }
 }
 

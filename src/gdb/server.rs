@@ -188,7 +188,7 @@ impl MultiThreadBase for Guest {
             v: regs.v,
             fpsr: regs.fpsr,
             fpcr: regs.fpcr,
-            tls: c.tls,
+            ..*c
         };
         // What is written back as it was breaks no call off.
         if new != *c {
