@@ -98,10 +98,7 @@ impl Vcpu {
 
     /// After all the process goes on. By now the code may be another's.
     pub fn take_code_back(&self) {
-        let engine = &self.runtime.engine;
-        engine.fork_prepare();
-        engine.fork_parent();
-        engine.invalidate(0, u64::MAX);
+        self.runtime.engine.take_back();
     }
 
     /// Set the result of a system call.

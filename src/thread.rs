@@ -129,6 +129,7 @@ impl Task {
             Exit::Undefined(_) => Some(faults::undefined(pc)),
             Exit::Breakpoint(_) => Some(faults::breakpoint(pc)),
             Exit::FetchFault => Some(faults::fetch(&self.thread.mem, pc)),
+            Exit::Exception(..) => None,
             Exit::PcAlign => Some(faults::pc_alignment(pc)),
             Exit::Fault => self.anchor.take_fault().map(|f| faults::data(&self.thread.mem, &f)),
             Exit::Syscall | Exit::Pending => None,

@@ -31,6 +31,8 @@ pub enum Exit {
     Undefined(u32),
     /// Breakpoint instruction (its immediate); `cpu.pc` is the instruction.
     Breakpoint(u32),
+    /// Another trap of the guest's processor, with its detail; `cpu.pc` as the trap says.
+    Exception(Trap, u32),
     /// The instruction at `cpu.pc` can't be fetched.
     FetchFault,
     /// `cpu.pc` is misaligned.
@@ -189,8 +191,7 @@ impl Engine {
     /// Run from `cpu.pc` until something needs the runtime.
     pub fn run(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Exit {
         // Before anything is looked up: what is found stays mapped.
-        let epoch = self.epoch.load(SeqCst);
-        cpu.epoch.store(epoch, SeqCst);
+        let epoch = self.join_epoch(cpu);
         if self.retired.load(Relaxed) != 0 {
             self.inner.with(|i| self.reap(i));
         }
@@ -227,6 +228,18 @@ impl Engine {
                 },
                 _ => return Exit::Fault,
             };
+        }
+    }
+
+    /// Note the epoch in a CPU that has noted none, and whose return stack, tables and locals may still lead to code of the last one that it had: between
+    /// reading and noting a number, the epoch may end and its cache be unmapped, so only one that is still current then counts.
+    fn join_epoch(&self, cpu: &Cpu) -> u64 {
+        loop {
+            let epoch = self.epoch.load(SeqCst);
+            cpu.epoch.store(epoch, SeqCst);
+            if self.epoch.load(SeqCst) == epoch {
+                return epoch;
+            }
         }
     }
 
@@ -375,26 +388,32 @@ impl Engine {
         }
     }
 
-    /// Replace the cache by an empty one.
-    fn flush(&self, i: &mut Inner) {
+    /// Replace the cache by an empty one; the old one, and the epoch that it was current in.
+    fn replace(&self, i: &mut Inner) -> (u64, Cache) {
         let cache = match new_cache(&self.options, &i.stubs) {
             Ok(c) => c,
             Err(e) => no_memory(e),
         };
         let old = std::mem::replace(&mut i.cache, cache);
         self.enter.store(i.cache.stub(host::STUB_ENTER), Release);
-        i.retired.push((self.epoch.load(Relaxed), old));
-        self.epoch.fetch_add(1, SeqCst);
+        // Before the epoch ends: who has noted the next finds nothing of this one.
+        for &cpu in &i.cpus {
+            // SAFETY: registered CPUs are alive.
+            unsafe { region::forget(cpu, None) };
+        }
+        (self.epoch.fetch_add(1, SeqCst), old)
+    }
+
+    /// Retire the cache.
+    fn flush(&self, i: &mut Inner) {
+        let old = self.replace(i);
+        i.retired.push(old);
         self.retired.store(i.retired.len() as u32, Relaxed);
         for (_, c) in &mut i.retired {
             // After a fork the code is shared with another process, until then nobody runs it: see `own` in `translate`.
             if c.area.own().is_ok() {
                 c.cut_all();
             }
-        }
-        for &cpu in &i.cpus {
-            // SAFETY: registered CPUs are alive.
-            unsafe { region::forget(cpu, None) };
         }
     }
 
@@ -425,6 +444,9 @@ impl Engine {
             Trap::SetFpcr => {
                 self.set_fpcr(cpu, cpu.exit_arg as u32);
                 None
+            }
+            t @ (Trap::Divide | Trap::Protection | Trap::Debug | Trap::FpException | Trap::Interrupt) => {
+                Some(Exit::Exception(t, cpu.exit_imm as u32))
             }
             Trap::FetchFault => Some(Exit::FetchFault),
             Trap::PcAlign => Some(Exit::PcAlign),
@@ -557,12 +579,21 @@ impl Engine {
             self.inner.release();
         }
     }
-    /// This process is about to execute another program or to end: let a process that shares the code memory have it.
-    /// (If it does not come to it after all, the worst is one needless copy.)
+    /// The only thread of this process, which calls this, is about to execute another program or to end: let a process that shares the code memory
+    /// have it. If it does not come to it, [`Engine::take_back`] must follow.
     pub fn abandon(&self) {
         self.inner.with(|i| {
-            if i.cache.area.own_needed() {
-                i.cache.area.abandon();
+            i.cache.area.abandon();
+            i.retired.iter_mut().for_each(|(_, c)| c.area.abandon());
+        });
+    }
+    /// The process goes on after [`Engine::abandon`]. What was given away may have been changed by now, also where returns lead to.
+    pub fn take_back(&self) {
+        self.inner.with(|i| {
+            i.retired.retain(|(_, c)| !c.area.abandoned());
+            self.retired.store(i.retired.len() as u32, Relaxed);
+            if i.cache.area.abandoned() {
+                drop(self.replace(i));
             }
         });
     }
@@ -607,6 +638,7 @@ impl Engine {
             cpu.flags = f.flags;
             cpu.pc = f.pc;
             cpu.qc = f.qc;
+            cpu.area = f.area;
             cpu.fpsr = f.fpsr;
             cpu.fpcr = f.fpcr;
             cpu.guest_fpctl = f.guest_fpctl;
@@ -614,6 +646,7 @@ impl Engine {
             cpu.flags = host::rest_from_nzcv(0);
             cpu.guest_fpctl = host::fpctl(ir::Round::Nearest);
         }
+        cpu.helpers = self.guest.helpers;
         cpu.host_fpctl = host::fpctl_default();
         region::attach(&mut cpu);
         let ptr: *mut Cpu = &mut *cpu;
@@ -625,6 +658,10 @@ impl Engine {
     pub fn drop_cpu(&self, mut cpu: Box<Cpu>) {
         let ptr: *mut Cpu = &mut *cpu;
         self.inner.with(|i| i.cpus.retain(|&c| c != ptr));
+        if cpu.interrupted.load(Relaxed) != 0 {
+            // Its process was killed.
+            self.interrupting.fetch_sub(1, Release);
+        }
         // SAFETY: the thread has left for good, and no other finds the CPU any more.
         unsafe { region::detach(&mut cpu) };
     }

@@ -126,8 +126,9 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     let at = i as u16;
     let effects = inst.op.fx();
     let barrier = effects & (fx::FAULT | fx::EXIT | fx::FP) != 0;
-    let flags_dead_there = effects & fx::EXIT != 0 && inst.aux & FLAGS_DEAD != 0 && inst.op != Op::Trap;
-    behind.flags_live |= barrier & !flags_dead_there;
+    // Whoever looks at them after a fault (a handler at the frame's) may find stale ones, if all that follows overwrites them.
+    let leaves = effects & fx::EXIT != 0;
+    behind.flags_live |= leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
     let v = &mut vals[i];
     let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
     if v.uses == 0 && inst.ty != Type::None {

@@ -33,12 +33,12 @@ const MANAGED: &[(Op, &str)] = &[
 ];
 
 /// Operations that the lifter for arm64 never makes.
-const NOT_LIFTED: &[Op] = &[Op::SelFlags];
+const NOT_LIFTED: &[Op] = &[Op::SelFlags, Op::CFlip, Op::AxFlag, Op::FlagsInsert, Op::Helper, Op::Area, Op::SetArea, Op::TrapIf];
 
 /// What makes a form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Key {
-    op: u8,
+    op: u16,
     ty: u8,
     aux: u8,
     /// Types of the operands; 0 for none.
@@ -108,7 +108,7 @@ fn note(forms: &mut BTreeMap<Key, Form>, b: &Block, i: &Inst, r: &mut Rng) {
     let args = i.args.map(|a| a.is_some().then(|| b.ty(a)));
     let consts = i.args.map(|a| a.is_some().then(|| b.def(a)).filter(|d| d.op == Op::Const).map(|d| d.imm));
     let key = Key {
-        op: i.op as u8,
+        op: i.op as u16,
         ty: i.ty as u8,
         aux: i.aux,
         args: args.map(|a| a.map_or(0, |t| t as u8)),
