@@ -21,7 +21,7 @@ mod views;
 pub mod vma;
 
 pub use calls::*;
-pub use limits::Limit;
+pub use limits::{Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 pub use views::Object;
 
 use crate::abi::Memory;

@@ -99,12 +99,14 @@ fn openat(dirfd: u64, path: &[u8], flags: i32) -> Result<u64, Errno> {
 fn read_link(path: &[u8]) -> Result<Vec<u8>, Errno> {
     let path = CString::new(path).map_err(|_| Errno::ENOENT)?;
     let mut text = vec![0; 4096];
-    let n = host(libc::SYS_readlink, [path.as_ptr() as u64, text.as_mut_ptr() as u64, text.len() as u64, 0, 0, 0])?;
+    let (at, room) = (text.as_mut_ptr() as u64, text.len() as u64);
+    let n = host(libc::SYS_readlinkat, [libc::AT_FDCWD as u64, path.as_ptr() as u64, at, room, 0, 0])?;
     text.truncate(n as usize);
     Ok(text)
 }
 
-fn on_procfs(fd: u64) -> bool {
+/// Whether a descriptor is of a file on procfs.
+pub(super) fn on_procfs(fd: u64) -> bool {
     let mut buf = [0i64; 16];
     host(libc::SYS_fstatfs, [fd, buf.as_mut_ptr() as u64, 0, 0, 0, 0]).is_ok() && buf[0] == PROC_SUPER_MAGIC
 }
