@@ -55,6 +55,7 @@ fn context(cpu: &Cpu, engine: &Engine) -> Context {
         fpsr: engine.fpsr(cpu),
         fpcr: cpu.fpcr,
         tls: cpu.gpr[TPIDR],
+        ..Context::default()
     }
 }
 

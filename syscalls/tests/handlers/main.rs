@@ -1,4 +1,4 @@
-//! Handlers of the arm64 table, called on this process's own memory.
+//! Handlers of both tables, called on this process's own memory.
 
 mod common;
 mod files;
