@@ -109,6 +109,6 @@ pub struct Debug {
 pub fn of(arch: Arch) -> &'static Guest {
     match arch {
         Arch::Arm64 => &arm64::GUEST,
-        Arch::Amd64 => &arm64::GUEST,
+        Arch::Amd64 => &amd64::GUEST,
     }
 }

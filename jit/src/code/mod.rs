@@ -478,9 +478,9 @@ impl Engine {
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
             let learned = match signal {
-                libc::SIGFPE => hint::SOFT_FP,
+                libc::SIGFPE if self.guest.fp == ir::FpRules::Arm => hint::SOFT_FP,
                 // A non-canonical address: #GP, which the kernel reports without an address.
-                libc::SIGSEGV if addr == 0 => hint::TAGGED,
+                libc::SIGSEGV if addr == 0 && self.guest.tagged => hint::TAGGED,
                 _ => 0,
             };
             host::save_context(&i.backend, cpu, host, &at);
@@ -654,9 +654,8 @@ impl Engine {
 
 /// What was learned about instructions in `start..end` is void. Mostly that is one cache line among thousands of hints.
 fn forget_hints(hints: &mut HashMap<u64, u8>, start: u64, end: u64) {
-    let first = start & !3;
-    if (end - first) / 4 <= hints.len() as u64 {
-        for pc in (first..end).step_by(4) {
+    if end - start <= hints.len() as u64 {
+        for pc in start..end {
             hints.remove(&pc);
         }
     } else {
