@@ -103,7 +103,8 @@ impl Vcpu {
 
     /// Set the result of a system call.
     pub fn set_result(&mut self, value: u64) {
-        self.cpu_mut().gpr[0] = value;
+        let result = self.runtime.guest.linux.registers.result;
+        self.cpu_mut().gpr[result] = value;
     }
 
     /// Set the stack pointer.
@@ -120,7 +121,7 @@ impl Vcpu {
 
     /// Make the system call before the pc happen again.
     pub fn rewind(&mut self) {
-        let bytes = self.runtime.guest.call_bytes;
+        let bytes = self.runtime.guest.linux.registers.call_bytes;
         let cpu = self.cpu_mut();
         cpu.pc = cpu.pc.wrapping_sub(bytes);
     }
