@@ -2,8 +2,7 @@
 
 use super::run::*;
 use jit::cpu::*;
-use jit::host::amd64::flags::{nzcv_from_rest, rest_from_nzcv};
-use jit::host::Features;
+use jit::host::{nzcv_from_rest, rest_from_nzcv, Features};
 use jit::ir::*;
 
 const REGS: u8 = 32;
@@ -151,7 +150,7 @@ impl Model {
                 Op::Zext => x & 0xffff_ffff,
                 Op::Trunc => x & 0xffff_ffff,
                 Op::Sext => x as i32 as i64 as u64,
-                Op::Crc32 => jit::host::amd64::helpers::crc32(i, x as u32, y) as u64,
+                Op::Crc32 => jit::host::software::crc32(i, x as u32, y) as u64,
                 Op::FlagsOf => self.flags_of(b, i.args[0].index()) as u64,
                 Op::Ccmp | Op::Ccmn if !i.cond().holds(x as u8) => i.imm,
                 Op::Ccmp => add_carry(b.ty(i.args[1]), y, !z, 1).1 as u64,

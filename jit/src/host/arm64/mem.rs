@@ -120,7 +120,9 @@ impl Emitter<'_> {
     // --- loads ---------------------------------------------------------------------------------------
     /// Load.
     pub fn load(&mut self, inst: &Inst) {
-        let mem = inst.mem();
+        let mut mem = inst.mem();
+        // What is as wide as its result has no sign to extend.
+        mem.signed &= 8 << mem.log2 < inst.ty.bits();
         let order = self.order(inst);
         let (vector, w) = (inst.ty == Type::V128, inst.ty == Type::I64);
         if matches!(order, Order::Plain | Order::Barrier) {
@@ -339,7 +341,7 @@ impl Emitter<'_> {
         self.asm.w(stlxp(8, 9));
         self.asm.back(op::CBNZ | r::LR as u32, again);
         let done = self.asm.branch(op::B);
-        differs.map(|b| self.asm.bind(b));
+        differs.into_iter().for_each(|b| self.asm.bind(b));
         // Only what could be stored was read at once.
         self.asm.w(stlxp(r::S0, r::S1));
         self.asm.back(op::CBNZ | r::LR as u32, again);

@@ -27,6 +27,8 @@ mod fp_x86;
 pub mod helpers;
 mod int;
 mod mem;
+#[cfg(target_arch = "aarch64")]
+pub mod native;
 pub mod regs;
 pub mod stubs;
 mod vec;
@@ -97,7 +99,7 @@ impl Backend for Arm64 {
     fn emit(&mut self, block: &mut Block, out: &mut Emitted) {
         // A block with too many live values or too much code is cut in half; a single instruction never has that much.
         while !self.try_emit(block, out) {
-            if !super::cut(block) {
+            if !crate::host::cut(block) {
                 break;
             }
         }
