@@ -3,6 +3,9 @@
 
 #![cfg(target_arch = "aarch64")]
 
+#[path = "../common/context.rs"]
+#[allow(dead_code)]
+mod context;
 #[path = "../arm64_on_amd64/forms.rs"]
 mod forms;
 #[path = "../arm64_on_amd64/guest.rs"]

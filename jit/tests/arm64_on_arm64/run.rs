@@ -1,5 +1,6 @@
 //! Running emitted code in tests.
 
+use super::context;
 use capstone::prelude::*;
 use jit::cpu::*;
 use jit::guest::arm64::GUEST;
@@ -139,55 +140,28 @@ thread_local! {
 }
 
 /// As the runtime does it: find the point, write the registers back, leave through `FaultExit`.
-extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, uc: *mut libc::c_void) {
     let run = RUNNING.with(|r| r.get());
     // SAFETY: the kernel's context of this thread; `RUNNING` is set while emitted code runs.
     unsafe {
-        let c = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
-        if run.is_null() || !((*run).code..(*run).code + (*run).len).contains(&c.pc) {
+        let uc = &mut *uc.cast::<libc::ucontext_t>();
+        if run.is_null() || !((*run).code..(*run).code + (*run).len).contains(&context::pc(uc)) {
             libc::_exit(99);
         }
         let run = &*run;
         let m = &*run.machine;
         let cpu = &mut *run.cpu;
-        let at = (c.pc - run.code) as u32;
+        let at = (context::pc(uc) - run.code) as u32;
         let Some(point) = m.out.points.iter().rev().find(|p| p.host <= at) else { libc::_exit(99) };
-        let Some(fp) = fpsimd(c) else { libc::_exit(99) };
-        jit::host::arm64::regs::spill_from_context(m.host.pins(), cpu, &c.regs, &(*fp).vregs);
+        let host = context::context(uc);
+        jit::host::arm64::regs::spill_from_context(m.host.pins(), cpu, &host.gpr, &host.vec);
         if point.flags != 0 {
-            cpu.flags = c.pstate as u32 & 0xf000_0000;
+            cpu.flags = host.flags as u32 & 0xf000_0000;
         }
         cpu.pc = point.pc;
         cpu.exit_kind = ExitKind::Fault as u32;
         cpu.exit_arg = signal as u64;
-        c.pc = run.exit;
-    }
-}
-
-/// The kernel's `fpsimd_context`.
-#[repr(C)]
-pub struct Fpsimd {
-    magic: u32,
-    size: u32,
-    pub fpsr: u32,
-    pub fpcr: u32,
-    pub vregs: [u128; 32],
-}
-
-/// Find it among the records that follow the general registers, at a multiple of 16.
-///
-/// # Safety
-/// They are there: the context is one that the kernel made.
-pub unsafe fn fpsimd(c: &libc::mcontext_t) -> Option<*const Fpsimd> {
-    let mut at = (&raw const c.pstate as u64 + 8).next_multiple_of(16);
-    loop {
-        let record = at as *const Fpsimd;
-        // SAFETY: by the contract; the list ends with a zero.
-        match unsafe { ((*record).magic, (*record).size) } {
-            (0x4650_8001, _) => return Some(record),
-            (0, _) => return None,
-            (_, size) => at += size as u64,
-        }
+        context::set_pc(uc, run.exit);
     }
 }
 

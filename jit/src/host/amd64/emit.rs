@@ -1,10 +1,10 @@
 //! The forward pass over a block: dispatch, operands, the state of EFLAGS, out-of-line code.
 
 use super::asm::{enc, r, state, Addr, Alu, Asm, Near, Rm};
+use super::features::Features;
 use super::flags::{self, Shape, Test};
 use super::regs::home_addr;
 use super::stubs::Stub;
-use super::features::Features;
 use crate::host::{Emitted, Point, Reloc};
 use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
 use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};

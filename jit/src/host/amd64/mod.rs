@@ -26,10 +26,10 @@ pub mod flags;
 pub mod helpers;
 mod int;
 mod mem;
-pub mod regs;
-pub mod stubs;
 #[cfg(target_arch = "x86_64")]
 pub mod native;
+pub mod regs;
+pub mod stubs;
 mod vec;
 mod vec_arith;
 mod vec_crypto;

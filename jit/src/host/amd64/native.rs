@@ -1,8 +1,8 @@
 //! The names that `code` uses, where this is the machine.
 
 use super::{asm, flags, helpers, regs, stubs};
-use crate::host::{Backend, Point};
 use crate::cpu::Cpu;
+use crate::host::{Backend, Point};
 use crate::ir::{hint, Round};
 use capstone::prelude::*;
 

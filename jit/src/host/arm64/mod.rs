@@ -42,18 +42,18 @@ use crate::regalloc::Alloc;
 /// The host registers at a synchronous signal.
 #[derive(Clone, Copy, Debug)]
 pub struct HostContext {
-    /// General registers.
-    pub gpr: [u64; 31],
-    /// Stack pointer.
-    pub sp: u64,
+    /// General registers, and the stack pointer.
+    pub gpr: [u64; 32],
     /// Vector registers.
     pub vec: [u128; 32],
     /// Program counter.
     pub pc: u64,
     /// PSTATE as in SPSR: NZCV in bits 31..28.
     pub flags: u64,
-    /// FPSR, whose bits are in translated code's own accumulation.
+    /// FPSR.
     pub fpsr: u32,
+    /// FPCR.
+    pub fpcr: u32,
 }
 
 /// The back end for one guest.

@@ -84,7 +84,7 @@ pub fn learned(signal: i32, _addr: u64) -> u8 {
 
 /// The host's stack pointer.
 pub fn stack_pointer(host: &HostContext) -> u64 {
-    host.sp
+    host.gpr[asm::r::SP as usize]
 }
 
 /// If `at` is where an indirect branch looks for its target: where in [`STUB_PENDING`] it can go on, and the bytes that it has pushed in vain.
