@@ -39,7 +39,7 @@ extern "C" fn on_fault(sig: i32, _: *mut libc::siginfo_t, context: *mut libc::c_
 }
 
 /// Make accesses to bad guest addresses fail instead of killing the test.
-fn catch_faults() {
+pub fn catch_faults() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler only looks at its own arguments.

@@ -2,5 +2,7 @@
 
 mod common;
 mod files;
+#[cfg(target_arch = "x86_64")]
+mod frame_amd64;
 mod ipc;
 mod polling;
