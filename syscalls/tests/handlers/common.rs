@@ -14,7 +14,7 @@ struct NoMachine;
 
 #[rustfmt::skip]
 impl Machine for NoMachine {
-    fn context(&self) -> Context { unreachable!() }
+    fn context(&self) -> Context { Context::default() }
     fn set_context(&mut self, _: &Context) { unreachable!() }
     fn invalidate(&self, _: u64, _: u64) {}
     fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> SysResult { unreachable!() }
@@ -77,11 +77,6 @@ impl Guest {
             tid: 0,
         };
         Guest { thread, abi }
-    }
-
-    /// Whether the guest has a call of the name.
-    pub fn has(&self, name: &str) -> bool {
-        self.abi.table.rows().any(|(_, row)| row.name == name)
     }
 
     /// A call of the guest: its result, negative errno on error.

@@ -5,4 +5,5 @@ mod files;
 #[cfg(target_arch = "x86_64")]
 mod frame_amd64;
 mod ipc;
+mod legacy;
 mod polling;
