@@ -14,6 +14,8 @@ mod exec;
 mod faults;
 mod freeze;
 mod gdb;
+mod guest;
+mod host;
 mod hwcap;
 mod image;
 #[cfg(test)]

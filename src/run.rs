@@ -2,16 +2,17 @@
 
 use crate::auxv::{self, StackParams};
 use crate::cli::{Comm, Gdb, Invocation, Program};
-use crate::elf::{Arch, ExecError};
+use crate::elf::{ExecError, PAGE};
 use crate::errno::Errno;
 use crate::gdb::{self, wire, Debugger};
+use crate::guest::{self, Guest};
+use crate::hwcap::Features;
 use crate::image::{self, Image, Request, Resolved, Text};
 use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
 use crate::thread::Task;
-use crate::{hwcap, sandbox, signals};
+use crate::{sandbox, signals};
 use jit::code::{self, Engine};
-use jit::guest::arm64;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -66,7 +67,7 @@ pub fn prepare(inv: &mut Invocation) -> Result<Prepared, ExecError> {
     let execfn = inv.execfn.clone().unwrap_or_else(|| path.clone());
     let req = Request { file, path, argv: inv.argv.clone(), path_inaccessible: false };
     let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
-    match image::resolve(req, Arch::GUEST, &mut open)? {
+    match image::resolve(req, inv.options.test_native, &mut open)? {
         Resolved::Foreign(image) => {
             match inv.comm {
                 Comm::Path => name_task(&execfn),
@@ -167,7 +168,7 @@ struct Loaded {
 }
 
 /// Map the program and make the stack.
-fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loaded, Errno> {
+fn load(inv: &Invocation, p: &Prepared, guest: &Guest, features: &Features) -> Result<Loaded, Errno> {
     let space = Space::default();
     let mut map = Mapper(&space);
     let random = loader::random_bytes();
@@ -178,33 +179,29 @@ fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loa
         argv: &p.image.argv,
         env: &inv.env,
         execfn: &p.execfn,
+        platform: p.image.arch.machine_name(),
         secure: inv.secure,
-        hwcap: features.hwcap()[0],
-        hwcap2: features.hwcap()[1],
+        hwcap: features.hwcap[0],
+        hwcap2: features.hwcap[1],
         vdso: None,
-        minsigstksz: auxv::ARM64_MINSIGSTKSZ,
+        minsigstksz: guest.minsigstksz,
         executable: p.image.elf.executable_stack(),
         random,
         jitter: placed,
     };
     let stack = auxv::build(&mut map, &layout, &params)?;
     space.set_stack(stack.sp);
-    let sigreturn = map_sigreturn(&space).map_err(|e| Errno(e.0))?;
+    let sigreturn = guest.sigreturn.map_or(Ok(0), |(code, at)| map_sigreturn(&space, code, at)).map_err(|e| Errno(e.0))?;
     Ok(Loaded { space, layout, stack, sigreturn })
 }
 
-/// `__kernel_rt_sigreturn`, the one part of the kernel's vDSO that no program can do without. Unwinders know it by its instructions.
-fn map_sigreturn(space: &Space) -> Result<u64, syscalls::Errno> {
-    const PAGE: u64 = 4096;
-    /// nop (where unwinders look for the call); mov x8, #139; svc #0
-    const CODE: [u32; 3] = [0xd503_201f, 0xd280_1168, 0xd400_0001];
+/// Map what the guest's programs need of the kernel's vDSO; where their signal handlers return to.
+fn map_sigreturn(space: &Space, code: &[u8], entry: u64) -> Result<u64, syscalls::Errno> {
     let at = space.map(0, PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
-    for (i, insn) in CODE.into_iter().enumerate() {
-        GuestAddr(at + i as u64 * 4).write(insn)?;
-    }
+    GuestAddr(at).write_bytes(code)?;
     space.mprotect(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64, &mut Default::default())?;
     space.set_vdso(at..at + PAGE);
-    Ok(at + 4)
+    Ok(at + entry)
 }
 
 /// Where the kernel would say that things are.
@@ -221,8 +218,9 @@ fn areas(loaded: &Loaded) -> Areas {
 
 /// Everything up to the first instruction.
 fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
-    let features = hwcap::Features::of(&inv.options).map_err(|e| ExecError::new(libc::EINVAL, e))?;
-    let loaded = load(&inv, &p, features)?;
+    let guest = guest::of(p.image.arch);
+    let features = (guest.features)(&inv.options.cpu).map_err(|e| ExecError::new(libc::EINVAL, e))?;
+    let loaded = load(&inv, &p, guest, &features)?;
     let self_exe = match inv.self_exe {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
@@ -232,12 +230,12 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         dump_asm: inv.options.dump_asm,
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
-        hidden: features.hidden(),
+        hidden: features.hidden,
         ..code::Options::default()
     };
-    let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
     let debugger = match &inv.gdb {
-        Some(gdb) => Some(debugger(gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
+        Some(gdb) => Some(debugger(guest, gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
         None => None,
     };
     let mut process = Process {
@@ -248,13 +246,14 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         argv: p.image.argv.iter().map(|a| a.to_bytes().to_vec()).collect(),
         auxv: loaded.stack.auxv.clone(),
         sigreturn: loaded.sigreturn,
-        features: features.names(),
+        features: features.names,
         areas: areas(&loaded),
         ..Process::default()
     };
     process.published = procfs::publish(&process);
     let seccomp = inv.filters.map_or(Ok(seccomp::State::default()), filters)?;
     let runtime = Box::leak(Box::new(Runtime {
+        guest,
         engine,
         options: inv.options,
         by_binfmt: inv.by_binfmt,
@@ -277,12 +276,12 @@ fn filters(fd: RawFd) -> Result<seccomp::State, ExecError> {
 }
 
 /// Find gdb, or wait for it.
-fn debugger(gdb: &Gdb) -> std::io::Result<Debugger> {
+fn debugger(guest: &'static Guest, gdb: &Gdb) -> std::io::Result<Debugger> {
     let (fd, inherited) = match gdb {
         Gdb::Listen(place) => (wire::accept(place)?, false),
         Gdb::Connected(fd) => (*fd, true),
     };
-    Ok(Debugger::new(wire::keep(fd, sandbox::KEPT_FD)?, inherited))
+    Ok(Debugger::new(guest, wire::keep(fd, sandbox::KEPT_FD)?, inherited))
 }
 
 /// The main thread, with the signal state that this process inherited.

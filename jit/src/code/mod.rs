@@ -5,6 +5,7 @@ mod cache;
 mod dump;
 mod family;
 mod interrupt;
+pub mod lift;
 mod lock;
 mod pages;
 pub mod region;
@@ -81,9 +82,6 @@ pub struct Options {
 
 /// Size of the code area when the options don't say.
 const DEFAULT_CACHE: usize = 128 << 20;
-
-/// How far one translation runs.
-const LIMITS: Limits = Limits { insns: 64, side_exits: 3 };
 
 /// What the lock protects.
 struct Inner {
@@ -312,7 +310,7 @@ impl Engine {
     }
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
-        self.lift(i, pc, mode, mem, LIMITS);
+        self.lift(i, pc, mode, mem, lift::LIMITS);
         if i.block.starts.is_empty() {
             // Not kept: what is not there now may be mapped later.
             return Err(match i.block.insts[0].trap() {
@@ -327,7 +325,7 @@ impl Engine {
             }
         }
         if i.block.backward {
-            self.mark_dead_flags(&mut i.block, mem);
+            lift::mark_dead_flags(self.guest, &mut i.block, mem);
         }
         let host = self.place(i);
         if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
@@ -355,35 +353,6 @@ impl Engine {
             None => {
                 self.flush(i);
                 i.cache.publish(&i.block, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
-            }
-        }
-    }
-
-    /// Tell the exits backward whose targets overwrite the flags before they read them (loops whose condition is at their end), where the
-    /// block has flags to bring to rest. What was looked at for that counts as part of the block, so targets far away are left alone; looking
-    /// ahead from the other exits costs more than it finds.
-    fn mark_dead_flags(&self, b: &mut ir::Block, mem: &dyn Fetch) {
-        const NEAR: u64 = 2048;
-        let mut unsaved = false;
-        for n in 0..b.insts.len() {
-            let i = b.insts[n];
-            match i.op {
-                ir::Op::Set if i.reg() == ir::GuestReg::FLAGS => unsaved = true,
-                op if unsaved && op.fx() & ir::fx::EXIT != 0 => {
-                    // An exit that needs them saves them for all that follow.
-                    unsaved = false;
-                    let indirect = matches!(op, ir::Op::Trap | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return);
-                    if indirect || i.imm >= b.end {
-                        continue;
-                    }
-                    let mut near = b.pc.saturating_sub(NEAR)..b.pc.saturating_add(NEAR);
-                    if (self.guest.flags_dead)(i.imm, mem, &mut near) {
-                        b.insts[n].aux |= ir::FLAGS_DEAD;
-                        b.seen = b.seen.start.min(near.start)..b.seen.end.max(near.end);
-                        unsaved = true;
-                    }
-                }
-                _ => {}
             }
         }
     }

@@ -62,6 +62,10 @@ pub struct Emitted {
     pub relocs: Vec<Reloc>,
     /// Ascending by host offset. Out-of-line parts have points of their own.
     pub points: Vec<Point>,
+    /// Where the out-of-line parts begin, behind the straight line.
+    pub cold: u32,
+    /// Where code ends and constants begin.
+    pub data: u32,
 }
 
 impl Emitted {

@@ -9,7 +9,7 @@ use jit::cpu::*;
 use jit::guest::arm64::decode::ROWS;
 use jit::guest::arm64::GUEST;
 use jit::guest::{Fetch, Hints, Limits};
-use jit::host::amd64::flags::rest_from_nzcv;
+use jit::host::amd64::flags::{nzcv_from_rest, rest_from_nzcv};
 use jit::host::amd64::helpers::fpsr;
 use jit::ir::interp::{self, Interp};
 use jit::ir::op::ALL_OPS;
@@ -379,7 +379,10 @@ impl Way {
             let link = self.m.run(&mut b.clone(), &mut cpu);
             if cpu.exit_kind == ExitKind::Fault as u32 {
                 soften(&mut b, &cpu)?;
-                let (want, nzcv, ..) = start.interpret(&prefix(&b, cpu.pc), base);
+                let (want, mut nzcv, ..) = start.interpret(&prefix(&b, cpu.pc), base);
+                if !flags_matter(&b, cpu.pc) {
+                    nzcv = nzcv_from_rest(cpu.flags);
+                }
                 let d = differences(&cpu, &want, nzcv);
                 if !d.is_empty() {
                     return Err(format!("at the trap:\n{d}"));

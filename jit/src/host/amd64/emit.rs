@@ -144,7 +144,9 @@ impl<'a> Emitter<'a> {
             self.ra.finish(b, i);
         }
         self.ra.live = live;
+        self.out.cold = self.asm.pos();
         self.out_of_line();
+        self.out.data = self.asm.pos();
         self.asm.finish_pool();
     }
 
