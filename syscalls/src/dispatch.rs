@@ -1,6 +1,7 @@
 //! From a number and six registers to a result.
 
 use crate::ctx::{Ctx, Stop, SysResult};
+use crate::host::ABI as HOST;
 use crate::strace;
 use crate::table::{Row, Run, WAITS};
 use crate::topics::seccomp;
@@ -27,7 +28,10 @@ fn run(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, mut args: [u64; 6]) -> SysRes
         Run::Pass(host) => {
             let tag = ctx.abi().tag;
             let mut pointers = marks & !WAITS;
-            while pointers != 0 {
+            if tag == 0 && HOST.tag != 0 {
+                forbid_tags(pointers, &mut args);
+            }
+            while pointers != 0 && tag != 0 {
                 args[pointers.trailing_zeros() as usize & 7] &= !tag;
                 pointers &= pointers - 1;
             }

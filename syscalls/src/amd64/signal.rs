@@ -38,7 +38,7 @@ pub fn syndrome(before: (u64, u64), trap: u32, error: u32, address: u64) -> (u64
     (address, u64::from(trap) << 32 | u64::from(error))
 }
 
-/// `struct sigcontext`.
+/// `struct sigcontext`, but for the reserved words at its end, which the kernel leaves alone.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct SigContext {
@@ -62,7 +62,6 @@ struct SigContext {
     oldmask: u64,
     cr2: u64,
     fpstate: u64,
-    reserved: [u64; 8],
 }
 
 #[derive(Clone, Copy)]
@@ -72,16 +71,17 @@ struct UContext {
     link: u64,
     stack: Stack,
     mcontext: SigContext,
-    mask: Set,
 }
 // SAFETY: integers without implicit padding.
 unsafe impl Plain for UContext {}
 
 /// Where things are in `struct rt_sigframe`, and its size.
 const UC: u64 = 8;
-const INFO: u64 = UC + size_of::<UContext>() as u64;
+const RESERVED: u64 = 64;
+const MASK: u64 = UC + size_of::<UContext>() as u64 + RESERVED;
+const INFO: u64 = MASK + size_of::<Set>() as u64;
 const FRAME_SIZE: u64 = INFO + size_of::<SigInfo>() as u64;
-const _: () = assert!(size_of::<SigContext>() == 256 && INFO == 312 && FRAME_SIZE == 440);
+const _: () = assert!(size_of::<SigContext>() == 192 && INFO == 312 && FRAME_SIZE == 440);
 
 // Offsets in the XSAVE area.
 const XMM: usize = 160;
@@ -124,6 +124,7 @@ fn push(c: &mut Context, f: &Frame<'_>) -> Result<(), Errno> {
     GuestAddr(fpstate).write(save_fp(c))?;
     GuestAddr(sp).write(f.action.restorer)?;
     GuestAddr(sp + UC).write(ucontext(c, f, fpstate))?;
+    GuestAddr(sp + MASK).write(f.mask)?;
     // Without SA_SIGINFO the siginfo part stays as it is on the stack, but the handler is told where it would be.
     if f.action.has(libc::SA_SIGINFO) {
         GuestAddr(sp + INFO).write(*f.info)?;
@@ -174,9 +175,8 @@ fn ucontext(c: &Context, f: &Frame<'_>, fpstate: u64) -> UContext {
         oldmask: f.mask,
         cr2: f.syndrome.0,
         fpstate,
-        reserved: [0; 8],
     };
-    UContext { flags: UC_FLAGS, link: 0, stack: Stack::of(f.altstack, f.altstack.flags), mcontext, mask: f.mask }
+    UContext { flags: UC_FLAGS, link: 0, stack: Stack::of(f.altstack, f.altstack.flags), mcontext }
 }
 
 /// The initial state of x87, SSE and AVX.
@@ -241,7 +241,9 @@ fn save_fp(c: &Context) -> [u8; FPSTATE_SIZE] {
 }
 
 fn pop(now: &Context) -> Result<Popped, Errno> {
+    // The handler has returned to the address at the frame's start, which is therefore gone.
     let uc = GuestAddr(now.sp).read::<UContext>()?;
+    let mask = GuestAddr(now.sp).add(MASK - UC).read::<Set>()?;
     let m = &uc.mcontext;
     // Code of other widths doesn't run here; what is no segment at all doesn't run anywhere.
     if m.cs | 3 != USER_CS || uc.flags & UC_STRICT_RESTORE_SS != 0 && m.ss | 3 != USER_DS {
@@ -255,7 +257,7 @@ fn pop(now: &Context) -> Result<Popped, Errno> {
     (context.sp, context.pc) = (m.sp, m.ip);
     context.pstate = now.pstate & !FLAGS_RESTORED | m.flags & FLAGS_RESTORED;
     restore_fp(&mut context, m.fpstate)?;
-    Ok(Popped { context, mask: uc.mask, stack: uc.stack })
+    Ok(Popped { context, mask, stack: uc.stack })
 }
 
 /// The state at an address, as much of it as is marked to be there.
@@ -270,27 +272,25 @@ fn restore_fp(c: &mut Context, at: u64) -> Result<(), Errno> {
     let marked = word(&area, SW_RESERVED) == MAGIC1
         && (MIN_XSAVE_SIZE..=(XSAVE_SIZE as u32).min(extended)).contains(&size)
         && GuestAddr(at).add(size.into()).read::<u32>()? == MAGIC2;
+    // XRSTOR and FXRSTOR insist on it.
+    if at % if marked { 64 } else { 16 } != 0 {
+        return Err(Errno::EFAULT);
+    }
     // Without the marks it is FXSAVE's.
     let (wanted, present) = match marked {
         true => (long(&area, SW_RESERVED + 8) & FEATURES, xstate(at, &mut area)?),
         false => (X87_STATE | SSE_STATE, X87_STATE | SSE_STATE),
     };
     if wanted & present & X87_STATE != 0 {
-        c.x87 = X87 {
-            control: half(&area, 0),
-            status: half(&area, 2),
-            tags: area[4],
-            opcode: half(&area, 6),
-            ip: long(&area, 8),
-            dp: long(&area, 16),
-            st: std::array::from_fn(|i| quad(&area, ST + 16 * i) & ((1 << 80) - 1)),
-        };
+        c.x87 = restore_x87(&area);
     }
-    if wanted & (SSE_STATE | AVX_STATE) != 0 {
-        c.fpcr = word(&area, 24);
-        if c.fpcr & !MXCSR_MASK != 0 {
-            return Err(Errno::EFAULT);
-        }
+    // XRSTOR looks at it for AVX's sake, too; but then the kernel initializes what isn't wanted.
+    let mxcsr = word(&area, 24);
+    if wanted & (SSE_STATE | AVX_STATE) != 0 && mxcsr & !MXCSR_MASK != 0 {
+        return Err(Errno::EFAULT);
+    }
+    if wanted & SSE_STATE != 0 {
+        c.fpcr = mxcsr;
     }
     let (low, high) = c.v.split_at_mut(16);
     for (state, registers, offset) in [(SSE_STATE, low, XMM), (AVX_STATE, high, AVX)] {
@@ -299,6 +299,26 @@ fn restore_fp(c: &mut Context, at: u64) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// The x87 as the CPU loads it: some bits are not there, and the summary of exceptions follows from these and their masks.
+fn restore_x87(area: &[u8]) -> X87 {
+    const CONTROL: u16 = 0x1f3f;
+    const CONTROL_SET: u16 = 0x40;
+    const EXCEPTIONS: u16 = 0x3f;
+    const SUMMARY: u16 = 0x8080;
+    const OPCODE: u16 = 0x7ff;
+    let (control, status) = (half(area, 0) & CONTROL | CONTROL_SET, half(area, 2));
+    let summary = if status & !control & EXCEPTIONS != 0 { SUMMARY } else { 0 };
+    X87 {
+        control,
+        status: status & !SUMMARY | summary,
+        tags: area[4],
+        opcode: half(area, 6) & OPCODE,
+        ip: long(area, 8),
+        dp: long(area, 16),
+        st: std::array::from_fn(|i| quad(area, ST + 16 * i) & ((1 << 80) - 1)),
+    }
 }
 
 /// Read what follows FXSAVE's part; which components XRSTOR finds there.

@@ -14,7 +14,7 @@ struct NoMachine;
 
 #[rustfmt::skip]
 impl Machine for NoMachine {
-    fn context(&self) -> Context { unreachable!() }
+    fn context(&self) -> Context { Context::default() }
     fn set_context(&mut self, _: &Context) { unreachable!() }
     fn invalidate(&self, _: u64, _: u64) {}
     fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> SysResult { unreachable!() }
@@ -39,7 +39,7 @@ extern "C" fn on_fault(sig: i32, _: *mut libc::siginfo_t, context: *mut libc::c_
 }
 
 /// Make accesses to bad guest addresses fail instead of killing the test.
-fn catch_faults() {
+pub fn catch_faults() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler only looks at its own arguments.
@@ -77,11 +77,6 @@ impl Guest {
             tid: 0,
         };
         Guest { thread, abi }
-    }
-
-    /// Whether the guest has a call of the name.
-    pub fn has(&self, name: &str) -> bool {
-        self.abi.table.rows().any(|(_, row)| row.name == name)
     }
 
     /// A call of the guest: its result, negative errno on error.

@@ -2,5 +2,8 @@
 
 mod common;
 mod files;
+#[cfg(target_arch = "x86_64")]
+mod frame_amd64;
 mod ipc;
+mod legacy;
 mod polling;

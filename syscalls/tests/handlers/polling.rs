@@ -64,10 +64,10 @@ fn more_events_than_any_buffer_of_ours() {
         }
         let mut seen = 0;
         let mut got = vec![0u8; 201 * g.abi.epoll_event.size];
-        // A host whose events are larger than the guest's brings them in two parts.
+        // A host whose events are larger than the guest's brings them in parts.
         while seen < 200 {
             let n = g.call("epoll_pwait2", [ep, out(&mut got[..]), 201, at(&[0u64; 2]), 0, 8]);
-            assert!(n >= 150 || n == 200 - seen, "{n}");
+            assert!(n >= 128 || n == 200 - seen, "{n}");
             for i in 0..n {
                 assert_eq!(nth(&g, &got, i as usize), (1, (seen + i) as u64 * 0x0101_0101_0101));
             }

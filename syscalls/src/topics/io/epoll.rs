@@ -41,49 +41,49 @@ pub fn epoll_pwait2(ctx: &mut Ctx<'_>, mut args: [u64; 6]) -> SysResult {
     wait(ctx, libc::SYS_epoll_pwait2, args)
 }
 
-/// The kernel writes its events into the guest's own buffer, where they are brought into the guest's form. So any number goes, without a buffer of
-/// ours, and a bad address costs no event. If the host's are larger than the guest's, fewer are asked for, but one, which takes a buffer.
+/// Events to ask for where they can't be written into the guest's buffer.
+const AT_ONCE: usize = 128;
+
+/// The kernel writes its events into the guest's own buffer, where they are spread out into the guest's form. So any number goes, without a buffer of
+/// ours, and a bad address costs no event. Only if the host's are larger than the guest's they come by way of a buffer, some at a time.
 fn wait(ctx: &mut Ctx<'_>, nr: i64, [epfd, events, max, timeout, mask, size]: [u64; 6]) -> SysResult {
     let (guest, native) = (&ctx.abi().epoll_event, &HOST.epoll_event);
     let events = GuestAddr(events);
     // A kernel refuses numbers whose bytes an int can't count.
     let max = if max as i32 > i32::MAX / guest.size as i32 { 0 } else { max };
     let mask = Mask::new(mask, size);
-    let fit = (max as i32 as usize).saturating_mul(guest.size) / native.size;
-    if max as i32 > 0 && fit == 0 {
-        let mut one = [0; EpollEvent::MAX];
-        let n = mask.wait(ctx, nr, [epfd, one.as_mut_ptr() as u64, 1, timeout, mask.arg(), size])?;
-        if n != 0 {
-            // Written by the kernel.
-            events.write_bytes(&convert(&std::hint::black_box(one), native, guest)[..guest.size])?;
+    if native.size > guest.size {
+        let mut buffer = [Bytes::default(); AT_ONCE];
+        let asked = (max as i32).min(AT_ONCE as i32) as u64;
+        let n = mask.wait(ctx, nr, [epfd, buffer.as_mut_ptr() as u64, asked, timeout, mask.arg(), size])?;
+        // Written by the kernel.
+        for (i, event) in std::hint::black_box(&buffer).iter().take(n as usize).enumerate() {
+            events.add((i * guest.size) as u64).write_bytes(&convert(event, native, guest)[..guest.size])?;
         }
         return Ok(n);
     }
-    let asked = if max as i32 > 0 { (fit as u64).min(max) } else { max };
-    let n = mask.wait(ctx, nr, [epfd, events.host(), asked, timeout, mask.arg(), size])?;
-    reshape(events, n as usize, native, guest)?;
+    let n = mask.wait(ctx, nr, [epfd, events.host(), max, timeout, mask.arg(), size])?;
+    spread(events, n as usize, native, guest)?;
     Ok(n)
 }
 
-/// From `n` events of one form to `n` of another at the same address, a few at a time: the last ones first if they grow.
-fn reshape(events: GuestAddr, n: usize, from: &EpollEvent, to: &EpollEvent) -> Result<(), Errno> {
+/// From `n` events of one form to `n` of another, as large or larger, at the same address, the last ones first, a few at a time.
+fn spread(events: GuestAddr, n: usize, from: &EpollEvent, to: &EpollEvent) -> Result<(), Errno> {
     const STEP: usize = 32;
-    if from == to {
-        return Ok(());
-    }
-    let steps = n.div_ceil(STEP);
-    for i in 0..steps {
-        let start = STEP * if to.size > from.size { steps - 1 - i } else { i };
-        let count = STEP.min(n - start);
+    let mut end = if from == to { 0 } else { n };
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        let count = end - start;
         let mut old = [0u8; STEP * EpollEvent::MAX];
         let mut new = [0u8; STEP * EpollEvent::MAX];
         events.add((start * from.size) as u64).read_bytes(&mut old[..count * from.size])?;
         for (o, w) in old.chunks_exact(from.size).zip(new.chunks_exact_mut(to.size)).take(count) {
-            let mut event = [0; EpollEvent::MAX];
+            let mut event = Bytes::default();
             event[..from.size].copy_from_slice(o);
             w.copy_from_slice(&convert(&event, from, to)[..to.size]);
         }
         events.add((start * to.size) as u64).write_bytes(&new[..count * to.size])?;
+        end = start;
     }
     Ok(())
 }
@@ -94,9 +94,10 @@ mod tests {
     use crate::{amd64, arm64};
 
     #[test]
-    fn reshaped_in_place() {
+    fn spread_in_place() {
         let forms = [&arm64::ABI.epoll_event, &amd64::ABI.epoll_event];
-        for (from, to) in forms.into_iter().flat_map(|from| forms.map(|to| (from, to))) {
+        for (from, to) in forms.into_iter().flat_map(|from| forms.map(|to| (from, to))).filter(|(from, to)| from.size <= to.size)
+        {
             for n in [0, 1, 2, 31, 32, 33, 64, 1000] {
                 let event = |i: usize| (i as u32 ^ 0x8000_0000, (i as u64).wrapping_mul(0x0123_4567_89ab_cdef));
                 let mut buf = vec![0u8; n * EpollEvent::MAX];
@@ -105,7 +106,7 @@ mod tests {
                     buf[i * from.size + from.data..][..8].copy_from_slice(&event(i).1.to_le_bytes());
                 }
                 let at = GuestAddr(buf.as_mut_ptr() as u64);
-                reshape(at, n, from, to).unwrap();
+                spread(at, n, from, to).unwrap();
                 for i in 0..n {
                     let e = at.add((i * to.size) as u64);
                     assert_eq!((e.read(), e.add(to.data as u64).read()), (Ok(event(i).0), Ok(event(i).1)));
