@@ -478,8 +478,8 @@ impl Engine {
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
             let learned = match host::learned(signal, addr) {
-                hint::SOFT_FP if self.guest.fp != ir::FpRules::Arm => 0,
-                hint::TAGGED if !self.guest.tagged => 0,
+                ir::hint::SOFT_FP if self.guest.fp != ir::FpRules::Arm => 0,
+                ir::hint::TAGGED if !self.guest.tagged => 0,
                 learned => learned,
             };
             host::save_context(&i.backend, cpu, host, &at);
