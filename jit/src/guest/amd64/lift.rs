@@ -100,14 +100,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let start = b.pc;
     b.fp = FpRules::X86;
     let mut bytes = Bytes { mem, buffer: [0; AHEAD], pc: start, len: 0 };
-    let mut l = Lifter {
-        i: Instruction::default(),
-        pc: start,
-        next: start,
-        side_exits: limits.side_exits,
-        done: false,
-        b,
-    };
+    let mut l = Lifter { i: Instruction::default(), pc: start, next: start, side_exits: limits.side_exits, done: false, b };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);
@@ -146,11 +139,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
 /// Lift the current instruction.
 fn one(l: &mut Lifter<'_>) {
     let mark = l.b.insts.len();
-    let refused = if l.i.is_invalid() {
-        Some(Refused::Undefined)
-    } else {
-        dispatch(l).err()
-    };
+    let refused = if l.i.is_invalid() { Some(Refused::Undefined) } else { dispatch(l).err() };
     let Some(why) = refused else { return };
     debug_assert!(
         (mark..l.b.insts.len()).all(|n| l.b.insts[n].op.fx() & (fx::STATE | fx::EXIT) == 0),
@@ -194,7 +183,14 @@ fn drop_unread(b: &mut Block) {
         match i.op {
             Op::Set if slot < 2 => {
                 if std::mem::replace(&mut overwritten[slot], true) {
-                    *i = Inst { op: Op::Nop, ty: Type::None, args: [Value::NONE; 3], imm: 0, facts: crate::ir::fact::NOTHING, ..*i };
+                    *i = Inst {
+                        op: Op::Nop,
+                        ty: Type::None,
+                        args: [Value::NONE; 3],
+                        imm: 0,
+                        facts: crate::ir::fact::NOTHING,
+                        ..*i
+                    };
                 }
             }
             Op::Get if slot < 2 => overwritten[slot] = false,

@@ -3,7 +3,7 @@
 //! **Flags.** IR flags are NZCV itself. The guest's own flags are in NZCV at the block's entry and at every exit that needs them; in between they
 //! move to `Cpu::flags` when an instruction is about to overwrite them, and come back for the next exit.
 
-use super::asm::{field, op, r, Addr, Asm, Access, Near};
+use super::asm::{field, op, r, Access, Addr, Asm, Near};
 use super::features::Features;
 use super::regs::{home_offset, IN_NZCV};
 use super::stubs::{Stub, PUSH_LR};

@@ -1,82 +1,24 @@
 //! Entering the host kernel.
 //!
 //! [`interruptible`] closes the race between "no signal is pending" and "the thread blocks in the kernel": the signal handler compares
-//! the interrupted pc with the labels here. Before the `syscall` instruction the handler moves the pc to the `prevented` label: the signal
+//! the interrupted pc with the labels here. Before the instruction that makes the call the handler moves the pc to the `prevented` label: the signal
 //! came before the call, which is to be made after the delivery, whatever the guest's SA_RESTART says. The kernel leaves the pc at
 //! the instruction, too, when it means to restart the call, because our handlers are installed with SA_RESTART: then the
-//! call waited, has done nothing, and fails with EINTR unless the guest wants it restarted. The two differ in rcx, which the instruction
-//! overwrites (but where the processor delivers events by FRED: there it counts as the latter). After the instruction, the result stands.
-
-use crate::Errno;
-use std::sync::atomic::{AtomicU32, Ordering};
+//! call waited, has done nothing, and fails with EINTR unless the guest wants it restarted. How the two are told apart is the host's business.
+//! After the instruction, the result stands.
 
 #[cfg(target_arch = "x86_64")]
-core::arch::global_asm!(
-    ".text",
-    ".globl rf_sys_interruptible, rf_sys_start, rf_sys_insn, rf_sys_prevented, rf_sys_interrupted, rf_copy, rf_copy_start, rf_copy_end, rf_copy_fault",
-    ".globl rf_cas, rf_cas_start, rf_cas_end, rf_cas_fault, rf_load, rf_load_end, rf_words, rf_words_end",
-    "rf_sys_interruptible:", // (pending: *const u32, nr, args: *const [u64; 6]) -> result or -errno
-    "mov rax, rsi",
-    "mov r11, rdi",
-    "mov rcx, rdx",
-    "mov rdi, [rcx]",
-    "mov rsi, [rcx + 8]",
-    "mov rdx, [rcx + 16]",
-    "mov r10, [rcx + 24]",
-    "mov r8, [rcx + 32]",
-    "mov r9, [rcx + 40]",
-    "rf_sys_start:",
-    "xor ecx, ecx",
-    "cmp dword ptr [r11], 0",
-    "jne rf_sys_prevented",
-    "rf_sys_insn:",
-    "syscall",
-    "ret",
-    "rf_sys_prevented:",
-    "mov rax, -513", // -ERESTARTNOINTR
-    "ret",
-    "rf_sys_interrupted:",
-    "mov rax, -512", // -ERESTARTSYS
-    "ret",
-    "rf_copy:", // (dst, src, len) -> 0, or 1 if a page was not accessible
-    "mov rcx, rdx",
-    "rf_copy_start:",
-    "rep movsb",
-    "rf_copy_end:",
-    "xor eax, eax",
-    "ret",
-    "rf_copy_fault:",
-    "mov eax, 1",
-    "ret",
-    "rf_cas:", // (word, old, new) -> what was there, or -1 if the page was not accessible
-    "mov eax, esi",
-    "rf_cas_start:",
-    "lock cmpxchg dword ptr [rdi], edx",
-    "rf_cas_end:",
-    "mov eax, eax",
-    "ret",
-    "rf_load:", // (word) -> what is there, or -1 if the page was not accessible
-    "mov eax, dword ptr [rdi]",
-    "rf_load_end:",
-    "ret",
-    "rf_words:", // (dst, src, count) -> 0, or -1 if a page was not accessible
-    "xor ecx, ecx",
-    "2:",
-    "cmp rcx, rdx",
-    "jae rf_words_end",
-    "mov eax, dword ptr [rsi + 4 * rcx]",
-    "mov dword ptr [rdi + 4 * rcx], eax",
-    "inc rcx",
-    "jmp 2b",
-    "rf_words_end:",
-    "xor eax, eax",
-    "ret",
-    "rf_cas_fault:",
-    "mov rax, -1",
-    "ret",
-);
+#[path = "amd64.rs"]
+mod host;
+#[cfg(target_arch = "aarch64")]
+#[path = "arm64.rs"]
+mod host;
 
-extern "sysv64" {
+pub use host::raw;
+
+use crate::Errno;
+
+extern "C" {
     fn rf_sys_interruptible(pending: *const u32, nr: u64, args: *const [u64; 6]) -> i64;
     fn rf_copy(dst: *mut u8, src: *const u8, len: usize) -> u64;
     fn rf_cas(word: *mut u32, old: u32, new: u32) -> i64;
@@ -109,22 +51,6 @@ pub const ERESTARTNOINTR: i64 = 513;
 pub unsafe fn interruptible(pending: *const u32, nr: i64, args: [u64; 6]) -> i64 {
     // SAFETY: forwarded to the caller; `pending` outlives the call.
     unsafe { rf_sys_interruptible(pending, nr as u64, &args) }
-}
-
-/// A host system call without the pending check: for calls that don't block. Never interrupted before it happened: its instruction is not
-/// among the labels that the signal handler knows.
-///
-/// # Safety
-/// As the system call itself.
-#[cfg(target_arch = "x86_64")]
-pub unsafe fn raw(nr: i64, args: [u64; 6]) -> i64 {
-    let result: i64;
-    // SAFETY: the kernel's calling convention; what the call does is the caller's promise.
-    unsafe {
-        core::arch::asm!("syscall", inlateout("rax") nr => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
-            in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    result
 }
 
 /// [`raw`] with its error told apart.
@@ -187,33 +113,16 @@ pub fn fixup(pc: u64) -> Option<u64> {
     guarded.into_iter().find(|&(start, end, _)| (start..end).contains(&pc)).map(|(_, _, to)| to)
 }
 
-/// For the handler of asynchronous signals: where to go on when `pc` is in [`interruptible`] before its call happened.
-pub fn interrupt(pc: u64, rcx: u64) -> Option<u64> {
+/// For the handler of asynchronous signals: where to go on when `pc` is in [`interruptible`] before its call happened. `witness` is what the
+/// interrupted thread has in the register that tells whether the kernel has seen the call: rcx on amd64 hosts, x9 on arm64 hosts.
+pub fn interrupt(pc: u64, witness: u64) -> Option<u64> {
     let at = |s: &u8| s as *const u8 as u64;
     // SAFETY: only the labels' addresses are taken.
     let (start, insn, prevented, interrupted) =
         unsafe { (at(&rf_sys_start), at(&rf_sys_insn), at(&rf_sys_prevented), at(&rf_sys_interrupted)) };
     match pc {
-        pc if pc == insn && (rcx != 0 || fred()) => Some(interrupted),
+        pc if pc == insn && host::seen(witness) => Some(interrupted),
         pc if (start..=insn).contains(&pc) => Some(prevented),
         _ => None,
-    }
-}
-
-/// Whether a system call leaves rcx alone.
-fn fred() -> bool {
-    static KNOWN: AtomicU32 = AtomicU32::new(0);
-    match KNOWN.load(Ordering::Relaxed) {
-        0 => {
-            let rcx: u64;
-            // SAFETY: asks for a number.
-            unsafe {
-                core::arch::asm!("syscall", inlateout("rax") libc::SYS_getppid => _, inlateout("rcx") 0u64 => rcx,
-                    lateout("r11") _, options(nostack));
-            }
-            KNOWN.store(1 + u32::from(rcx == 0), Ordering::Relaxed);
-            rcx == 0
-        }
-        n => n == 2,
     }
 }

@@ -5,11 +5,11 @@
 
 use crate::ctx::Context;
 use crate::ptr::Plain;
-use crate::topics::signal::{Action, AltStack, Set, SigInfo, SA_RESTORER, SS_AUTODISARM};
+use crate::topics::signal::frame::{Frame, FrameAbi, Popped, Stack};
+use crate::topics::signal::{Fault, Set, SigInfo, SA_RESTORER, SEGV_ACCERR, SEGV_MAPERR};
 use crate::{Errno, GuestAddr};
 
-/// Smallest alternate stack (`MINSIGSTKSZ`).
-const MIN_STACK: u64 = 5120;
+pub(super) const ABI: FrameAbi = FrameAbi { min_stack: 5120, push, pop, bad };
 
 const FPSIMD_MAGIC: u32 = 0x4650_8001;
 const FPSIMD_SIZE: usize = 0x210;
@@ -26,29 +26,6 @@ const PSTATE_RES0: u64 = 0xffff_ffff_0cdf_e020;
 const PSTATE_NZCV: u64 = 0xf000_0000;
 const PSTATE_BTYPE: u64 = 0xc00;
 const PSTATE_TCO: u64 = 1 << 25;
-
-/// `stack_t`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Stack {
-    /// ss_sp.
-    pub sp: u64,
-    /// ss_flags.
-    pub flags: i32,
-    /// Padding.
-    pub pad: u32,
-    /// ss_size.
-    pub size: u64,
-}
-// SAFETY: integers without implicit padding, as the kernel lays them out.
-unsafe impl Plain for Stack {}
-
-impl Stack {
-    /// The alternate stack with these flags.
-    pub fn of(stack: &AltStack, flags: i32) -> Stack {
-        Stack { sp: stack.sp, flags, pad: 0, size: stack.size }
-    }
-}
 
 #[derive(Clone, Copy)]
 #[repr(C, align(16))]
@@ -89,24 +66,7 @@ const UC: u64 = core::mem::offset_of!(RtSigFrame, uc) as u64;
 const RECORDS: u64 = (core::mem::offset_of!(RtSigFrame, uc.mcontext) + core::mem::offset_of!(SigContext, reserved)) as u64;
 const _: () = assert!(size_of::<RtSigFrame>() == 4688 && UC == 128 && RECORDS == 128 + 176 + 288);
 
-/// What goes into a frame besides the registers.
-pub struct Frame<'a> {
-    /// The signal.
-    pub info: &'a SigInfo,
-    /// Its disposition: a handler.
-    pub action: &'a Action,
-    /// The mask that the handler's return restores.
-    pub mask: Set,
-    /// The alternate stack, to be used with SA_ONSTACK and to be restored.
-    pub altstack: &'a AltStack,
-    /// The last fault's address and ESR.
-    pub syndrome: (u64, u64),
-    /// The handler's return address without SA_RESTORER.
-    pub sigreturn: u64,
-}
-
-/// Write the frame and turn the registers into those that the handler starts with. On failure the registers are unchanged.
-pub fn push(c: &mut Context, f: &Frame<'_>) -> Result<(), Errno> {
+fn push(c: &mut Context, f: &Frame<'_>) -> Result<(), Errno> {
     let top = match f.action.has(libc::SA_ONSTACK) && f.altstack.state(c.sp) == 0 {
         true => f.altstack.sp.wrapping_add(f.altstack.size),
         false => c.sp,
@@ -157,18 +117,7 @@ fn ucontext(c: &Context, f: &Frame<'_>) -> UContext {
     UContext { flags: 0, link: 0, stack, mask: f.mask, unused: [0; 120], pad: 0, mcontext }
 }
 
-/// What rt_sigreturn restores.
-pub struct Popped {
-    /// The registers.
-    pub context: Context,
-    /// The mask.
-    pub mask: Set,
-    /// The alternate stack, to be set if it can be.
-    pub stack: Stack,
-}
-
-/// Read the frame at the stack pointer.
-pub fn pop(now: &Context) -> Result<Popped, Errno> {
+fn pop(now: &Context) -> Result<Popped, Errno> {
     if now.sp & 15 != 0 {
         return Err(Errno::EFAULT);
     }
@@ -185,6 +134,12 @@ pub fn pop(now: &Context) -> Result<Popped, Errno> {
         *v = u128::from_le_bytes(bytes.try_into().unwrap_or_default());
     }
     Ok(Popped { context, mask: uc.mask, stack: uc.stack })
+}
+
+/// The kernel's guess at what was wrong (`arm64_notify_segfault`).
+fn bad(now: &Context) -> Fault {
+    let code = if GuestAddr(now.sp).host() < 1 << 47 { SEGV_ACCERR } else { SEGV_MAPERR };
+    Fault { info: SigInfo::fault(libc::SIGSEGV, code, now.sp), syndrome: Some((0, 0)) }
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -236,30 +191,10 @@ fn check_extra(records: &[u8], at: usize, base: u64) -> Result<(), Errno> {
     }
 }
 
-/// sigaltstack's change (`do_sigaltstack`).
-pub fn set_altstack(current: &mut AltStack, wanted: &Stack, sp: u64) -> Result<(), Errno> {
-    if current.contains(sp) && current.size != 0 {
-        return Err(Errno::EPERM);
-    }
-    let mode = wanted.flags & !SS_AUTODISARM;
-    if ![libc::SS_DISABLE, libc::SS_ONSTACK, 0].contains(&mode) {
-        return Err(Errno::EINVAL);
-    }
-    if mode == libc::SS_DISABLE {
-        *current = AltStack { sp: 0, size: 0, flags: wanted.flags };
-        return Ok(());
-    }
-    let same = *current == AltStack { sp: wanted.sp, size: wanted.size, flags: wanted.flags };
-    if !same && wanted.size < MIN_STACK {
-        return Err(Errno::ENOMEM);
-    }
-    *current = AltStack { sp: wanted.sp, size: wanted.size, flags: wanted.flags };
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topics::signal::{Action, AltStack};
 
     fn context(sp: u64) -> Context {
         let mut x = [0; 31];
@@ -267,7 +202,17 @@ mod tests {
             *x = 0x1000 + i as u64;
         }
         let v = core::array::from_fn(|i| (i as u128) << 64 | 7);
-        Context { x, sp, pc: 0x4000_1000, pstate: 0x6000_0000, v, fpsr: 0x0800_0001, fpcr: 0x0100_0000, tls: 9 }
+        Context {
+            x,
+            sp,
+            pc: 0x4000_1000,
+            pstate: 0x6000_0000,
+            v,
+            fpsr: 0x0800_0001,
+            fpcr: 0x0100_0000,
+            tls: 9,
+            ..Context::default()
+        }
     }
 
     fn pushed(stack: &mut [u128], action: &Action, syndrome: (u64, u64)) -> (Context, Context) {
@@ -320,19 +265,5 @@ mod tests {
         pstate.write(0x6000_0000u64).unwrap();
         assert!(pop(&after).is_ok());
         assert!(pop(&Context { sp: after.sp + 8, ..after }).is_err());
-    }
-
-    #[test]
-    fn alternate_stacks_are_checked_as_the_kernel_does() {
-        let mut s = AltStack::default();
-        let ok = Stack { sp: 0x10000, flags: 0, pad: 0, size: 8192 };
-        assert_eq!(set_altstack(&mut s, &Stack { size: 5119, ..ok }, 0), Err(Errno::ENOMEM));
-        assert_eq!(set_altstack(&mut s, &Stack { flags: 4, ..ok }, 0), Err(Errno::EINVAL));
-        assert_eq!(set_altstack(&mut s, &ok, 0), Ok(()));
-        assert_eq!(s.state(0x12000), libc::SS_ONSTACK);
-        assert_eq!(s.state(0x10000), 0);
-        assert_eq!(set_altstack(&mut s, &ok, 0x11000), Err(Errno::EPERM));
-        assert_eq!(set_altstack(&mut s, &Stack { flags: libc::SS_DISABLE, ..ok }, 0), Ok(()));
-        assert_eq!((s.sp, s.size, s.state(0x11000)), (0, 0, libc::SS_DISABLE));
     }
 }
