@@ -259,6 +259,10 @@ impl Fetch for Code {
         n
     }
 
+    fn own_code(&self, pc: u64) -> bool {
+        self.space.vdso().contains(&pc)
+    }
+
     fn invalidated(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) {
         self.space.invalidated(range, f);
     }

@@ -27,6 +27,7 @@ mod sandbox;
 mod signals;
 mod task;
 mod thread;
+mod vdso;
 
 use cli::{Action, Start};
 use std::panic;

@@ -9,7 +9,7 @@ use crate::image::{self, Image, Request, Resolved, Text};
 use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
 use crate::thread::Task;
-use crate::{hwcap, sandbox, signals};
+use crate::{hwcap, sandbox, signals, vdso};
 use jit::code::{self, Engine};
 use jit::guest::arm64;
 use std::borrow::Cow;
@@ -24,7 +24,7 @@ use syscalls::topics::mem::Space;
 use syscalls::topics::procfs::{self, Areas};
 use syscalls::topics::seccomp;
 use syscalls::topics::signal::{self, Actions, ThreadSignals, UNMASKABLE};
-use syscalls::{GuestAddr, Machine, Process, Thread};
+use syscalls::{Machine, Process, Thread};
 
 /// A program found and checked, in the environment that it is to run in.
 pub struct Prepared {
@@ -174,6 +174,7 @@ fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loa
     let placed = loader::placement_random();
     let layout = loader::load(&mut map, &p.image, &mut loader::placement_random)?;
     space.set_brk_start(layout.brk);
+    let vdso = vdso::adopt(&space);
     let params = StackParams {
         argv: &p.image.argv,
         env: &inv.env,
@@ -181,7 +182,7 @@ fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loa
         secure: inv.secure,
         hwcap: features.hwcap()[0],
         hwcap2: features.hwcap()[1],
-        vdso: None,
+        vdso: Some(vdso),
         minsigstksz: auxv::ARM64_MINSIGSTKSZ,
         executable: p.image.elf.executable_stack(),
         random,
@@ -189,22 +190,7 @@ fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loa
     };
     let stack = auxv::build(&mut map, &layout, &params)?;
     space.set_stack(stack.sp);
-    let sigreturn = map_sigreturn(&space).map_err(|e| Errno(e.0))?;
-    Ok(Loaded { space, layout, stack, sigreturn })
-}
-
-/// `__kernel_rt_sigreturn`, the one part of the kernel's vDSO that no program can do without. Unwinders know it by its instructions.
-fn map_sigreturn(space: &Space) -> Result<u64, syscalls::Errno> {
-    const PAGE: u64 = 4096;
-    /// nop (where unwinders look for the call); mov x8, #139; svc #0
-    const CODE: [u32; 3] = [0xd503_201f, 0xd280_1168, 0xd400_0001];
-    let at = space.map(0, PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
-    for (i, insn) in CODE.into_iter().enumerate() {
-        GuestAddr(at + i as u64 * 4).write(insn)?;
-    }
-    space.mprotect(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64, &mut Default::default())?;
-    space.set_vdso(at..at + PAGE);
-    Ok(at + 4)
+    Ok(Loaded { space, layout, stack, sigreturn: vdso + vdso::SIGRETURN })
 }
 
 /// Where the kernel would say that things are.

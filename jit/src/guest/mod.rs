@@ -17,6 +17,11 @@ pub trait Fetch {
         out.iter_mut().zip(words).map_while(|(out, word)| word.map(|w| *out = w)).count()
     }
 
+    /// Whether the code at `pc` is the runtime's own, which may ask for what guests can't.
+    fn own_code(&self, _pc: u64) -> bool {
+        false
+    }
+
     /// Code in `range` was invalidated by the guest: tell `f` at which other addresses the same bytes may be fetched.
     fn invalidated(&self, _range: Range<u64>, _f: &mut dyn FnMut(Range<u64>)) {}
 
