@@ -9,11 +9,10 @@
 
 use crate::auxv;
 use crate::elf::Arch;
-use crate::hwcap::Features;
+use crate::guest;
 use crate::image::Text;
 use crate::report::{self, Identity};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use jit::guest::arm64::features::FEATURES;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::RawFd;
@@ -120,6 +119,8 @@ pub struct Options {
     pub test_cache: usize,
     /// Another: every translation is checked.
     pub test_verify: bool,
+    /// Another: programs of this machine are translated, too.
+    pub test_native: bool,
     /// Where a crash is reported.
     pub report: Report,
     /// What stderr was when a person started this program.
@@ -228,7 +229,7 @@ fn is_emulator_name(name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     let machine = name.strip_prefix("buildkit-").unwrap_or(name).strip_prefix("qemu-");
     name == ".buildkit_qemu_emulator"
-        || machine.is_some_and(|m| m.strip_suffix("-static").unwrap_or(m) == Arch::GUEST.machine_name())
+        || machine.is_some_and(|m| m.strip_suffix("-static").unwrap_or(m) == Arch::FOREIGN.machine_name())
 }
 
 /// `[interpreter, path, (argv0 with flag P), args…]`.
@@ -332,13 +333,15 @@ impl Options {
             match item.split_once('=').unwrap_or((item, "")) {
                 ("cache", bytes) => self.test_cache = bytes.parse().unwrap_or(0),
                 ("verify", _) => self.test_verify = true,
+                ("native", _) => self.test_native = true,
                 _ => {}
             }
         }
     }
 
     fn test_list(&self) -> String {
-        format!("cache={}{}", self.test_cache, if self.test_verify { ",verify" } else { "" })
+        let word = |on: bool, word: &'static str| if on { word } else { "" };
+        format!("cache={}{}{}", self.test_cache, word(self.test_verify, ",verify"), word(self.test_native, ",native"))
     }
 
     fn set_report(&mut self, place: &OsStr) {
@@ -439,7 +442,7 @@ impl Restart<'_> {
         if !options.cpu.is_empty() {
             set += &format!(";cpu={}", options.cpu_list());
         }
-        if options.test_cache != 0 || options.test_verify {
+        if options.test_cache != 0 || options.test_verify || options.test_native {
             set += &format!(";test={}", options.test_list());
         }
         let set = [set.into_bytes(), options.report_words()].concat();
@@ -520,27 +523,29 @@ fn clap_said(e: &clap::Error) -> Action {
     }
 }
 
-const COMMANDS: &str = "\
+fn commands() -> String {
+    format!("\
 Commands (./NAME or -- NAME runs a program of such a name):
-  run-foreign install [arm64|all]     let the kernel start foreign programs by itself (binfmt_misc); docker build then does too
+  run-foreign install [{}|all]     let the kernel start foreign programs by itself (binfmt_misc); docker build then does too
   run-foreign uninstall [NAME|all]    undo it
   run-foreign status [--json]         what is registered
   run-foreign doctor                  what is wrong, and what to type
 
 Environment: RUN_FOREIGN_STRACE=1, RUN_FOREIGN_DUMP=ir,asm, RUN_FOREIGN_CPU=LIST and RUN_FOREIGN_REPORT=WHERE do what the options do,
-also for programs that the kernel starts.";
+also for programs that the kernel starts.", Arch::FOREIGN.name())
+}
 
 /// The features by name: what /proc/cpuinfo shows.
 fn cpu_help() -> String {
     let mut s = String::from("CPU features to hide (-NAME) or to insist on (NAME), separated by commas. Hidden ones are not announced, and their instructions are undefined:");
-    for (name, _, what) in FEATURES {
+    for (name, what) in (guest::of(Arch::FOREIGN).feature_names)() {
         s += &format!("\n  {name:9} {what}");
     }
     s
 }
 
 fn run_command() -> Command {
-    let about = format!("Run Linux programs built for {} on this {} machine", Arch::GUEST.name(), Arch::HOST.name());
+    let about = format!("Run Linux programs built for {} on this {} machine", Arch::FOREIGN.name(), Arch::HOST.name());
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help).value_parser(clap::value_parser!(OsString))
     };
@@ -550,7 +555,7 @@ fn run_command() -> Command {
         .override_usage(
             "run-foreign [OPTIONS] [--] PROGRAM [ARGS]...\n       run-foreign install|uninstall|status|doctor [--help]",
         )
-        .after_help(COMMANDS)
+        .after_help(commands())
         .arg(option(
             "root",
             "DIR",
@@ -588,7 +593,7 @@ fn management() -> Command {
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new("run-foreign")
         .version(env!("CARGO_PKG_VERSION"))
-        .after_help(COMMANDS)
+        .after_help(commands())
         .subcommand(
             Command::new("install")
                 .about("Register with binfmt_misc")
@@ -632,7 +637,8 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     }
     if let Some(list) = value("cpu") {
         options.set_cpu(&list.to_string_lossy());
-        Features::of(&options).map_err(|e| wrong(format!("--cpu: {e}")))?;
+        let arch = if options.test_native { Arch::HOST } else { Arch::FOREIGN };
+        (guest::of(arch).features)(&options.cpu).map_err(|e| wrong(format!("--cpu: {e}")))?;
     }
     if let Some(place) = value("report") {
         options.set_report(place);
@@ -698,8 +704,8 @@ mod tests {
             let report = if dump_asm { Report::File("/tmp/a;b%3b=c".into()) } else { Report::Off };
             let first_stderr = dump_ir.then_some((8, 123));
             let cpu = if strace { cpu.clone() } else { vec![] };
-            let (test_cache, test_verify) = (if dump_ir { 65536 } else { 0 }, dump_asm);
-            let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr, test_cache, test_verify };
+            let (test_cache, test_verify, test_native) = (if dump_ir { 65536 } else { 0 }, dump_asm, strace);
+            let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr, test_cache, test_verify, test_native };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
             let restart = Restart {

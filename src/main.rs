@@ -14,6 +14,8 @@ mod exec;
 mod faults;
 mod freeze;
 mod gdb;
+mod guest;
+mod host;
 mod hwcap;
 mod image;
 #[cfg(test)]
@@ -27,7 +29,6 @@ mod sandbox;
 mod signals;
 mod task;
 mod thread;
-mod vdso;
 
 use cli::{Action, Start};
 use std::panic;

@@ -2,16 +2,17 @@
 
 use crate::auxv::{self, StackParams};
 use crate::cli::{Comm, Gdb, Invocation, Program};
-use crate::elf::{Arch, ExecError};
+use crate::elf::{ExecError, PAGE};
 use crate::errno::Errno;
 use crate::gdb::{self, wire, Debugger};
+use crate::guest::{self, Guest, Vdso};
+use crate::hwcap::Features;
 use crate::image::{self, Image, Request, Resolved, Text};
 use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
 use crate::thread::Task;
-use crate::{hwcap, sandbox, signals, vdso};
+use crate::{sandbox, signals};
 use jit::code::{self, Engine};
-use jit::guest::arm64;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -66,7 +67,7 @@ pub fn prepare(inv: &mut Invocation) -> Result<Prepared, ExecError> {
     let execfn = inv.execfn.clone().unwrap_or_else(|| path.clone());
     let req = Request { file, path, argv: inv.argv.clone(), path_inaccessible: false };
     let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
-    match image::resolve(req, Arch::GUEST, &mut open)? {
+    match image::resolve(req, inv.options.test_native, &mut open)? {
         Resolved::Foreign(image) => {
             match inv.comm {
                 Comm::Path => name_task(&execfn),
@@ -167,30 +168,39 @@ struct Loaded {
 }
 
 /// Map the program and make the stack.
-fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loaded, Errno> {
+fn load(inv: &Invocation, p: &Prepared, guest: &Guest, features: &Features) -> Result<Loaded, Errno> {
     let space = Space::default();
     let mut map = Mapper(&space);
     let random = loader::random_bytes();
     let placed = loader::placement_random();
     let layout = loader::load(&mut map, &p.image, &mut loader::placement_random)?;
     space.set_brk_start(layout.brk);
-    let vdso = vdso::adopt(&space);
     let params = StackParams {
         argv: &p.image.argv,
         env: &inv.env,
         execfn: &p.execfn,
+        platform: p.image.arch.machine_name(),
         secure: inv.secure,
-        hwcap: features.hwcap()[0],
-        hwcap2: features.hwcap()[1],
-        vdso: Some(vdso),
-        minsigstksz: auxv::ARM64_MINSIGSTKSZ,
+        hwcap: features.hwcap[0],
+        hwcap2: features.hwcap[1],
+        vdso: guest.vdso.as_ref().map(|v| adopt_vdso(&space, v)),
+        minsigstksz: guest.minsigstksz,
         executable: p.image.elf.executable_stack(),
         random,
         jitter: placed,
     };
     let stack = auxv::build(&mut map, &layout, &params)?;
     space.set_stack(stack.sp);
-    Ok(Loaded { space, layout, stack, sigreturn: vdso + vdso::SIGRETURN })
+    let sigreturn = guest.vdso.as_ref().map_or(0, |v| space.vdso().start + v.sigreturn);
+    Ok(Loaded { space, layout, stack, sigreturn })
+}
+
+/// The guest's vDSO becomes the guest's memory; where it is.
+fn adopt_vdso(space: &Space, vdso: &Vdso) -> u64 {
+    let at = (&raw const *vdso.image) as u64;
+    space.adopt(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64);
+    space.set_vdso(at..at + PAGE);
+    at
 }
 
 /// Where the kernel would say that things are.
@@ -207,8 +217,9 @@ fn areas(loaded: &Loaded) -> Areas {
 
 /// Everything up to the first instruction.
 fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
-    let features = hwcap::Features::of(&inv.options).map_err(|e| ExecError::new(libc::EINVAL, e))?;
-    let loaded = load(&inv, &p, features)?;
+    let guest = guest::of(p.image.arch);
+    let features = (guest.features)(&inv.options.cpu).map_err(|e| ExecError::new(libc::EINVAL, e))?;
+    let loaded = load(&inv, &p, guest, &features)?;
     let self_exe = match inv.self_exe {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
@@ -218,12 +229,12 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         dump_asm: inv.options.dump_asm,
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
-        hidden: features.hidden(),
+        hidden: features.hidden,
         ..code::Options::default()
     };
-    let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
     let debugger = match &inv.gdb {
-        Some(gdb) => Some(debugger(gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
+        Some(gdb) => Some(debugger(guest, gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
         None => None,
     };
     let mut process = Process {
@@ -234,13 +245,14 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         argv: p.image.argv.iter().map(|a| a.to_bytes().to_vec()).collect(),
         auxv: loaded.stack.auxv.clone(),
         sigreturn: loaded.sigreturn,
-        features: features.names(),
+        features: features.names,
         areas: areas(&loaded),
         ..Process::default()
     };
     process.published = procfs::publish(&process);
     let seccomp = inv.filters.map_or(Ok(seccomp::State::default()), filters)?;
     let runtime = Box::leak(Box::new(Runtime {
+        guest,
         engine,
         options: inv.options,
         by_binfmt: inv.by_binfmt,
@@ -263,12 +275,12 @@ fn filters(fd: RawFd) -> Result<seccomp::State, ExecError> {
 }
 
 /// Find gdb, or wait for it.
-fn debugger(gdb: &Gdb) -> std::io::Result<Debugger> {
+fn debugger(guest: &'static Guest, gdb: &Gdb) -> std::io::Result<Debugger> {
     let (fd, inherited) = match gdb {
         Gdb::Listen(place) => (wire::accept(place)?, false),
         Gdb::Connected(fd) => (*fd, true),
     };
-    Ok(Debugger::new(wire::keep(fd, sandbox::KEPT_FD)?, inherited))
+    Ok(Debugger::new(guest, wire::keep(fd, sandbox::KEPT_FD)?, inherited))
 }
 
 /// The main thread, with the signal state that this process inherited.

@@ -1,5 +1,6 @@
 //! A guest thread and the loop that it lives in.
 
+use crate::faults::Cause;
 use crate::gdb::{Debugger, End, Reason};
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::report;
@@ -91,10 +92,11 @@ impl Task {
                 return (Some(exit), None);
             }
             // Somebody else's (vfork): what is below it.
+            let trap_bytes = runtime.guest.debug.breakpoint.len() as u64;
             let bare = Code::bare(self.thread.mem.clone(), runtime);
-            runtime.engine.invalidate(at, 4);
+            runtime.engine.invalidate(at, trap_bytes);
             let exit = runtime.engine.step(self.vcpu.cpu_mut(), &bare);
-            runtime.engine.invalidate(at, 4);
+            runtime.engine.invalidate(at, trap_bytes);
             return (exit, None);
         };
         let (step, watch) = debugger.steps(tid);
@@ -125,14 +127,16 @@ impl Task {
 
     fn fault(&self, exit: Exit) -> Option<Fault> {
         let pc = self.vcpu.cpu().pc;
-        match exit {
-            Exit::Undefined(_) => Some(faults::undefined(pc)),
-            Exit::Breakpoint(_) => Some(faults::breakpoint(pc)),
-            Exit::FetchFault => Some(faults::fetch(&self.thread.mem, pc)),
-            Exit::PcAlign => Some(faults::pc_alignment(pc)),
-            Exit::Fault => self.anchor.take_fault().map(|f| faults::data(&self.thread.mem, &f)),
-            Exit::Syscall | Exit::Pending => None,
-        }
+        let cause = match exit {
+            Exit::Undefined(_) => Cause::Undefined,
+            Exit::Breakpoint(_) => Cause::Breakpoint,
+            Exit::FetchFault => faults::fetch(&self.thread.mem, pc),
+            Exit::Exception(..) => return None,
+            Exit::PcAlign => Cause::PcAlignment,
+            Exit::Fault => faults::data(&self.thread.mem, &self.anchor.take_fault()?),
+            Exit::Syscall | Exit::Pending => return None,
+        };
+        Some((self.vcpu.runtime.guest.fault)(&cause, pc, self.thread.signals.syndrome))
     }
 
     /// Carry out the system call that the registers ask for. `Some` when it ends the thread.

@@ -20,6 +20,8 @@ pub struct Area {
     ready: usize,
     /// Another process may map the same pages.
     shared: bool,
+    /// This process does not count as a user any more.
+    abandoned: bool,
 }
 
 // SAFETY: plain memory; who may write is decided by the engine's lock.
@@ -85,7 +87,7 @@ impl Area {
     /// Map an area of `size` bytes (a multiple of the page size).
     pub fn new(size: usize) -> Result<Area, i32> {
         let (rw, rx) = map_pair(size)?;
-        let a = Area { rx, rw, size, used: HEADER, ready: 0, shared: false };
+        let a = Area { rx, rw, size, used: HEADER, ready: 0, shared: false, abandoned: false };
         a.users().store(1, Relaxed);
         Ok(a)
     }
@@ -170,14 +172,15 @@ impl Area {
     pub fn unshare_failed(&mut self) {
         self.users().fetch_sub(1, AcqRel);
     }
-    /// This process will not use the area any more (it executes another program or ends).
-    pub fn abandon(&self) {
-        self.users().fetch_sub(1, AcqRel);
+    /// No thread of this process executes in the area any more, nor will: another process may write to what is shared.
+    pub fn abandon(&mut self) {
+        if self.shared && !std::mem::replace(&mut self.abandoned, true) {
+            self.users().fetch_sub(1, AcqRel);
+        }
     }
-
-    /// Whether [`Area::own`] would have something to do.
-    pub fn own_needed(&self) -> bool {
-        self.shared
+    /// Whether another process may write here by now.
+    pub fn abandoned(&self) -> bool {
+        self.abandoned
     }
 
     /// Move a mapping over another.
@@ -193,7 +196,7 @@ impl Area {
         }
     }
 
-    /// Make sure that writes are seen by this process alone. Addresses stay.
+    /// Make sure that writes are seen by this process alone. Addresses stay. Not for an area that was abandoned.
     pub fn own(&mut self) -> Result<(), i32> {
         if !self.shared {
             return Ok(());
@@ -208,7 +211,8 @@ impl Area {
                 ptr::copy_nonoverlapping(self.rw.add(HEADER), rw.add(HEADER), self.used - HEADER);
                 self.replace(rx, self.rx)?;
                 self.users().fetch_sub(1, AcqRel);
-                self.replace(rw, self.rw)?;
+                // What executes and what is written to are two by now: no way on.
+                self.replace(rw, self.rw).unwrap_or_else(|e| super::no_memory(e));
             }
             self.users().store(1, Relaxed);
             self.ready = 0;
@@ -220,6 +224,7 @@ impl Area {
 
 impl Drop for Area {
     fn drop(&mut self) {
+        self.abandon();
         // SAFETY: both mappings are ours, and the engine drops an area only when no thread executes in it.
         unsafe {
             libc::munmap(self.rx.cast(), self.size);

@@ -174,6 +174,8 @@ pub struct Block {
     pub backward: bool,
     /// The mode it was translated for.
     pub mode: Mode,
+    /// The rules of its FP operations.
+    pub fp: FpRules,
     /// The instructions.
     pub insts: Table<Inst>,
     /// Guest instructions with a [`hint`], as (pc, bits), ascending; usually empty.
@@ -193,6 +195,7 @@ impl Block {
         self.seen = pc..pc;
         self.backward = false;
         self.mode = mode;
+        self.fp = FpRules::default();
         self.insts.clear();
         self.hints.clear();
         self.starts.clear();

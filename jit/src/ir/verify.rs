@@ -1,6 +1,7 @@
 //! The verifier: a block keeps the invariants of [`super`] and every instruction fits its row of the table.
 
 use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Trap, Type, Value};
+use crate::cpu::AREA_WORDS;
 
 /// Check a block; the error names the instruction.
 pub fn verify(b: &Block) -> Result<(), String> {
@@ -150,7 +151,7 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
         Aux::Size => i.aux <= 4 && size_ok(b, i),
         Aux::Pc => match i.op {
             Op::ExitIfBit | Op::ExitIfNotBit => (i.aux as u32) < b.ty(i.args[0]).bits(),
-            Op::Trap => i.aux <= Trap::Synchronize as u8,
+            Op::Trap | Op::TrapIf => (i.aux as usize) < Trap::ALL.len(),
             _ => i.aux == 0,
         },
         Aux::CcPc => i.aux < 16,
@@ -166,6 +167,8 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
         Op::Ubfx | Op::Sbfx | Op::Bfi => field_ok(i.imm, width),
         Op::Fence => i.imm <= 2,
         Op::Counter => i.imm < 2 + 32,
+        Op::Area | Op::SetArea => i.imm < AREA_WORDS as u64,
+        Op::FlagsInsert => i.imm & 0xf0 == 0 && i.imm >> 8 < b.ty(i.args[1]).bits() as u64,
         Op::Crypto => ((i.imm & 0xff) as usize) < Crypto::ALL.len() && i.imm >> 8 < 64,
         Op::FlagsOf => return flags_of(b, i),
         _ => true,

@@ -80,7 +80,7 @@ pub fn run(block: &Block, vals: &mut Table<Val>, live: &mut Vec<u16>) {
             continue;
         }
         let needed = match inst.op {
-            Op::Set => set(inst, vals, i, &mut behind),
+            Op::Set => set(insts, vals, i, &mut behind),
             Op::Get => get(inst, vals, i, &mut behind),
             _ => operation(insts, vals, i, &mut behind),
         };
@@ -103,7 +103,8 @@ fn get(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> boo
 }
 
 #[inline(always)]
-fn set(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
+fn set(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
+    let inst = &insts[i];
     let g = inst.imm as usize & 0xff;
     let dead = if g == 128 { !std::mem::take(&mut behind.flags_live) } else { behind.set[g] < behind.barrier };
     if dead {
@@ -117,6 +118,8 @@ fn set(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> boo
     }
     let last = used(v, i as u16);
     vals[i].bits |= last as u8 * KILLS;
+    // Flags of an earlier guest instruction, which are to be found there after a fault in between.
+    behind.flags_live |= g == 128 && insts[root].guest != inst.guest;
     true
 }
 
@@ -126,13 +129,16 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     let at = i as u16;
     let effects = inst.op.fx();
     let barrier = effects & (fx::FAULT | fx::EXIT | fx::FP) != 0;
-    let flags_dead_there = effects & fx::EXIT != 0 && inst.aux & FLAGS_DEAD != 0 && inst.op != Op::Trap;
-    behind.flags_live |= barrier & !flags_dead_there;
+    // Whoever looks at them after a fault (a handler at the frame's) may find stale ones, if all that follows overwrites them.
+    // Those that have the value as an operand read the register if they are gone on from.
+    let leaves = effects & fx::EXIT != 0;
+    behind.flags_live |= effects & fx::READS_FLAGS != 0;
+    behind.flags_live |= leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
     let v = &mut vals[i];
     let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
     if v.uses == 0 && inst.ty != Type::None {
         bits |= UNUSED;
-        if effects & !fx::VOLATILE == 0 && !flagsof_follows(insts, vals, i) {
+        if effects & !(fx::VOLATILE | fx::READS_FLAGS) == 0 && !flagsof_follows(insts, vals, i) {
             return false;
         }
     }

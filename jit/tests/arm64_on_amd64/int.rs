@@ -164,6 +164,19 @@ impl Model {
                     }
                 }
                 Op::FlagsFrom => x >> 28 & 15,
+                Op::CFlip => x ^ 2,
+                Op::AxFlag => match (x & 4 != 0, x & 2 != 0, x & 1 != 0) {
+                    (_, _, true) => 4,
+                    (z, c, false) => (z as u64) << 2 | (c as u64) << 1,
+                },
+                Op::FlagsInsert => (0..4).fold(x, |f, n| {
+                    let bit = y >> (i.imm >> 8) >> n & 1;
+                    if i.imm >> n & 1 != 0 {
+                        f & !(1 << n) | bit << n
+                    } else {
+                        f
+                    }
+                }),
                 Op::FlagsTo => x << 28,
                 Op::SetCond => i.cond().holds(x as u8) as u64,
                 Op::Load | Op::LoadAcq => {
@@ -184,7 +197,7 @@ impl Model {
                 Op::ExitIfNonzero if x & mask(b.ty(i.args[0])) != 0 => return Some(i.imm),
                 Op::ExitIfBit if x >> (i.aux & 63) & 1 != 0 => return Some(i.imm),
                 Op::ExitIfNotBit if x >> (i.aux & 63) & 1 == 0 => return Some(i.imm),
-                op if (Op::AtomicAdd as u8..=Op::AtomicCas as u8).contains(&(op as u8)) => {
+                op if (Op::AtomicAdd as u16..=Op::AtomicCas as u16).contains(&(op as u16)) => {
                     let log2 = i.aux & 7;
                     let at = (x - self.base) as usize;
                     let old = self.read(at, log2);
@@ -356,7 +369,7 @@ impl Gen<'_> {
                     _ => self.b.select(cc, f, a, b),
                 }
             }
-            9 => match self.r.below(6) {
+            9 => match self.r.below(9) {
                 0 => {
                     let (f, g, h) = (self.flags(), self.flags(), self.flags());
                     let cc = self.cond();
@@ -377,6 +390,16 @@ impl Gen<'_> {
                 4 => {
                     let a = self.val(Type::I64);
                     self.b.trunc(a)
+                }
+                5 | 6 => {
+                    let f = self.flags();
+                    let op = self.r.pick(&[CFlip, AxFlag]);
+                    self.b.op(op, Type::Flags, &[f], 0, 0)
+                }
+                7 => {
+                    let (f, a) = (self.flags(), self.val(ty));
+                    let (mask, shift) = (self.r.below(16) as u64, self.r.below(ty.bits() as usize) as u64);
+                    self.b.op(FlagsInsert, Type::Flags, &[f, a], 0, shift << 8 | mask)
                 }
                 _ => {
                     let (a, b) = (self.val(Type::I32), self.val(Type::I64));
@@ -452,7 +475,7 @@ impl Gen<'_> {
         } else {
             Value::NONE
         };
-        let mem = Mem { log2, signed: self.r.below(2) == 0, scale };
+        let mem = Mem { log2, signed: self.r.below(2) == 0, scale, tso: self.r.below(2) == 0 };
         let disp = self.r.below(300) as i64;
         match self.r.below(4) {
             0 => {

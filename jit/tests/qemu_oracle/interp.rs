@@ -281,6 +281,7 @@ impl Stepper {
         let before = registers(&self.cpu, self.interp.nzcv, pc);
         match self.interp.run(&self.block, &mut self.cpu, ram) {
             Exit::Jump(to) | Exit::Indirect(to) | Exit::Call(to) | Exit::Return(to) => Ok((GUEST.branch_target)(to)),
+            Exit::TrapAt(at, kind, _) => panic!("{kind:?} at {at:x}"),
             Exit::Fault(at, _) => Err((SIGSEGV, at, before != registers(&self.cpu, self.interp.nzcv, pc))),
             Exit::Trap(kind, operand, _) => match kind {
                 Trap::Breakpoint => Err((SIGTRAP, pc, false)),
@@ -295,7 +296,7 @@ impl Stepper {
                     Ok(self.block.end)
                 }
                 Trap::InvalidateCode | Trap::Synchronize => Ok(self.block.end),
-                Trap::Syscall => panic!("system call"),
+                other => panic!("{other:?}"),
             },
         }
     }

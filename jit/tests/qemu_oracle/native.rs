@@ -321,7 +321,7 @@ fn run(engine: &Engine, cpu: &mut Cpu, case: &Case, edges: &Edges) -> Outcome {
             Exit::FetchFault => break SIGSEGV,
             Exit::PcAlign => break SIGBUS,
             Exit::Fault => break SIGNAL.load(Relaxed),
-            Exit::Syscall => panic!("system call"),
+            other @ (Exit::Syscall | Exit::Exception(..)) => panic!("{other:?}"),
             Exit::Pending => {
                 cpu.pending.store(0, Relaxed);
                 if HUNG.swap(false, Relaxed) {

@@ -167,5 +167,7 @@ pub static GUEST: Guest = Guest {
     branch_target,
     fpcr_mask: fpcr::WRITABLE,
     flags_dead: super::flags_ahead::flags_dead,
+    helpers: &[],
+    coherent: false,
     disasm,
 };

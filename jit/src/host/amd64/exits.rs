@@ -2,6 +2,7 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
+use super::flags::{self, Test};
 use super::regs::{home_addr, point};
 use super::stubs::{by_entry, first_table, Stub};
 use crate::host::Link;
@@ -15,11 +16,23 @@ impl Emitter<'_> {
         match inst.op {
             Op::ExitIf => {
                 self.need_flags(inst.args[0]);
-                if live {
+                let unsaved = live && self.flags_unsaved();
+                if unsaved && matches!(flags::test(self.ef.shape, inst.cond()), Test::Ordered(_) | Test::Convert) {
                     self.flush_flags();
                 }
                 let c = self.testable(inst.cond());
-                self.link(c, inst.imm);
+                match c {
+                    Some(c) if unsaved && self.flags_unsaved() => {
+                        let near = self.asm.jcc_near(c);
+                        self.ool.push(Ool::SaveFlags(near, self.ef.shape, inst.imm));
+                    }
+                    c => {
+                        if unsaved {
+                            self.flush_flags();
+                        }
+                        self.link(c, inst.imm);
+                    }
+                }
             }
             Op::ExitIfZero | Op::ExitIfNonzero => {
                 self.leave_flags(live);
@@ -36,6 +49,13 @@ impl Emitter<'_> {
             Op::Jump => {
                 self.leave_flags(live);
                 self.link(None, inst.imm);
+            }
+            Op::TrapIf => {
+                self.leave_flags(true);
+                self.clobber_flags();
+                self.test_zero(inst.args[0]);
+                let from = self.asm.jcc_near(cc::NE);
+                self.ool.push(Ool::Trap { from, kind: inst.aux, detail: inst.imm, pc: self.pc });
             }
             Op::Trap => {
                 self.leave_flags(true);
@@ -93,7 +113,7 @@ impl Emitter<'_> {
     }
 
     /// A linkable jump, if the condition holds (`None`: always).
-    fn link(&mut self, c: Option<u8>, target: u64) {
+    pub(super) fn link(&mut self, c: Option<u8>, target: u64) {
         self.asm.pad(if c.is_some() { 2 } else { 1 });
         let near = match c {
             Some(c) => self.asm.jcc_near(c),
@@ -195,10 +215,20 @@ impl Emitter<'_> {
         self.store_const(state!(exit_imm), inst.imm);
         self.asm.store_imm(2, state!(exit_trap), inst.aux as i32);
         let pc = match inst.trap() {
-            Trap::Undefined | Trap::Breakpoint => self.pc,
+            t if t.at_insn() => self.pc,
             Trap::FetchFault | Trap::PcAlign => inst.imm,
             _ => self.b.end,
         };
+        self.store_const(state!(pc), pc);
+        self.stub(false, Stub::Trap);
+    }
+
+    /// Out of line: a trap under a condition.
+    pub fn trap_taken(&mut self, from: Near, kind: u8, detail: u64, pc: u64) {
+        self.asm.bind_near(from);
+        self.asm.store_imm(3, state!(exit_arg), 0);
+        self.store_const(state!(exit_imm), detail);
+        self.asm.store_imm(2, state!(exit_trap), kind as i32);
         self.store_const(state!(pc), pc);
         self.stub(false, Stub::Trap);
     }

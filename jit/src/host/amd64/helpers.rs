@@ -4,17 +4,17 @@ use super::flags::rest_from_nzcv;
 use crate::cpu::Cpu;
 use crate::ir::eval::{self, Env};
 use crate::ir::op::ALL_OPS;
-use crate::ir::{Inst, Op, Type, Value};
+use crate::ir::{FpRules, Inst, Op, Type, Value};
 
 /// A packed IR instruction without operands: 16 bytes in the block's constant pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub struct Record {
-    op: u8,
+    op: u16,
     ty: u8,
     aux: u8,
     bits: [u8; 3],
-    pad: [u8; 2],
+    fp: FpRules,
     imm: u64,
 }
 
@@ -22,13 +22,14 @@ const TYPES: [Type; 5] = [Type::None, Type::I32, Type::I64, Type::V128, Type::Fl
 
 impl Record {
     /// Of an instruction whose operands have these widths.
-    pub fn new(inst: &Inst, bits: [u8; 3]) -> Record {
-        Record { op: inst.op as u8, ty: inst.ty as u8, aux: inst.aux, bits, pad: [0; 2], imm: inst.imm }
+    pub fn new(inst: &Inst, bits: [u8; 3], fp: FpRules) -> Record {
+        Record { op: inst.op as u16, ty: inst.ty as u8, aux: inst.aux, bits, fp, imm: inst.imm }
     }
     /// As a pool constant.
     pub fn pack(&self) -> u128 {
         let [b0, b1, b2] = self.bits;
-        let low = u64::from_le_bytes([self.op, self.ty, self.aux, b0, b1, b2, 0, 0]);
+        let [op0, op1] = self.op.to_le_bytes();
+        let low = u64::from_le_bytes([op0, op1, self.ty, self.aux, b0, b1, b2, self.fp as u8]);
         low as u128 | (self.imm as u128) << 64
     }
     fn inst(&self) -> Inst {
@@ -67,6 +68,7 @@ extern "sysv64" fn run_op(cpu: *mut Cpu, rec: *const Record) {
             set_fpsr(cpu, args[0] as u32);
             0
         }
+        Op::Helper => cpu.helpers[inst.imm as usize](cpu, args[0] as u64, args[1] as u64) as u128,
         Op::Crc32 => crc32(&inst, args[0] as u32, args[1] as u64) as u128,
         _ => {
             let mut env = Env { fpcr: cpu.fpcr, fpsr: 0, qc: false };

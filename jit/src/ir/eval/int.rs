@@ -50,6 +50,9 @@ pub fn covers(op: Op) -> bool {
             | Op::Ccmp
             | Op::Ccmn
             | Op::SelFlags
+            | Op::CFlip
+            | Op::AxFlag
+            | Op::FlagsInsert
     )
 }
 
@@ -72,6 +75,12 @@ pub fn eval(i: &Inst, args: [u64; 3], operand_bits: u32) -> u64 {
         Op::Crc32 => crc32(a as u32, b, i.aux, i.imm != 0) as u64,
         Op::FlagsFrom => a >> 28 & 15,
         Op::FlagsTo => a << 28,
+        Op::CFlip => a ^ 2,
+        Op::AxFlag => (a | a << 2) & 4 | (a & !(a << 1)) & 2,
+        Op::FlagsInsert => {
+            let mask = i.imm & 15;
+            a & !mask | b >> (i.imm >> 8) & mask
+        }
         Op::SetCond => i.cond().holds(a as Nzcv) as u64,
         Op::Ccmp | Op::Ccmn => cond_compare(i, operand_bits, a as Nzcv, b, c) as u64,
         // select, selflags

@@ -5,10 +5,10 @@
 //! unwinders know `__kernel_rt_sigreturn` by its instructions (and look for the call before it, which is why there is a nop); DWARF can't
 //! describe such a frame, so there is no CFI.
 
-use syscalls::topics::mem::Space;
+use crate::guest::{Page, Vdso};
 
-/// Bytes of the image; the rest of its page is zero.
-const SIZE: usize = 4096;
+/// Bytes of the image with what its page has left.
+const SIZE: usize = size_of::<Page>();
 
 /// The code, as a disassembler shows it.
 const CODE: &[(u32, &str)] = &[
@@ -159,11 +159,7 @@ const fn elf_hash(name: &str) -> u64 {
     h as u64
 }
 
-/// The image, page-aligned.
-#[repr(C, align(4096))]
-struct Image([u8; SIZE]);
-
-static IMAGE: Image = Image(build());
+static IMAGE: Page = Page(build());
 
 /// Bytes written one after the other.
 struct Writer {
@@ -327,17 +323,8 @@ const fn sections(w: &mut Writer) {
     }
 }
 
-/// Offset of `__kernel_rt_sigreturn`.
-pub const SIGRETURN: u64 = (TEXT + 4) as u64;
-
-/// Give the guest its vDSO; where it is.
-pub fn adopt(space: &Space) -> u64 {
-    let at = (&raw const IMAGE) as u64;
-    let size = SIZE as u64;
-    space.adopt(at, size, (libc::PROT_READ | libc::PROT_EXEC) as u64);
-    space.set_vdso(at..at + size);
-    at
-}
+/// For the guest's value.
+pub const VDSO: Vdso = Vdso { image: &IMAGE, sigreturn: (TEXT + 4) as u64 };
 
 #[cfg(test)]
 mod tests {
