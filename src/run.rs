@@ -8,6 +8,7 @@ use crate::gdb::{self, wire, Debugger};
 use crate::guest::{self, Guest, Vdso};
 use crate::hwcap::Features;
 use crate::image::{self, Image, Request, Resolved, Text};
+use crate::insight::{perf::Perf, stats::Stats};
 use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
 use crate::thread::Task;
@@ -224,12 +225,16 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
     };
+    let stats = inv.options.stats.clone().map(Stats::new);
+    let perf = inv.options.perf.map(|kind| &*Box::leak(Box::new(Perf::new(kind))));
     let options = code::Options {
         dump_ir: inv.options.dump_ir,
         dump_asm: inv.options.dump_asm,
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
         hidden: features.hidden,
+        stats: inv.options.stats.is_some(),
+        watcher: perf.map(|p| p as &dyn code::Watcher),
         ..code::Options::default()
     };
     let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
@@ -259,6 +264,8 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         self_exe,
         dying: AtomicI32::new(0),
         debugger,
+        stats,
+        perf,
         users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),
     }));
