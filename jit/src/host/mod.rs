@@ -142,6 +142,8 @@ mod native {
     pub use amd64::helpers::{fpsr, set_fpsr};
     pub use amd64::Amd64 as Native;
 
+    /// Bytes of an entry of the return stack, whose first word is a host address.
+    pub const RETURN_ENTRY: usize = 8;
     /// Number of the stub that [`enter`] calls.
     pub const STUB_ENTER: usize = amd64::stubs::Stub::Enter as usize;
     /// Number of the stub where a fault handler resumes to leave translated code.
@@ -214,12 +216,7 @@ mod native {
 
     /// If `at` is where an indirect branch looks for its target: the bytes that it has pushed.
     pub fn before_branch(at: &Point) -> Option<u64> {
-        use amd64::regs::point;
-        match at.bits & (point::BRANCH | point::CALL) {
-            0 => None,
-            point::CALL => Some(8),
-            _ => Some(0),
-        }
+        (at.bits & amd64::regs::point::BRANCH != 0).then_some(0)
     }
 
     /// Host code as text, an instruction a line.

@@ -143,6 +143,8 @@ ops! {
     // --- integers (type i32 or i64; i32 arithmetic wraps at 32 bits) -----------------------------
     Add "add" T (T T No) No PURE;
     Sub "sub" T (T T No) No PURE;
+    /// a + (b << imm), 0 < imm < width.
+    AddShl "addshl" T (T T No) Imm PURE;
     /// a + b + C
     Adc "adc" T (T T F) No PURE;
     /// a - b - !C  (Arm's SBC)
