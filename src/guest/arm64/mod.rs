@@ -5,6 +5,7 @@ mod fault;
 mod features;
 mod frames;
 mod report;
+mod vdso;
 
 use super::Guest;
 use crate::elf::Arch;
@@ -24,10 +25,6 @@ const PIE: u64 = 0x5000_0000_0000;
 const SP: usize = 31;
 const TPIDR: usize = 32;
 
-/// `__kernel_rt_sigreturn`, the one part of the kernel's vDSO that no program can do without: nop (where unwinders look for the call);
-/// mov x8, #139; svc #0. Unwinders know it by its instructions.
-const SIGRETURN: [u8; 12] = [0x1f, 0x20, 0x03, 0xd5, 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4];
-
 /// arm64.
 pub static GUEST: Guest = Guest {
     arch: Arch::Arm64,
@@ -42,7 +39,7 @@ pub static GUEST: Guest = Guest {
     limit: None,
     gate: |_| None,
     minsigstksz: MINSIGSTKSZ,
-    sigreturn: Some((&SIGRETURN, 4)),
+    vdso: Some(vdso::VDSO),
     features: features::of,
     feature_names: features::names,
     fault: fault::fault,
