@@ -11,9 +11,10 @@ use libc::{MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_PRIVATE, PROT_EXEC
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 
-/// Where position-independent programs go: far from the host's mmap area (which grows down from 2^47) and from this program's own
-/// heap (near 0x5555_5555_0000), so that the guest's brk has room to grow behind its image.
-const PIE_BASE: u64 = 0x5000_0000_0000;
+/// Where position-independent programs go: two thirds of the address space, as the kernel has it, so that what programs take for free
+/// elsewhere is free (AddressSanitizer's allocator wants 4 TB from 0x5000_0000_0000). Above this program's own heap (at most 1 GB behind
+/// 0x5555_5555_4000, randomized), and far from the mmap area, so that both brks have room to grow.
+const PIE_BASE: u64 = 0x5557_0000_0000;
 /// Random bits of a PIE's page number, as many as arm64 uses by default (`arch_mmap_rnd_bits`, 4 KiB pages, 48-bit addresses).
 const PIE_RANDOM_BITS: u32 = 28;
 
