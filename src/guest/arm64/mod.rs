@@ -17,9 +17,10 @@ use syscalls::Context;
 /// What an arm64 kernel without SVE needs at most for a signal frame.
 const MINSIGSTKSZ: u64 = 4720;
 
-/// Where position-independent programs go on hosts with fewer addresses than an arm64 kernel has: far from the host's mmap area (which grows down
-/// from 2^47) and from this program's own heap (near 0x5555_5555_0000), so that the guest's brk has room to grow behind its image.
-const PIE: u64 = 0x5000_0000_0000;
+/// Two thirds of the address space, as the kernel has it, so that what programs take for free elsewhere is free (AddressSanitizer's allocator wants
+/// 4 TB from 0x5000_0000_0000). Above this program's own heap (at most 1 GB behind 0x5555_5555_4000, randomized), and far from the mmap area, so that
+/// both brks have room to grow.
+const PIE: u64 = 0x5557_0000_0000;
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
