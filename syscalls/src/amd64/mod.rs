@@ -8,7 +8,7 @@ mod signal;
 mod tests;
 
 pub use cpu::CpuIdentity;
-pub use signal::{syndrome, MIN_SIGSTKSZ, PAGE_FAULT};
+pub use signal::{syndrome, xsave, MIN_SIGSTKSZ, PAGE_FAULT};
 
 use crate::abi::{Abi, Arch, CloneOrder, EpollEvent, Memory, OpenFlags, Registers, MAP_32BIT, MAP_ABOVE4G};
 use crate::table::Table;

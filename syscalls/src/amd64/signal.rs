@@ -204,9 +204,9 @@ fn quad(area: &[u8], at: usize) -> u128 {
     u128::from(long(area, at)) | u128::from(long(area, at + 8)) << 64
 }
 
-/// The XSAVE area with the kernel's marks.
-fn save_fp(c: &Context) -> [u8; FPSTATE_SIZE] {
-    let mut area = [0; FPSTATE_SIZE];
+/// The x87, SSE and AVX state as XSAVE writes it.
+pub fn xsave(c: &Context) -> [u8; XSAVE_SIZE] {
+    let mut area = [0; XSAVE_SIZE];
     put(&mut area, 0, &c.x87.control.to_le_bytes());
     put(&mut area, 2, &c.x87.status.to_le_bytes());
     area[4] = c.x87.tags;
@@ -225,6 +225,13 @@ fn save_fp(c: &Context) -> [u8; FPSTATE_SIZE] {
     }
     let features = X87_STATE | SSE_STATE | if high.iter().any(|&v| v != 0) { AVX_STATE } else { 0 };
     put(&mut area, HEADER, &features.to_le_bytes());
+    area
+}
+
+/// The same with the kernel's marks.
+fn save_fp(c: &Context) -> [u8; FPSTATE_SIZE] {
+    let mut area = [0; FPSTATE_SIZE];
+    put(&mut area, 0, &xsave(c));
     put(&mut area, SW_RESERVED, &MAGIC1.to_le_bytes());
     put(&mut area, SW_RESERVED + 4, &(FPSTATE_SIZE as u32).to_le_bytes());
     put(&mut area, SW_RESERVED + 8, &FEATURES.to_le_bytes());
