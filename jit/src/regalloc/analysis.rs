@@ -9,7 +9,7 @@ use crate::table::{Table, Zeroed};
 pub const DEAD: u8 = fact::NOTHING;
 /// An i32 root whose host register has zeros in its upper half.
 pub const CLEAN: u8 = fact::CLEAN;
-/// The guest's flags as of before this instruction are read later (or here) before they are overwritten.
+/// The guest's flags as of before this instruction are read later, or here by what may fault, before they are overwritten.
 pub const FLAGS_LIVE: u8 = 4;
 /// The root is a constant.
 pub(super) const CONST: u8 = fact::CONST;
@@ -137,10 +137,12 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     // Whoever looks at them after a fault (a handler at the frame's) may find stale ones, if all that follows overwrites them.
     // Those that have the value as an operand read the register if they are gone on from.
     let leaves = effects & fx::EXIT != 0;
-    behind.flags_live |= effects & fx::READS_FLAGS != 0;
+    let reads = effects & fx::READS_FLAGS != 0;
     behind.flags_live |= leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
     let v = &mut vals[i];
-    let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
+    let faults = effects & (fx::FAULT | fx::FP) != 0;
+    let mut bits = v.bits | ((behind.flags_live | reads & faults) as u8 * FLAGS_LIVE);
+    behind.flags_live |= reads;
     if v.uses == 0 && inst.ty != Type::None {
         bits |= UNUSED;
         if effects & !(fx::VOLATILE | fx::READS_FLAGS) == 0 && !flagsof_follows(insts, vals, i) {
