@@ -131,7 +131,7 @@ pub trait Backend {
 mod native {
     use super::{amd64, HostContext, Point};
     use crate::cpu::Cpu;
-    use crate::ir::Round;
+    use crate::ir::{FpRules, Round};
     use capstone::prelude::*;
 
     pub use amd64::flags::{nzcv_from_rest, rest_from_nzcv};
@@ -180,9 +180,9 @@ mod native {
         amd64::helpers::helpers()[n as usize] as u64
     }
 
-    /// The host's FP control word for guest code with this rounding.
-    pub fn fpctl(round: Round) -> u32 {
-        amd64::helpers::fpctl(round as u32)
+    /// The host's FP control word for guest code with this FP control, of which this is the rounding.
+    pub fn fpctl(rules: FpRules, fpcr: u32, round: Round) -> u32 {
+        amd64::helpers::control(rules, fpcr, round as u32)
     }
     /// The host's FP control word for the runtime itself.
     pub fn fpctl_default() -> u32 {

@@ -14,7 +14,7 @@ pub struct Record {
     ty: u8,
     aux: u8,
     bits: [u8; 3],
-    fp: FpRules,
+    fp: u8,
     imm: u64,
 }
 
@@ -23,13 +23,13 @@ const TYPES: [Type; 5] = [Type::None, Type::I32, Type::I64, Type::V128, Type::Fl
 impl Record {
     /// Of an instruction whose operands have these widths.
     pub fn new(inst: &Inst, bits: [u8; 3], fp: FpRules) -> Record {
-        Record { op: inst.op as u16, ty: inst.ty as u8, aux: inst.aux, bits, fp, imm: inst.imm }
+        Record { op: inst.op as u16, ty: inst.ty as u8, aux: inst.aux, bits, fp: fp as u8, imm: inst.imm }
     }
     /// As a pool constant.
     pub fn pack(&self) -> u128 {
         let [b0, b1, b2] = self.bits;
         let [op0, op1] = self.op.to_le_bytes();
-        let low = u64::from_le_bytes([op0, op1, self.ty, self.aux, b0, b1, b2, self.fp as u8]);
+        let low = u64::from_le_bytes([op0, op1, self.ty, self.aux, b0, b1, b2, self.fp]);
         low as u128 | (self.imm as u128) << 64
     }
     fn inst(&self) -> Inst {
@@ -67,8 +67,10 @@ extern "sysv64" fn run_op(cpu: *mut Cpu, rec: *const Record) {
         Op::Helper => cpu.helpers[inst.imm as usize](cpu, args[0] as u64, args[1] as u64) as u128,
         Op::Crc32 => crc32(&inst, args[0] as u32, args[1] as u64) as u128,
         _ => {
-            let mut env = Env { fpcr: cpu.fpcr, fpsr: 0, qc: false };
+            let rules = if rec.fp == FpRules::X86 as u8 { FpRules::X86 } else { FpRules::Arm };
+            let mut env = Env { fpcr: cpu.fpcr, rules, ..Env::default() };
             let v = eval::eval(&inst, args, rec.bits[0] as u32, &mut env);
+            cpu.fp_trap = env.unmasked() as u32;
             cpu.fpsr |= env.fpsr;
             if env.qc {
                 cpu.qc = 1;
@@ -99,18 +101,28 @@ fn random() -> u64 {
 /// Exception bits of MXCSR that count as FPSR's, as (MXCSR bit, FPSR bit): division by zero, overflow, underflow, inexact.
 /// Not Invalid: it always traps, and the software path then decides.
 const EXCEPTIONS: [(u32, u32); 4] = [(2, 1), (3, 2), (4, 3), (5, 4)];
+/// The status bits of MXCSR.
+const STATUS: u32 = 0x3f;
 /// FPSR.QC.
 const QC: u32 = 1 << 27;
 
 /// The guest-visible FPSR: what the software paths and the host's control word accumulated, and QC.
 /// `guest_fpctl` must be current.
 pub fn fpsr(cpu: &Cpu) -> u32 {
+    if cpu.rules == FpRules::X86 {
+        return (cpu.fpsr | cpu.guest_fpctl) & STATUS;
+    }
     let hw = EXCEPTIONS.iter().fold(0, |s, &(m, a)| s | (cpu.guest_fpctl >> m & 1) << a);
     cpu.fpsr | hw | if cpu.qc != 0 { QC } else { 0 }
 }
 
 /// Write the guest's FPSR. The host's control word must be loaded from `guest_fpctl` afterwards.
 pub fn set_fpsr(cpu: &mut Cpu, v: u32) {
+    if cpu.rules == FpRules::X86 {
+        cpu.fpsr = 0;
+        cpu.guest_fpctl = cpu.guest_fpctl & !STATUS | v & STATUS;
+        return;
+    }
     cpu.guest_fpctl &= !0x3f;
     cpu.fpsr = v & 0x9f;
     cpu.qc = (v & QC != 0) as u128;
@@ -120,6 +132,14 @@ pub fn set_fpsr(cpu: &mut Cpu, v: u32) {
 pub const fn fpctl(rmode: u32) -> u32 {
     let rc = [0, 2, 1, 3][(rmode & 3) as usize];
     0x1f00 | rc << 13
+}
+
+/// The host's FP control word for a guest's: of a guest with the same rules, its own.
+pub fn control(rules: FpRules, fpcr: u32, rmode: u32) -> u32 {
+    match rules {
+        FpRules::X86 => fpcr & !STATUS,
+        FpRules::Arm => fpctl(rmode),
+    }
 }
 
 /// CRC-32 step, least significant bit first.
