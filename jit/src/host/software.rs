@@ -73,8 +73,9 @@ pub fn run(cpu: &mut Cpu, rec: &Record, host: &Host) {
         Op::Helper => cpu.helpers[inst.imm as usize](cpu, args[0] as u64, args[1] as u64) as u128,
         Op::Crc32 => crc32(&inst, args[0] as u32, args[1] as u64) as u128,
         _ => {
-            let mut env = Env { fpcr: cpu.fpcr, fpsr: 0, qc: false };
+            let mut env = Env { fpcr: cpu.fpcr, rules: rec.fp, ..Env::default() };
             let v = eval::eval(&inst, args, rec.bits[0] as u32, &mut env);
+            cpu.fp_trap = env.unmasked() as u32;
             cpu.fpsr |= env.fpsr;
             if env.qc {
                 cpu.qc = 1;

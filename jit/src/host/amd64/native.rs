@@ -2,6 +2,7 @@
 
 use super::{asm, flags, helpers, regs, stubs};
 use crate::cpu::Cpu;
+use crate::ir::FpRules;
 use crate::host::{Backend, Point};
 use crate::ir::{hint, Round};
 use capstone::prelude::*;
@@ -55,8 +56,8 @@ pub fn helper(n: u16) -> u64 {
 }
 
 /// The host's FP control word for guest code with this rounding, and the guest's own word.
-pub fn fpctl(round: Round, _fpcr: u32) -> u32 {
-    helpers::fpctl(round as u32)
+pub fn fpctl(rules: FpRules, fpcr: u32, round: Round) -> u32 {
+    helpers::control(rules, fpcr, round as u32)
 }
 /// The host's FP control word for the runtime itself.
 pub fn fpctl_default() -> u32 {

@@ -2,6 +2,7 @@
 
 use super::{asm, helpers, regs, stubs};
 use crate::cpu::Cpu;
+use crate::ir::FpRules;
 use crate::host::{Backend, Point};
 use crate::ir::{hint, Round};
 use capstone::prelude::*;
@@ -55,7 +56,7 @@ pub fn helper(n: u16) -> u64 {
 }
 
 /// The host's FP control word for guest code with this rounding, and the guest's own word, whose other controls count if they are the host's.
-pub fn fpctl(round: Round, fpcr: u32) -> u32 {
+pub fn fpctl(_rules: FpRules, fpcr: u32, round: Round) -> u32 {
     helpers::fpctl(round as u32, fpcr)
 }
 /// The host's FP control word for the runtime itself.
