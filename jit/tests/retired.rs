@@ -35,7 +35,7 @@ impl Fetch for Code {
 /// So often the runner is stopped if there is time, which a busy machine takes long for.
 const ROUNDS: u32 = 4000;
 const LEAST: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_secs(40);
+const MOST: Duration = Duration::from_secs(20);
 
 /// How often the runner was stopped, and was let go.
 static STOPPED: AtomicU32 = AtomicU32::new(0);
