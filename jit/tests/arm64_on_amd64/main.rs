@@ -1,7 +1,7 @@
 //! The pair arm64 on amd64: emitted code is run and compared with plain Rust and with the IR interpreter. Here, not beside the back end, because a
 //! host names no guest.
 
-mod estimates;
+mod edges;
 mod forms;
 mod guest;
 mod int;
