@@ -217,3 +217,24 @@ fn fred() -> bool {
         n => n == 2,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between the last look at the pending word and the call there is one instruction's end, which signals hardly ever hit.
+    #[test]
+    fn a_signal_before_the_call_prevents_it_at_every_instruction() {
+        let at = |s: &u8| s as *const u8 as u64;
+        // SAFETY: only the labels' addresses are taken.
+        let (start, insn, prevented, interrupted) =
+            unsafe { (at(&rf_sys_start), at(&rf_sys_insn), at(&rf_sys_prevented), at(&rf_sys_interrupted)) };
+        assert!((start..insn).all(|pc| interrupt(pc, 0) == Some(prevented)));
+        assert_eq!(interrupt(insn, 0), Some(if fred() { interrupted } else { prevented }));
+        // Where `syscall` leaves its own address.
+        assert_eq!(interrupt(insn, insn + 2), Some(interrupted));
+        // The result stands.
+        assert_eq!(interrupt(insn + 2, insn + 2), None);
+        assert_eq!(interrupt(start - 1, 0), None);
+    }
+}
