@@ -4,6 +4,7 @@
 //! said by the guest's register table. While translated code runs, pinned registers live in host registers and
 //! their slots are stale; every way out of translated code writes them back first.
 
+use crate::guest::HelperFn;
 use crate::ir::GuestReg;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 pub const GPR_SLOTS: usize = 40;
 /// Number of 128-bit slots.
 pub const VEC_SLOTS: usize = 32;
+/// Number of 64-bit words of a guest's own.
+pub const AREA_WORDS: usize = 64;
 /// Number of 16-byte spill slots for the register allocator.
 pub const SPILL_SLOTS: usize = 64;
 /// Entries of the per-thread table that indirect branches look up, a power of two.
@@ -53,6 +56,8 @@ pub enum ExitKind {
 /// 256 bytes are reached with 8-bit displacements.
 #[repr(C, align(64))]
 pub struct Cpu {
+    /// 64-bit guest slots.
+    pub gpr: [u64; GPR_SLOTS],
     /// The flags in the host's resting shape (the host module says which).
     pub flags: u32,
     /// Non-zero: a signal is waiting. Whoever sets it while translated code runs sees to it that the thread leaves (`Engine::interrupt`);
@@ -60,8 +65,6 @@ pub struct Cpu {
     pub pending: AtomicU32,
     /// First table of indirect branches (`JUMP_CACHE_ENTRIES` entries), or an empty one while the thread is asked to leave.
     pub jump_cache: *const JumpEntry,
-    /// 64-bit guest slots.
-    pub gpr: [u64; GPR_SLOTS],
     /// Guest pc, valid whenever translated code is not running.
     pub pc: u64,
     /// `ExitKind`.
@@ -104,6 +107,10 @@ pub struct Cpu {
     pub fpsr: u32,
     /// Guest FPCR as written.
     pub fpcr: u32,
+    /// The guest's own.
+    pub area: [u64; AREA_WORDS],
+    /// `Guest::helpers`.
+    pub helpers: &'static [HelperFn],
     /// Spill slots.
     pub spill: [u128; SPILL_SLOTS],
     /// Operands of an operation that translated code leaves to a helper.
@@ -122,6 +129,8 @@ pub struct Cpu {
     pub own_mask2: u32,
     /// Engine: branches that missed the first table.
     pub misses: u32,
+    /// Engine: returns that the top of the return stack didn't match, and branches that missed the first table, if they are counted.
+    pub table_misses: [u64; 2],
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }
@@ -135,10 +144,11 @@ impl Cpu {
 
     /// A fresh CPU: all zero, no jump cache.
     pub fn new() -> Box<Cpu> {
-        // SAFETY: every field is plain data for which all-zero is valid (the pointer is null until set).
+        // SAFETY: every field is plain data for which all-zero is valid (the pointers are null until set), but for the one reference.
         unsafe {
             let mut cpu = Box::<Cpu>::new_uninit();
             cpu.as_mut_ptr().write_bytes(0, 1);
+            (&raw mut (*cpu.as_mut_ptr()).helpers).write(&[]);
             cpu.assume_init()
         }
     }

@@ -1,8 +1,10 @@
 //! Guests: from machine code to IR. Nothing here knows a host.
 
+pub mod amd64;
 pub mod arm64;
 
-use crate::ir::{Block, GuestReg, Mode, Round};
+use crate::cpu::Cpu;
+use crate::ir::{Block, FpRules, GuestReg, Mode, Round};
 use std::ops::Range;
 
 /// Where a lifter reads instructions.
@@ -15,6 +17,25 @@ pub trait Fetch {
     fn fetch(&self, pc: u64, out: &mut [u32]) -> usize {
         let words = (pc..).step_by(4).map(|pc| self.fetch32(pc));
         out.iter_mut().zip(words).map_while(|(out, word)| word.map(|w| *out = w)).count()
+    }
+
+    /// Whether the code at `pc` is the runtime's own, which may ask for what guests can't.
+    fn own_code(&self, _pc: u64) -> bool {
+        false
+    }
+
+    /// Read bytes from `pc` on into `out`: how many could be read; it may stop short of what could be read where a page ends, but not at its first byte.
+    fn fetch_bytes(&self, pc: u64, out: &mut [u8]) -> usize {
+        let mut n = 0;
+        while n < out.len() {
+            let at = pc.wrapping_add(n as u64);
+            let Some(w) = self.fetch32(at & !3) else { break };
+            for b in w.to_le_bytes().into_iter().skip((at & 3) as usize).take(out.len() - n) {
+                out[n] = b;
+                n += 1;
+            }
+        }
+        n
     }
 
     /// Code in `range` was invalidated by the guest: tell `f` at which other addresses the same bytes may be fetched.
@@ -49,6 +70,9 @@ pub trait Hints {
     }
 }
 
+/// A function of a guest's that an `Op::Helper` calls.
+pub type HelperFn = extern "C" fn(&mut Cpu, u64, u64) -> u64;
+
 /// What the rest of the translator needs from a guest.
 pub struct Guest {
     /// Its name: "arm64".
@@ -69,11 +93,19 @@ pub struct Guest {
     pub fp_round: fn(fpcr: u32) -> Round,
     /// The pc after an indirect branch to an address (tags are dropped).
     pub branch_target: fn(u64) -> u64,
+    /// The rules of the guest's FP operations.
+    pub fp: FpRules,
+    /// Addresses may carry a tag in their top byte.
+    pub tagged: bool,
     /// The writable bits of the guest's FP control.
     pub fpcr_mask: u32,
     /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt). Looks only at code in
     /// the range, which becomes that of the code looked at.
     pub flags_dead: fn(pc: u64, mem: &dyn Fetch, near: &mut Range<u64>) -> bool,
+    /// What `Op::Helper` calls, by number.
+    pub helpers: &'static [HelperFn],
+    /// Code may change without any barrier: the engine watches the pages that translations are made of.
+    pub coherent: bool,
     /// Disassemble one instruction at `pc`.
     pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

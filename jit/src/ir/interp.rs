@@ -5,6 +5,7 @@
 //! accumulated in the `Cpu`'s own fields.
 
 use super::eval::{self, int, Env};
+use super::op::SPLIT;
 use super::{fx, Block, Inst, Op, Trap, Type, Value};
 use crate::cpu::Cpu;
 use std::sync::atomic::{fence, Ordering};
@@ -110,6 +111,8 @@ pub enum Exit {
     Return(u64),
     /// `trap`, with its operand (0 without one) and its detail.
     Trap(Trap, u64, u64),
+    /// `trap_if` of the guest instruction at a pc, with its detail.
+    TrapAt(u64, Trap, u64),
     /// A memory operation of the guest instruction at `pc` faulted; the registers are those before the instruction.
     Fault(u64, MemFault),
 }
@@ -118,7 +121,12 @@ impl Exit {
     /// The guest pc to go on at, where the exit itself says it.
     pub fn pc(self) -> Option<u64> {
         match self {
-            Exit::Jump(pc) | Exit::Indirect(pc) | Exit::Call(pc) | Exit::Return(pc) | Exit::Fault(pc, _) => Some(pc),
+            Exit::Jump(pc)
+            | Exit::Indirect(pc)
+            | Exit::Call(pc)
+            | Exit::Return(pc)
+            | Exit::Fault(pc, _)
+            | Exit::TrapAt(pc, ..) => Some(pc),
             Exit::Trap(..) => None,
         }
     }
@@ -182,6 +190,12 @@ impl Interp {
             }
             Op::VSelect => args[if i.cond().holds(small[0] as u8) { 1 } else { 2 }],
             Op::Get | Op::Set | Op::ClrEx | Op::Counter | Op::GetFpcr | Op::GetFpsr | Op::SetFpsr => self.state(i, args[0], cpu),
+            Op::Area => cpu.area[i.imm as usize] as u128,
+            Op::SetArea => {
+                cpu.area[i.imm as usize] = small[0];
+                0
+            }
+            Op::Helper => cpu.helpers[i.imm as usize](cpu, small[0], small[1]) as u128,
             _ => {
                 let width = if i.args[0].is_some() { b.ty(i.args[0]).bits() } else { 0 };
                 eval::eval(i, args, width, &mut self.env)
@@ -226,6 +240,8 @@ fn leave(b: &Block, i: &Inst, a: u64) -> Step {
         Op::CallInd => Exit::Call(a),
         Op::Return => Exit::Return(a),
         Op::Trap => Exit::Trap(i.trap(), a, i.imm),
+        Op::TrapIf if a == 0 => return Step::Value(0),
+        Op::TrapIf => Exit::TrapAt(b.pc_of(i), i.trap(), i.imm),
         _ => {
             let a = if b.ty(i.args[0]) == Type::I32 { a as u32 as u64 } else { a };
             if !int::exit_taken(i, a) {
@@ -243,6 +259,7 @@ fn memory(i: &Inst, args: [u128; 3], cpu: &mut Cpu, mem: &mut dyn Memory) -> Res
     let (addr, log2) = match i.op {
         Op::LoadAcq | Op::StoreRel => (at(), i.mem().log2),
         Op::Load | Op::Store | Op::Fence => (0, 0),
+        op if op as u16 >= Op::AtomicAdd as u16 && i.imm & SPLIT != 0 => (0, 0),
         _ => (base, i.aux & 7),
     };
     if (addr & 15) + (1 << log2) > 16 {

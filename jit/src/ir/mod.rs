@@ -131,6 +131,8 @@ pub mod hint {
     pub const SOFT_FP: u8 = 1;
     /// Mask the top byte of the addresses of this instruction's memory operations (tagged pointers).
     pub const TAGGED: u8 = 2;
+    /// What is ordered may be misaligned: on hosts whose ordered accesses may not, it is a plain access with a barrier.
+    pub const UNALIGNED: u8 = 4;
 }
 
 /// No operands.
@@ -174,6 +176,8 @@ pub struct Block {
     pub backward: bool,
     /// The mode it was translated for.
     pub mode: Mode,
+    /// The rules of its FP operations.
+    pub fp: FpRules,
     /// The instructions.
     pub insts: Table<Inst>,
     /// Guest instructions with a [`hint`], as (pc, bits), ascending; usually empty.
@@ -193,6 +197,7 @@ impl Block {
         self.seen = pc..pc;
         self.backward = false;
         self.mode = mode;
+        self.fp = FpRules::default();
         self.insts.clear();
         self.hints.clear();
         self.starts.clear();
@@ -372,6 +377,17 @@ impl Block {
                 let c = self.iconst(ty, c);
                 self.push_own(op, ty, [a, c, Value::NONE], 0, 0)
             }
+        }
+    }
+    /// `a + (b << n)`.
+    pub fn add_shl(&mut self, a: Value, b: Value, n: u32) -> Value {
+        let ty = self.ty(a);
+        debug_assert_eq!(ty, self.ty(b));
+        match (n, self.def(a), self.def(b)) {
+            (0, ..) => self.bin(Op::Add, a, b),
+            (_, _, &Inst { op: Op::Const, imm, .. }) => self.bin_imm(Op::Add, a, imm << n),
+            (_, &Inst { op: Op::Const, imm: 0, .. }, _) => self.bin_imm(Op::Shl, b, n as u64),
+            _ => self.op(Op::AddShl, ty, &[a, b], 0, n as u64),
         }
     }
     /// `a` with the low `width` bits of `b` in their place at `pos`.

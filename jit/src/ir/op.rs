@@ -68,13 +68,25 @@ pub mod fx {
     pub const TERM: u8 = 32;
     /// Reads something that changes by itself (counter): keep order, don't merge.
     pub const VOLATILE: u8 = 64;
+    /// Has an operand that is flags (found from the row).
+    pub const READS_FLAGS: u8 = 128;
+
+    /// [`READS_FLAGS`] of operands of these kinds.
+    pub(super) const fn of_operands(a: super::Kind, b: super::Kind, c: super::Kind) -> u8 {
+        use super::Kind::F;
+        if matches!(a, F) || matches!(b, F) || matches!(c, F) {
+            READS_FLAGS
+        } else {
+            0
+        }
+    }
 }
 
 macro_rules! ops {
     ($($(#[$doc:meta])* $name:ident $text:literal $res:ident ($a:ident $b:ident $c:ident) $aux:ident $($fx:ident)+;)*) => {
         /// An IR operation. See the module of the same name for the meaning of each row.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-        #[repr(u8)]
+        #[repr(u16)]
         #[allow(missing_docs)]
         pub enum Op { $($(#[$doc])* $name,)* }
 
@@ -99,7 +111,7 @@ macro_rules! ops {
         const COUNT: usize = ALL_OPS.len();
 
         /// The effects once more, close together for those who look at nothing else.
-        static EFFECTS: [u8; COUNT] = [$(0 $(| fx::$fx)+),*];
+        static EFFECTS: [u8; COUNT] = [$(fx::of_operands(Kind::$a, Kind::$b, Kind::$c) $(| fx::$fx)+),*];
 
         static INFO: [OpInfo; COUNT] = [$(OpInfo {
             text: $text, result: Kind::$res, args: [Kind::$a, Kind::$b, Kind::$c],
@@ -131,6 +143,8 @@ ops! {
     // --- integers (type i32 or i64; i32 arithmetic wraps at 32 bits) -----------------------------
     Add "add" T (T T No) No PURE;
     Sub "sub" T (T T No) No PURE;
+    /// a + (b << imm), 0 < imm < width.
+    AddShl "addshl" T (T T No) Imm PURE;
     /// a + b + C
     Adc "adc" T (T T F) No PURE;
     /// a - b - !C  (Arm's SBC)
@@ -197,6 +211,12 @@ ops! {
     Fccmpe "fccmpe" F (F V V) CcNzcv FP;
     /// Choose between two flag values: if cc(a) then b else c.
     SelFlags "selflags" F (F F F) Cc PURE;
+    /// Flags with C inverted: between a carry and a borrow.
+    CFlip "cflip" F (F No No) No PURE;
+    /// Flags of an FP compare as other architectures have them: Z |= V, C &= !V, N = V = 0 (Arm's AXFLAG).
+    AxFlag "axflag" F (F No No) No PURE;
+    /// a, with those of N, Z, C, V (bits 3..0) that imm&15 names replaced by bits 3..0 of b >> (imm>>8) (Arm's RMIF).
+    FlagsInsert "flagsinsert" F (F Int No) Imm PURE;
     /// From and to NZCV in bits 31..28 of an i64.
     FlagsFrom "flagsfrom" F (X No No) No PURE;
     FlagsTo "flagsto" X (F No No) No PURE;
@@ -240,13 +260,19 @@ ops! {
     Fence "fence" No (No No No) Imm MEM STATE;
 
     // --- system --------------------------------------------------------------------------------
-    /// imm 0: the virtual counter (CNTVCT_EL0): monotonic, 1 GHz. imm 1: a random number.
+    /// imm 0: the virtual counter (CNTVCT_EL0): monotonic, 1 GHz. imm 1: a random number. imm 2 + n: the system's clock n in nanoseconds.
     Counter "counter" X (No No No) Imm VOLATILE;
     /// FPCR as the guest wrote it.
     GetFpcr "getfpcr" X (No No No) No VOLATILE;
     /// FPSR with the accumulated exception bits and QC, and its write (which also resets what is accumulated).
     GetFpsr "getfpsr" X (No No No) No VOLATILE;
     SetFpsr "setfpsr" No (X No No) No STATE VOLATILE;
+
+    /// Function number imm of the guest's table on a and b (0 where absent). It sees the CPU but for the guest registers, and touches no guest memory.
+    Helper "helper" X (OptX OptX No) Imm STATE VOLATILE;
+    /// 64-bit word imm of the guest's own area in the CPU, and its write.
+    Area "area" X (No No No) Imm VOLATILE;
+    SetArea "setarea" No (X No No) Imm STATE VOLATILE;
 
     // --- vectors: bitwise, constants, moves --------------------------------------------------------
     /// `imm` in the low half, and in the high half too when the arrangement is 128 wide.
@@ -491,6 +517,9 @@ ops! {
     ExitIfBit "exit_if_bit" No (Int No No) Pc EXIT;
     ExitIfNotBit "exit_if_notbit" No (Int No No) Pc EXIT;
 
+    /// Leave to the runtime as [`Trap`] does if a is not zero: aux = the kind, imm = its detail; the guest's pc is the instruction's.
+    TrapIf "trap_if" No (Int No No) Pc EXIT;
+
     // --- terminals -------------------------------------------------------------------------------------
     /// To the guest pc `imm`.
     Jump "jump" No (No No No) Pc EXIT TERM;
@@ -505,6 +534,9 @@ ops! {
     /// for undefined and breakpoint the pc is that of the instruction itself.
     Trap "trap" No (OptX No No) Pc EXIT TERM;
 }
+
+/// `imm` of an atomic read-modify-write: the address may be any, and the operation is atomic even where it crosses a cache line.
+pub const SPLIT: u64 = 1;
 
 /// Why a block leaves to the runtime (`aux` of [`Op::Trap`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -526,12 +558,45 @@ pub enum Trap {
     PcAlign = 6,
     /// Context synchronization (ISB); pc = after.
     Synchronize = 7,
+    /// A division that has no result; pc = the instruction.
+    Divide = 8,
+    /// Refused by the processor (#GP): pc = the instruction.
+    Protection = 9,
+    /// Debug instruction that resumes after itself: imm 0 = INT3, 1 = INT1; pc = after.
+    Debug = 10,
+    /// An unmasked FP exception is pending: imm 0 = of vectors, 1 = of the x87; pc = the instruction.
+    FpException = 11,
+    /// A software interrupt that user mode has no right to: imm = its number; pc = the instruction.
+    Interrupt = 12,
 }
 
 impl Trap {
     /// From `aux`.
     pub fn from_bits(b: u8) -> Trap {
+        Trap::ALL[b as usize % Trap::ALL.len()]
+    }
+    /// Every one, by number.
+    pub const ALL: [Trap; 13] = {
         use Trap::*;
-        [Syscall, Undefined, Breakpoint, InvalidateCode, SetFpcr, FetchFault, PcAlign, Synchronize][b.min(7) as usize]
+        [
+            Syscall,
+            Undefined,
+            Breakpoint,
+            InvalidateCode,
+            SetFpcr,
+            FetchFault,
+            PcAlign,
+            Synchronize,
+            Divide,
+            Protection,
+            Debug,
+            FpException,
+            Interrupt,
+        ]
+    };
+    /// The guest's pc is the instruction itself.
+    pub fn at_insn(self) -> bool {
+        use Trap::*;
+        matches!(self, Undefined | Breakpoint | Divide | Protection | FpException | Interrupt)
     }
 }

@@ -14,11 +14,11 @@
 //! operands and constants, comma-separated. `insn` begins a guest instruction.
 
 use super::op::ALL_OPS;
-use super::{Arr, Aux, Block, Cond, GuestReg, Inst, Mem, Mode, Op, Trap, Type, Value};
+use super::{Arr, Aux, Block, Cond, FpRules, GuestReg, Inst, Mem, Mode, Op, Trap, Type, Value};
 use std::fmt::Write as _;
 
 /// By number.
-const TRAPS: [(&str, Trap); 8] = [
+const TRAPS: [(&str, Trap); 13] = [
     ("syscall", Trap::Syscall),
     ("undefined", Trap::Undefined),
     ("breakpoint", Trap::Breakpoint),
@@ -27,11 +27,17 @@ const TRAPS: [(&str, Trap); 8] = [
     ("fetch_fault", Trap::FetchFault),
     ("pc_align", Trap::PcAlign),
     ("synchronize", Trap::Synchronize),
+    ("divide", Trap::Divide),
+    ("protection", Trap::Protection),
+    ("debug", Trap::Debug),
+    ("fp_exception", Trap::FpException),
+    ("interrupt", Trap::Interrupt),
 ];
 
 /// The block as text; `reg_name` is the guest's.
 pub fn print(b: &Block, reg_name: fn(GuestReg) -> String) -> String {
-    let mut s = format!("block {:#x}..{:#x} mode {}\n", b.pc, b.end, b.mode.0);
+    let fp = if b.fp == FpRules::X86 { " fp x86" } else { "" };
+    let mut s = format!("block {:#x}..{:#x} mode {}{fp}\n", b.pc, b.end, b.mode.0);
     for (pc, bits) in &b.hints {
         let _ = writeln!(s, "hint {pc:#x} {bits}");
     }
@@ -59,8 +65,11 @@ pub fn print_inst(n: usize, i: &Inst, reg_name: fn(GuestReg) -> String) -> Strin
         Aux::Cc | Aux::CcNzcv | Aux::CcPc => s += &format!(" {}", i.cond().name()),
         Aux::Arr | Aux::ArrImm => s += &format!(" {}", i.arr().name()),
         Aux::Size => s += &format!(" m{}", 8u32 << i.aux),
-        Aux::Mem => s += &format!(" m{}{}", 8u32 << i.mem().log2, if i.mem().signed { "s" } else { "" }),
-        Aux::Pc if i.op == Op::Trap => s += &format!(" {}", TRAPS[i.trap() as usize].0),
+        Aux::Mem => {
+            let (signed, tso) = (if i.mem().signed { "s" } else { "" }, if i.mem().tso { "t" } else { "" });
+            s += &format!(" m{}{signed}{tso}", 8u32 << i.mem().log2);
+        }
+        Aux::Pc if matches!(i.op, Op::Trap | Op::TrapIf) => s += &format!(" {}", TRAPS[i.trap() as usize].0),
         _ => {}
     }
     let mut items: Vec<String> = Vec::new();
@@ -135,6 +144,8 @@ pub fn parse(text: &str, parse_reg: fn(&str) -> Option<GuestReg>) -> Result<Bloc
 
 fn header(b: &mut Block, rest: &str) -> Option<()> {
     let (range, mode) = rest.split_once(" mode ")?;
+    let (mode, fp) = mode.split_once(" fp ").map_or((mode, FpRules::Arm), |(m, _)| (m, FpRules::X86));
+    b.fp = fp;
     let (pc, end) = range.split_once("..")?;
     b.pc = number(pc)?;
     b.end = number(end)?;
@@ -174,7 +185,9 @@ fn parse_inst(line: &str, n: usize, parse_reg: fn(&str) -> Option<GuestReg>) -> 
     let op = *ALL_OPS.iter().find(|o| o.info().text == op).ok_or("unknown operation")?;
     let mut i = Inst::new(op, ty, [Value::NONE; 3], 0, 0);
     let aux = op.info().aux;
-    if matches!(aux, Aux::Cc | Aux::CcNzcv | Aux::CcPc | Aux::Arr | Aux::ArrImm | Aux::Size | Aux::Mem) || op == Op::Trap {
+    if matches!(aux, Aux::Cc | Aux::CcNzcv | Aux::CcPc | Aux::Arr | Aux::ArrImm | Aux::Size | Aux::Mem)
+        || matches!(op, Op::Trap | Op::TrapIf)
+    {
         let (word, tail) = rest.split_once(' ').unwrap_or((rest, ""));
         i.aux = parse_detail(op, word).ok_or_else(|| format!("bad detail {word:?}"))?;
         rest = tail;
@@ -216,10 +229,11 @@ fn parse_detail(op: Op, word: &str) -> Option<u8> {
         Aux::Cc | Aux::CcNzcv | Aux::CcPc => (0..16u8).find(|&c| Cond::from_bits(c).name() == word),
         Aux::Arr | Aux::ArrImm => Arr::parse(word).map(|a| a.0),
         Aux::Size => size(word),
-        Aux::Mem => match word.strip_suffix('s') {
-            Some(w) => Some(Mem::size(size(w)?).signed().bits()),
-            None => Some(Mem::size(size(word)?).bits()),
-        },
+        Aux::Mem => {
+            let (word, tso) = word.strip_suffix('t').map_or((word, false), |w| (w, true));
+            let (word, signed) = word.strip_suffix('s').map_or((word, false), |w| (w, true));
+            Some(Mem { signed, tso, ..Mem::size(size(word)?) }.bits())
+        }
         _ => TRAPS.iter().find(|t| t.0 == word).map(|t| t.1 as u8),
     }
 }

@@ -248,12 +248,14 @@ pub struct Mem {
     pub signed: bool,
     /// Left shift of the index, 0..=4 (4 needs no host form; lifters use it only for 128-bit accesses).
     pub scale: u8,
+    /// Part of a total store order: loads are in order among themselves, stores too, and no store passes an earlier load.
+    pub tso: bool,
 }
 
 impl Mem {
     /// An access of `1 << log2` bytes, zero-extended, unscaled.
     pub const fn size(log2: u8) -> Mem {
-        Mem { log2, signed: false, scale: 0 }
+        Mem { log2, signed: false, scale: 0, tso: false }
     }
     /// Sign-extending.
     pub const fn signed(self) -> Mem {
@@ -263,14 +265,29 @@ impl Mem {
     pub const fn scaled(self, scale: u8) -> Mem {
         Mem { scale, ..self }
     }
+    /// In total store order.
+    pub const fn tso(self) -> Mem {
+        Mem { tso: true, ..self }
+    }
     /// Pack.
     pub const fn bits(self) -> u8 {
-        self.log2 | (self.signed as u8) << 3 | self.scale << 4
+        self.log2 | (self.signed as u8) << 3 | self.scale << 4 | (self.tso as u8) << 7
     }
     /// Unpack.
     pub const fn from_bits(b: u8) -> Mem {
-        Mem { log2: b & 7, signed: b & 8 != 0, scale: b >> 4 }
+        Mem { log2: b & 7, signed: b & 8 != 0, scale: b >> 4 & 7, tso: b >> 7 != 0 }
     }
+}
+
+/// Whose rules the FP operations of a block follow: NaN results, minimum and maximum, conversions that overflow, flushing, exception bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum FpRules {
+    /// Arm's, by FPCR.
+    #[default]
+    Arm = 0,
+    /// SSE's, by MXCSR, whose control bits are the FP control and whose status bits are the FP status.
+    X86 = 1,
 }
 
 /// Rounding modes as operands of FP operations (`imm` of `frint`, `fcvt*`), numbered as FPCR.RMode where it has them.

@@ -258,8 +258,12 @@ impl Stepper {
             match self.step(pc, &fetch, &mut ram) {
                 Ok(next) => pc = next,
                 Err((signal, at, changed)) => {
+                    // Of a pair, the first register may be loaded before the second access faults; QEMU is stricter.
+                    let insn = at.wrapping_sub(slot) / 4;
+                    let pair = case.code.get(insn as usize).is_some_and(|w| w & 0x3a40_0000 == 0x2840_0000);
+                    wild |= changed && pair;
                     pc = at;
-                    imprecise = changed;
+                    imprecise = changed && !pair;
                     break signal;
                 }
             }
@@ -281,6 +285,7 @@ impl Stepper {
         let before = registers(&self.cpu, self.interp.nzcv, pc);
         match self.interp.run(&self.block, &mut self.cpu, ram) {
             Exit::Jump(to) | Exit::Indirect(to) | Exit::Call(to) | Exit::Return(to) => Ok((GUEST.branch_target)(to)),
+            Exit::TrapAt(at, kind, _) => panic!("{kind:?} at {at:x}"),
             Exit::Fault(at, _) => Err((SIGSEGV, at, before != registers(&self.cpu, self.interp.nzcv, pc))),
             Exit::Trap(kind, operand, _) => match kind {
                 Trap::Breakpoint => Err((SIGTRAP, pc, false)),
@@ -295,7 +300,7 @@ impl Stepper {
                     Ok(self.block.end)
                 }
                 Trap::InvalidateCode | Trap::Synchronize => Ok(self.block.end),
-                Trap::Syscall => panic!("system call"),
+                other => panic!("{other:?}"),
             },
         }
     }

@@ -14,6 +14,9 @@ impl Emitter<'_> {
             Op::Fcmp | Op::Fcmpe => self.fcmp(inst),
             Op::Fccmp | Op::Fccmpe => self.fccmp(inst),
             Op::SelFlags => self.sel_flags(inst),
+            Op::CFlip => self.cflip(inst),
+            Op::AxFlag => self.axflag(inst),
+            Op::FlagsInsert => self.flags_insert(inst),
             Op::FlagsFrom => self.flags_from(inst),
             Op::FlagsTo => self.flags_to(inst),
             Op::Select => self.select(inst),
@@ -207,6 +210,68 @@ impl Emitter<'_> {
         self.asm.alu(Alu::Or, false, r::AX, t);
         let d = self.def();
         self.asm.mov_rr(false, d, r::AX);
+    }
+
+    fn cflip(&mut self, inst: &Inst) {
+        self.need_flags(inst.args[0]);
+        self.clobber_flags();
+        if !matches!(self.ef.shape, Shape::Sub | Shape::Add) {
+            self.rest_in_eax();
+            self.eax_to_flags();
+            self.ef.shape = Shape::Sub;
+        }
+        self.flags_are(self.i, if self.ef.shape == Shape::Sub { Shape::Add } else { Shape::Sub });
+    }
+
+    fn axflag(&mut self, inst: &Inst) {
+        self.need_flags(inst.args[0]);
+        self.clobber_flags();
+        if self.ef.shape != Shape::Fcmp {
+            let t = self.temp();
+            self.rest_in_eax();
+            // V to Z and !C.
+            self.asm.mov_rr(false, t, r::AX);
+            self.asm.alu_imm(Alu::And, false, r::AX, 0x4100);
+            self.asm.alu_imm(Alu::And, false, t, 1);
+            self.asm.shift_imm(sh::SHL, false, t, 8);
+            self.asm.alu(Alu::Or, false, r::AX, t);
+            self.asm.shift_imm(sh::SHL, false, t, 6);
+            self.asm.alu(Alu::Or, false, r::AX, t);
+            self.eax_to_flags();
+        }
+        self.flags_are(self.i, Shape::Sub);
+    }
+
+    fn flags_insert(&mut self, inst: &Inst) {
+        let (mask, shift) = (inst.imm as u32 & 15, (inst.imm >> 8) as u8);
+        let rest_mask = (mask & 12) << 12 | (mask & 2) << 7 | mask & 1;
+        let wide = self.b.ty(inst.args[1]) == Type::I64;
+        let b = self.reg(inst.args[1]);
+        let (old, t) = (self.temp(), self.temp());
+        self.flags_in_eax(inst.args[0]);
+        self.asm.mov_rr(false, old, r::AX);
+        self.clobber_flags();
+        self.asm.alu_imm(Alu::And, false, old, !rest_mask as i32);
+        for (bits, up) in [(mask & 12, 12), (mask & 2, 7), (mask & 1, 0)] {
+            if bits == 0 {
+                continue;
+            }
+            self.asm.mov_rr(wide, t, b);
+            if shift > 0 {
+                self.asm.shift_imm(sh::SHR, wide, t, shift);
+            }
+            if bits == 2 {
+                self.asm.unary(2, false, t);
+            }
+            self.asm.alu_imm(Alu::And, false, t, bits as i32);
+            if up > 0 {
+                self.asm.shift_imm(sh::SHL, false, t, up);
+            }
+            self.asm.alu(Alu::Or, false, old, t);
+        }
+        self.asm.mov_rr(false, r::AX, old);
+        self.eax_to_flags();
+        self.flags_are(self.i, Shape::Sub);
     }
 
     fn vselect(&mut self, inst: &Inst) {

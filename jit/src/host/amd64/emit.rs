@@ -1,10 +1,11 @@
 //! The forward pass over a block: dispatch, operands, the state of EFLAGS, out-of-line code.
 
 use super::asm::{enc, r, state, Addr, Alu, Asm, Near, Rm};
+use super::features::Features;
 use super::flags::{self, Shape, Test};
 use super::regs::home_addr;
 use super::stubs::Stub;
-use crate::host::{Emitted, Features, Point, Reloc};
+use crate::host::{Emitted, Point, Reloc};
 use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
 use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};
 
@@ -45,6 +46,19 @@ pub struct FlagState {
 pub enum Ool {
     /// The unlinked stub of link number `n`.
     LinkStub(u32),
+    /// A side exit whose target may read the flags, which are in EFLAGS in this shape: they come to rest on the way.
+    SaveFlags(Near, Shape, u64),
+    /// A trap whose condition holds: its kind, its detail and the guest instruction.
+    Trap {
+        /// The jump that leads here.
+        from: Near,
+        /// `Trap`.
+        kind: u8,
+        /// Its detail.
+        detail: u64,
+        /// The guest instruction.
+        pc: u64,
+    },
     /// The target of an indirect call, in rax, is not in the table: where the call returns to.
     CallMiss(Near, u32),
     /// The address in register `addr` of an ordered or atomic access of the guest instruction at `pc` is misaligned.
@@ -131,7 +145,9 @@ impl<'a> Emitter<'a> {
             self.ra.finish(b, i);
         }
         self.ra.live = live;
+        self.out.cold = self.asm.pos();
         self.out_of_line();
+        self.out.data = self.asm.pos();
         self.asm.finish_pool();
     }
 
@@ -154,11 +170,11 @@ impl<'a> Emitter<'a> {
             Op::LoadEx | Op::StoreEx | Op::ClrEx => self.exclusive(inst),
             Op::AtomicCas | Op::AtomicCasp => self.cas(inst),
             Op::Fence => self.fence(inst.imm),
-            op if (Op::AtomicAdd as u8..=Op::AtomicSwp as u8).contains(&(op as u8)) => self.atomic(inst),
-            op if op as u8 >= Op::ExitIf as u8 => self.exit(inst),
-            op if op as u8 >= Op::FlagsOf as u8 && op as u8 <= Op::VSelect as u8 => self.flag_op(inst),
-            op if (op as u8) < Op::FlagsOf as u8 => self.int_op(inst),
-            Op::Counter | Op::GetFpcr | Op::GetFpsr | Op::SetFpsr => self.system(inst),
+            op if (Op::AtomicAdd as u16..=Op::AtomicSwp as u16).contains(&(op as u16)) => self.atomic(inst),
+            op if op as u16 >= Op::ExitIf as u16 => self.exit(inst),
+            op if op as u16 >= Op::FlagsOf as u16 && op as u16 <= Op::VSelect as u16 => self.flag_op(inst),
+            op if (op as u16) < Op::FlagsOf as u16 => self.int_op(inst),
+            Op::Counter | Op::GetFpcr | Op::GetFpsr | Op::SetFpsr | Op::Helper | Op::Area | Op::SetArea => self.system(inst),
             _ => {
                 if !self.vector(inst) {
                     self.fallback(inst);
@@ -337,10 +353,15 @@ impl<'a> Emitter<'a> {
         self.ef.shape = shape;
     }
 
+    /// The guest's flags are in EFLAGS and not in the slot.
+    pub fn flags_unsaved(&self) -> bool {
+        let f = &self.ef;
+        f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current
+    }
+
     /// Control may leave: the slot must be current. EFLAGS are kept. Uses rax.
     pub fn flush_flags(&mut self) {
-        let f = &self.ef;
-        if f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current {
+        if self.flags_unsaved() {
             self.flags_to_slot();
         }
     }
@@ -512,7 +533,7 @@ impl<'a> Emitter<'a> {
 
     /// Call the helper for `inst`, whose operands (of these widths) are in `call_args`.
     pub fn call_eval(&mut self, inst: &Inst, bits: [u8; 3]) {
-        let rec = super::helpers::Record::new(inst, bits).pack();
+        let rec = crate::host::software::Record::new(inst, bits, self.b.fp).pack();
         let rec = self.asm.constant(rec);
         self.asm.lea(true, r::AX, rec);
         self.stub(true, Stub::Eval);
@@ -577,6 +598,13 @@ impl<'a> Emitter<'a> {
                     let jump = Near(link.at);
                     self.asm.patch(jump, at);
                 }
+                Ool::SaveFlags(from, shape, target) => {
+                    self.asm.bind_near(from);
+                    self.ef.shape = shape;
+                    self.rest_in_eax();
+                    self.asm.store(2, state!(flags), r::AX);
+                    self.link(None, target);
+                }
                 Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);
                     // lea rcx, [rip + ret]; push rcx
@@ -586,6 +614,7 @@ impl<'a> Emitter<'a> {
                     self.asm.push(Rm::R(r::CX));
                     self.stub(false, Stub::Lookup);
                 }
+                Ool::Trap { from, kind, detail, pc } => self.trap_taken(from, kind, detail, pc),
                 Ool::Misaligned { from, addr, log2, pc, back } => self.misaligned(from, addr, log2, pc, back),
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }
@@ -618,7 +647,15 @@ impl<'a> Emitter<'a> {
 
     fn system(&mut self, inst: &Inst) {
         match inst.op {
-            Op::Counter => self.fallback(inst),
+            Op::Counter | Op::Helper => self.fallback(inst),
+            Op::Area => {
+                let d = self.def();
+                self.asm.mov(true, d, state!(area).plus(8 * inst.imm as i32));
+            }
+            Op::SetArea => {
+                let s = self.reg(inst.args[0]);
+                self.asm.store(3, state!(area).plus(8 * inst.imm as i32), s);
+            }
             Op::GetFpcr => {
                 let d = self.def();
                 self.asm.mov(false, d, state!(fpcr));

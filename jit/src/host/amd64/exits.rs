@@ -2,11 +2,11 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
-use super::regs::{home_addr, point};
-use super::stubs::{by_entry, first_table, Stub};
+use super::flags::{self, Test};
+use super::regs::point;
+use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
 use crate::host::Link;
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
-use crate::regalloc::Home;
 
 impl Emitter<'_> {
     /// Dispatch of side exits and terminals.
@@ -15,11 +15,23 @@ impl Emitter<'_> {
         match inst.op {
             Op::ExitIf => {
                 self.need_flags(inst.args[0]);
-                if live {
+                let unsaved = live && self.flags_unsaved();
+                if unsaved && matches!(flags::test(self.ef.shape, inst.cond()), Test::Ordered(_) | Test::Convert) {
                     self.flush_flags();
                 }
                 let c = self.testable(inst.cond());
-                self.link(c, inst.imm);
+                match c {
+                    Some(c) if unsaved && self.flags_unsaved() => {
+                        let near = self.asm.jcc_near(c);
+                        self.ool.push(Ool::SaveFlags(near, self.ef.shape, inst.imm));
+                    }
+                    c => {
+                        if unsaved {
+                            self.flush_flags();
+                        }
+                        self.link(c, inst.imm);
+                    }
+                }
             }
             Op::ExitIfZero | Op::ExitIfNonzero => {
                 self.leave_flags(live);
@@ -36,6 +48,13 @@ impl Emitter<'_> {
             Op::Jump => {
                 self.leave_flags(live);
                 self.link(None, inst.imm);
+            }
+            Op::TrapIf => {
+                self.leave_flags(true);
+                self.clobber_flags();
+                self.test_zero(inst.args[0]);
+                let from = self.asm.jcc_near(cc::NE);
+                self.ool.push(Ool::Trap { from, kind: inst.aux, detail: inst.imm, pc: self.pc });
             }
             Op::Trap => {
                 self.leave_flags(true);
@@ -93,7 +112,7 @@ impl Emitter<'_> {
     }
 
     /// A linkable jump, if the condition holds (`None`: always).
-    fn link(&mut self, c: Option<u8>, target: u64) {
+    pub(super) fn link(&mut self, c: Option<u8>, target: u64) {
         self.asm.pad(if c.is_some() { 2 } else { 1 });
         let near = match c {
             Some(c) => self.asm.jcc_near(c),
@@ -109,37 +128,28 @@ impl Emitter<'_> {
 
     /// Call `target`: see the module `stubs` for the return stack.
     fn call(&mut self, target: u64) {
-        self.push_return();
         self.asm.pad(1);
         let near = self.asm.call_near();
         self.linkable(near, target);
         self.after_call();
     }
 
-    /// Where a call returns to. Nothing lives in registers but pins.
+    /// Where a call returns to, if rax is the guest's return address. Nothing lives in registers but pins.
     fn after_call(&mut self) {
-        self.asm.lea(true, r::SP, Addr::base(r::SP, 8));
         let next = self.b.end;
+        // In forms that `ReturnMiss` knows.
+        let start = self.asm.pos() as usize;
+        if let Ok(c) = i32::try_from(next as i64) {
+            self.asm.bytes(&CMP_RAX_IMM);
+            self.asm.u32(c as u32);
+        } else {
+            let expected = self.asm.constant(next as u128);
+            self.asm.alu(Alu::Cmp, true, r::AX, expected);
+            debug_assert!(self.asm.code[start..].starts_with(&CMP_RAX_MEM));
+        }
+        self.asm.bytes(&[0x0f, 0x85]);
+        self.stub_ref(Stub::ReturnMiss);
         self.link(None, next);
-    }
-
-    /// Push the guest's return address. Mostly it has just been written to the guest's link register.
-    fn push_return(&mut self) {
-        let ret = self.b.end;
-        if let Ok(c) = i32::try_from(ret as i64) {
-            self.asm.u8(0x68);
-            return self.asm.u32(c as u32);
-        }
-        let before = self.i.checked_sub(1).map(|n| &self.b.insts[n]).filter(|s| s.op == Op::Set && s.reg().0 < 64);
-        if let Some(set) = before.filter(|s| self.ra.constant(self.b, s.args[0]) == Some(ret)) {
-            let place = match self.ra.pin(set.reg()) {
-                crate::regalloc::NONE => Rm::M(home_addr(Home::Slot(set.reg()))),
-                pin => Rm::R(pin),
-            };
-            return self.asm.push(place);
-        }
-        self.asm.mov_imm(r::AX, ret);
-        self.asm.push(Rm::R(r::AX));
     }
 
     fn to_rax(&mut self, v: Value) {
@@ -159,15 +169,7 @@ impl Emitter<'_> {
 
     fn call_indirect(&mut self, v: Value) {
         self.to_rax(v);
-        if i32::try_from(self.b.end as i64).is_err() {
-            // What `push_return` may use.
-            self.asm.mov_rr(true, r::CX, r::AX);
-            self.push_return();
-            self.asm.mov_rr(true, r::AX, r::CX);
-        } else {
-            self.push_return();
-        }
-        self.point_bits(point::CALL);
+        self.point_bits(point::BRANCH);
         first_table(self.asm);
         let miss = self.asm.jcc_near(cc::NE);
         by_entry(self.asm, 2);
@@ -176,12 +178,9 @@ impl Emitter<'_> {
         self.after_call();
     }
 
-    /// To the guest pc in `v`, which the return stack probably has.
+    /// To the guest pc in `v`, which the return stack's top probably leads to.
     fn ret(&mut self, v: Value) {
         self.to_rax(v);
-        self.asm.op(enc(0, 0, 0x39), true, r::AX, Addr::base(r::SP, 8).into(), 0, false);
-        self.asm.bytes(&[0x0f, 0x85]);
-        self.stub_ref(Stub::ReturnMiss);
         self.asm.u8(0xc3);
     }
 
@@ -195,10 +194,20 @@ impl Emitter<'_> {
         self.store_const(state!(exit_imm), inst.imm);
         self.asm.store_imm(2, state!(exit_trap), inst.aux as i32);
         let pc = match inst.trap() {
-            Trap::Undefined | Trap::Breakpoint => self.pc,
+            t if t.at_insn() => self.pc,
             Trap::FetchFault | Trap::PcAlign => inst.imm,
             _ => self.b.end,
         };
+        self.store_const(state!(pc), pc);
+        self.stub(false, Stub::Trap);
+    }
+
+    /// Out of line: a trap under a condition.
+    pub fn trap_taken(&mut self, from: Near, kind: u8, detail: u64, pc: u64) {
+        self.asm.bind_near(from);
+        self.asm.store_imm(3, state!(exit_arg), 0);
+        self.store_const(state!(exit_imm), detail);
+        self.asm.store_imm(2, state!(exit_trap), kind as i32);
         self.store_const(state!(pc), pc);
         self.stub(false, Stub::Trap);
     }

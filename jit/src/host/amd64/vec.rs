@@ -86,9 +86,9 @@ impl Emitter<'_> {
                 self.shuffle_op(inst, c);
             }
             VTbx => self.tbx(inst),
-            op if op as u8 >= FAdd as u8 && op as u8 <= FCvtn as u8 => return self.fp(inst),
+            op if op as u16 >= FAdd as u16 && op as u16 <= FCvtn as u16 => return self.fp(inst),
             Crypto => return self.crypto_ext(inst),
-            op if op as u8 >= Aese as u8 && op as u8 <= Sha256su1 as u8 => return self.crypto(inst),
+            op if op as u16 >= Aese as u16 && op as u16 <= Sha256su1 as u16 => return self.crypto(inst),
             _ => return self.vector_arith(inst),
         }
         true

@@ -107,9 +107,9 @@ impl Emitter<'_> {
             VShlI | VUshrI | VSshrI | VUrshrI | VSrshrI => self.shift_lanes(inst),
             VSliI | VSriI => self.shift_insert(inst),
             VUshl | VSshl | VUrshl | VSrshl => return self.shift_by_lanes(inst),
-            op if op as u8 >= VSqadd as u8 && op as u8 <= VSqshluI as u8 => return self.saturating(inst),
+            op if op as u16 >= VSqadd as u16 && op as u16 <= VSqshluI as u16 => return self.saturating(inst),
             VSqdmull => return self.mul_long(inst),
-            op if op as u8 >= VSqshrn as u8 && op as u8 <= VSqrshrun as u8 => self.narrow_saturating(inst),
+            op if op as u16 >= VSqshrn as u16 && op as u16 <= VSqrshrun as u16 => self.narrow_saturating(inst),
             VSxtl | VUxtl => self.extend(inst),
             VSmull | VUmull => return self.mul_long(inst),
             VPmull if log2 == 3 && self.feat.pclmul => {

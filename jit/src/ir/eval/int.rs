@@ -12,6 +12,7 @@ pub fn covers(op: Op) -> bool {
         Op::Const
             | Op::Add
             | Op::Sub
+            | Op::AddShl
             | Op::Adc
             | Op::Sbc
             | Op::And
@@ -50,6 +51,9 @@ pub fn covers(op: Op) -> bool {
             | Op::Ccmp
             | Op::Ccmn
             | Op::SelFlags
+            | Op::CFlip
+            | Op::AxFlag
+            | Op::FlagsInsert
     )
 }
 
@@ -61,6 +65,7 @@ pub fn eval(i: &Inst, args: [u64; 3], operand_bits: u32) -> u64 {
     match i.op {
         Op::Const => i.imm,
         Op::Add | Op::Sub | Op::Adc | Op::Sbc | Op::Neg => arith(i.op, w, a, b, c as Nzcv),
+        Op::AddShl => cut(w, a.wrapping_add(b << i.imm)),
         Op::And | Op::Andn | Op::Or | Op::Orn | Op::Xor | Op::Xorn | Op::Not => logic(i.op, w, a, b),
         Op::Shl | Op::Shr | Op::Sar | Op::Ror | Op::Extr => shift(i.op, w, a, b, i.imm),
         Op::Mul | Op::Umulh | Op::Smulh | Op::Udiv | Op::Sdiv => mul_div(i.op, w, a, b),
@@ -72,6 +77,12 @@ pub fn eval(i: &Inst, args: [u64; 3], operand_bits: u32) -> u64 {
         Op::Crc32 => crc32(a as u32, b, i.aux, i.imm != 0) as u64,
         Op::FlagsFrom => a >> 28 & 15,
         Op::FlagsTo => a << 28,
+        Op::CFlip => a ^ 2,
+        Op::AxFlag => (a | a << 2) & 4 | (a & !(a << 1)) & 2,
+        Op::FlagsInsert => {
+            let mask = i.imm & 15;
+            a & !mask | b >> (i.imm >> 8) & mask
+        }
         Op::SetCond => i.cond().holds(a as Nzcv) as u64,
         Op::Ccmp | Op::Ccmn => cond_compare(i, operand_bits, a as Nzcv, b, c) as u64,
         // select, selflags

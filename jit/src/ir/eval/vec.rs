@@ -20,10 +20,10 @@ pub fn eval(i: &Inst, [a, b, c]: [u128; 3], env: &mut Env) -> u128 {
         Op::VBsl => keep(arr, b & a | c & !a),
         Op::VLow => keep(arr, a),
         Op::VPair => a as u64 as u128 | b << 64,
-        op if op as u8 <= Op::VTbx as u8 => moves(i, a, b, c),
-        op if op as u8 <= Op::VUrsqrte as u8 => arith(i, a, b),
-        op if op as u8 <= Op::VSrshl as u8 => shifts(i, a, b),
-        op if op as u8 <= Op::VSqshluI as u8 => saturating(i, [a, b, c], &mut env.qc),
+        op if op as u16 <= Op::VTbx as u16 => moves(i, a, b, c),
+        op if op as u16 <= Op::VUrsqrte as u16 => arith(i, a, b),
+        op if op as u16 <= Op::VSrshl as u16 => shifts(i, a, b),
+        op if op as u16 <= Op::VSqshluI as u16 => saturating(i, [a, b, c], &mut env.qc),
         _ => resizing(i, a, b, &mut env.qc),
     }
 }
