@@ -56,6 +56,8 @@ pub enum ExitKind {
 /// 256 bytes are reached with 8-bit displacements.
 #[repr(C, align(64))]
 pub struct Cpu {
+    /// 64-bit guest slots.
+    pub gpr: [u64; GPR_SLOTS],
     /// The flags in the host's resting shape (the host module says which).
     pub flags: u32,
     /// Non-zero: a signal is waiting. Whoever sets it while translated code runs sees to it that the thread leaves (`Engine::interrupt`);
@@ -63,8 +65,6 @@ pub struct Cpu {
     pub pending: AtomicU32,
     /// First table of indirect branches (`JUMP_CACHE_ENTRIES` entries), or an empty one while the thread is asked to leave.
     pub jump_cache: *const JumpEntry,
-    /// 64-bit guest slots.
-    pub gpr: [u64; GPR_SLOTS],
     /// Guest pc, valid whenever translated code is not running.
     pub pc: u64,
     /// `ExitKind`.

@@ -44,6 +44,17 @@ pub enum Exit {
     Fault,
 }
 
+impl Exit {
+    /// The address of the breakpoint instruction of `bytes` bytes that was executed, if it was that, given [`Cpu::pc`].
+    pub fn breakpoint(&self, pc: u64, bytes: u64) -> Option<u64> {
+        match self {
+            Exit::Breakpoint(_) => Some(pc),
+            Exit::Exception(Trap::Debug, 0) => Some(pc.wrapping_sub(bytes)),
+            _ => None,
+        }
+    }
+}
+
 /// What the handler of a synchronous signal learns from [`Engine::fault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultAction {
@@ -466,7 +477,11 @@ impl Engine {
             let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
-            let learned = host::learned(signal, addr);
+            let learned = match host::learned(signal, addr) {
+                ir::hint::SOFT_FP if self.guest.fp != ir::FpRules::Arm => 0,
+                ir::hint::TAGGED if !self.guest.tagged => 0,
+                learned => learned,
+            };
             host::save_context(&i.backend, cpu, host, &at);
             cpu.pc = pc;
             if let Some(at) = host::misaligned(host, &at, signal, addr) {
@@ -637,9 +652,8 @@ impl Engine {
 
 /// What was learned about instructions in `start..end` is void. Mostly that is one cache line among thousands of hints.
 fn forget_hints(hints: &mut HashMap<u64, u8>, start: u64, end: u64) {
-    let first = start & !3;
-    if (end - first) / 4 <= hints.len() as u64 {
-        for pc in (first..end).step_by(4) {
+    if end - start <= hints.len() as u64 {
+        for pc in start..end {
             hints.remove(&pc);
         }
     } else {

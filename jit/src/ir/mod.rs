@@ -379,6 +379,17 @@ impl Block {
             }
         }
     }
+    /// `a + (b << n)`.
+    pub fn add_shl(&mut self, a: Value, b: Value, n: u32) -> Value {
+        let ty = self.ty(a);
+        debug_assert_eq!(ty, self.ty(b));
+        match (n, self.def(a), self.def(b)) {
+            (0, ..) => self.bin(Op::Add, a, b),
+            (_, _, &Inst { op: Op::Const, imm, .. }) => self.bin_imm(Op::Add, a, imm << n),
+            (_, &Inst { op: Op::Const, imm: 0, .. }, _) => self.bin_imm(Op::Shl, b, n as u64),
+            _ => self.op(Op::AddShl, ty, &[a, b], 0, n as u64),
+        }
+    }
     /// `a` with the low `width` bits of `b` in their place at `pos`.
     pub fn bfi(&mut self, a: Value, b: Value, pos: u32, width: u32) -> Value {
         let ty = self.ty(a);

@@ -143,6 +143,8 @@ ops! {
     // --- integers (type i32 or i64; i32 arithmetic wraps at 32 bits) -----------------------------
     Add "add" T (T T No) No PURE;
     Sub "sub" T (T T No) No PURE;
+    /// a + (b << imm), 0 < imm < width.
+    AddShl "addshl" T (T T No) Imm PURE;
     /// a + b + C
     Adc "adc" T (T T F) No PURE;
     /// a - b - !C  (Arm's SBC)
@@ -532,6 +534,9 @@ ops! {
     /// for undefined and breakpoint the pc is that of the instruction itself.
     Trap "trap" No (OptX No No) Pc EXIT TERM;
 }
+
+/// `imm` of an atomic read-modify-write: the address may be any, and the operation is atomic even where it crosses a cache line.
+pub const SPLIT: u64 = 1;
 
 /// Why a block leaves to the runtime (`aux` of [`Op::Trap`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -56,6 +56,8 @@ pub fn verify_lifted(b: &Block) -> Result<(), String> {
     for (n, i) in b.insts.iter().enumerate() {
         match i.op {
             Op::Set => set = Some((n, i.guest)),
+            // Of a pair, the first register may be loaded already: the program starts over.
+            Op::Load => {}
             op if op.info().fx & (fx::FAULT | fx::FP) != 0 => {
                 if let Some((s, _)) = set.filter(|s| s.1 == i.guest) {
                     return Err(format!("v{n} ({}) can fault after the set v{s}", op.info().text));
@@ -163,6 +165,7 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
     let ok = match i.op {
         Op::Const => i.ty == Type::I64 || i.imm <= u32::MAX as u64,
         Op::Extr => i.imm < width,
+        Op::AddShl => (1..width).contains(&i.imm),
         Op::Rev => matches!(i.imm, 2 | 4 | 8) && i.imm * 8 <= width,
         Op::Ubfx | Op::Sbfx | Op::Bfi => field_ok(i.imm, width),
         Op::Fence => i.imm <= 2,
@@ -212,7 +215,15 @@ fn size_ok(b: &Block, i: &Inst) -> bool {
         Op::Crc32 => Type::I64,
         _ => i.ty,
     };
-    let imm = if matches!(i.op, Op::LoadEx | Op::StoreEx | Op::Crc32) { i.imm <= 1 } else { i.imm == 0 };
+    let imm = if i.op == Op::AtomicCasp {
+        i.imm == 0
+    } else if i.op.fx() & fx::MEM != 0 {
+        i.imm <= 1
+    } else if matches!(i.op, Op::LoadEx | Op::StoreEx | Op::Crc32) {
+        i.imm <= 1
+    } else {
+        i.imm == 0
+    };
     imm && 8 << i.aux <= carrier.bits() && (carrier != Type::V128 || i.aux == 4)
 }
 

@@ -43,6 +43,9 @@ pub struct Val {
 // SAFETY: plain numbers, and the first kind of home.
 unsafe impl Zeroed for Val {}
 
+/// In `Val::want` until the value's definition is reached: it is an operand on the way to what the register is set to.
+const CHAINED: u8 = 0x80;
+
 /// No instruction.
 const FAR: u16 = u16::MAX;
 
@@ -144,14 +147,7 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
             return false;
         }
     }
-    let w = vals[i].want as usize;
-    if w != NONE as usize {
-        let set_at = behind.set[w];
-        let same = set_at != FAR && vals[insts[set_at as usize].args[0].index()].root == at;
-        if !same || behind.barrier <= set_at || behind.get[w] <= set_at {
-            vals[i].want = NONE;
-        }
-    }
+    let w = destiny(insts, vals, i, behind);
     if barrier {
         behind.barrier = at;
     }
@@ -159,7 +155,12 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
         for (k, a) in inst.args.iter().enumerate() {
             if a.is_some() {
                 let root = vals[a.index()].root as usize;
-                bits |= used(&mut vals[root], at) as u8 * (KILLS << k);
+                let ends = used(&mut vals[root], at);
+                bits |= ends as u8 * (KILLS << k);
+                // What is changed in place may be made there already.
+                if ends && w < 64 && vals[root].want == NONE && in_place(inst.op) >> k & 1 != 0 && insts[root].ty != Type::Flags {
+                    vals[root].want = w | CHAINED;
+                }
             }
         }
         if reads_condition(inst.op) {
@@ -169,6 +170,33 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     }
     vals[i].bits = bits;
     true
+}
+
+/// The guest register whose pin the result of instruction `i` is to be computed into: one that is set to it, or to what is made of it in place,
+/// before anything could see the difference.
+#[inline(always)]
+fn destiny(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &Behind) -> u8 {
+    let want = vals[i].want;
+    if want == NONE {
+        return NONE;
+    }
+    let w = want & !CHAINED;
+    let set_at = behind.set[w as usize];
+    let same = |set_at: u16| want & CHAINED != 0 || vals[insts[set_at as usize].args[0].index()].root == i as u16;
+    let may = set_at != FAR && same(set_at) && behind.barrier > set_at && behind.get[w as usize] > set_at;
+    vals[i].want = if may { w } else { NONE };
+    vals[i].want
+}
+
+/// The operands (as bits) that hosts with two-address instructions change in place.
+#[inline]
+fn in_place(op: Op) -> u8 {
+    match op {
+        Op::Add | Op::And | Op::Or | Op::Xor | Op::Mul => 3,
+        Op::Sub | Op::Shl | Op::Shr | Op::Sar | Op::Ror | Op::Not | Op::Neg | Op::Bfi | Op::Ubfx | Op::Sbfx => 1,
+        Op::Select => 6,
+        _ => 0,
+    }
 }
 
 /// Count a use, seen from behind: whether it is the last one.

@@ -313,6 +313,12 @@ fn trial(m: &mut Machine, r: &mut Rng, words: Vec<u32>, buf: &mut [u8]) -> bool 
     Trial { m, words, start, nzcv: r.below(16) as u8, bytes }.run(buf)
 }
 
+/// Run `words` from a state; whether there was something to compare.
+pub(super) fn trial_from(m: &mut Machine, words: Vec<u32>, start: Box<Cpu>, nzcv: u8, buf: &mut [u8]) -> bool {
+    let bytes = buf.to_vec();
+    Trial { m, words, start, nzcv, bytes }.run(buf)
+}
+
 fn sweep(features: Features, seed: u64, rounds: usize, pick: impl Fn(&str) -> bool) {
     catch_faults();
     let mut m = Machine::new(features);

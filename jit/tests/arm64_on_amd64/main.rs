@@ -4,6 +4,7 @@
 #![cfg(target_arch = "x86_64")]
 
 mod direct;
+mod estimates;
 mod forms;
 mod guest;
 mod int;

@@ -16,6 +16,10 @@ use syscalls::Context;
 /// What an arm64 kernel without SVE needs at most for a signal frame.
 const MINSIGSTKSZ: u64 = 4720;
 
+/// Where position-independent programs go on hosts with fewer addresses than an arm64 kernel has: far from the host's mmap area (which grows down
+/// from 2^47) and from this program's own heap (near 0x5555_5555_0000), so that the guest's brk has room to grow behind its image.
+const PIE: u64 = 0x5000_0000_0000;
+
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
 const TPIDR: usize = 32;
@@ -28,11 +32,15 @@ const SIGRETURN: [u8; 12] = [0x1f, 0x20, 0x03, 0xd5, 0x68, 0x11, 0x80, 0xd2, 0x0
 pub static GUEST: Guest = Guest {
     arch: Arch::Arm64,
     isa: &arm64::GUEST,
+    linux: &syscalls::arm64::ABI,
     sp: SP,
     tls: TPIDR,
-    call_bytes: 4,
     context,
+    start: |pc, sp| Context { pc, sp, ..Context::default() },
     set_context,
+    pie: PIE,
+    limit: None,
+    gate: |_| None,
     minsigstksz: MINSIGSTKSZ,
     sigreturn: Some((&SIGRETURN, 4)),
     features: features::of,
@@ -55,6 +63,7 @@ fn context(cpu: &Cpu, engine: &Engine) -> Context {
         fpsr: engine.fpsr(cpu),
         fpcr: cpu.fpcr,
         tls: cpu.gpr[TPIDR],
+        ..Context::default()
     }
 }
 

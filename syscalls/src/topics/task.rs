@@ -21,6 +21,7 @@ const fn flag(f: i32) -> u64 {
 }
 
 const VM: u64 = flag(libc::CLONE_VM);
+const VFORK: u64 = flag(libc::CLONE_VFORK);
 const FS: u64 = flag(libc::CLONE_FS);
 const SIGHAND: u64 = flag(libc::CLONE_SIGHAND);
 const THREAD: u64 = flag(libc::CLONE_THREAD);
@@ -28,8 +29,10 @@ const PARENT: u64 = flag(libc::CLONE_PARENT);
 const PIDFD: u64 = flag(libc::CLONE_PIDFD);
 const PARENT_SETTID: u64 = flag(libc::CLONE_PARENT_SETTID);
 
-/// clone(flags, stack, parent_tid, tls, child_tid): arm64's order.
-pub fn clone(ctx: &mut Ctx<'_>, [flags, sp, parent_tid, tls, child_tid, _]: [u64; 6]) -> SysResult {
+/// clone(flags, stack, parent_tid, …): the order of the thread pointer and the child's id differs.
+pub fn clone(ctx: &mut Ctx<'_>, all: [u64; 6]) -> SysResult {
+    let order = &ctx.abi().registers.clone;
+    let ([flags, sp, parent_tid, ..], tls, child_tid) = (all, all[order.tls], all[order.child_tid]);
     let flags = flags & LEGACY_FLAGS;
     let args = CloneArgs {
         flags: flags & !CSIGNAL,
@@ -42,6 +45,16 @@ pub fn clone(ctx: &mut Ctx<'_>, [flags, sp, parent_tid, tls, child_tid, _]: [u64
         ..CloneArgs::default()
     };
     start(ctx, &args)
+}
+
+/// fork().
+pub fn fork(ctx: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
+    start(ctx, &CloneArgs { exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() })
+}
+
+/// vfork().
+pub fn vfork(ctx: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
+    start(ctx, &CloneArgs { flags: VFORK | VM, exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() })
 }
 
 /// clone3(args, size).

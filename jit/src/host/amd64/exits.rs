@@ -3,11 +3,10 @@
 use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
 use super::flags::{self, Test};
-use super::regs::{home_addr, point};
-use super::stubs::{by_entry, first_table, Stub};
+use super::regs::point;
+use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
 use crate::host::Link;
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
-use crate::regalloc::Home;
 
 impl Emitter<'_> {
     /// Dispatch of side exits and terminals.
@@ -129,37 +128,28 @@ impl Emitter<'_> {
 
     /// Call `target`: see the module `stubs` for the return stack.
     fn call(&mut self, target: u64) {
-        self.push_return();
         self.asm.pad(1);
         let near = self.asm.call_near();
         self.linkable(near, target);
         self.after_call();
     }
 
-    /// Where a call returns to. Nothing lives in registers but pins.
+    /// Where a call returns to, if rax is the guest's return address. Nothing lives in registers but pins.
     fn after_call(&mut self) {
-        self.asm.lea(true, r::SP, Addr::base(r::SP, 8));
         let next = self.b.end;
+        // In forms that `ReturnMiss` knows.
+        let start = self.asm.pos() as usize;
+        if let Ok(c) = i32::try_from(next as i64) {
+            self.asm.bytes(&CMP_RAX_IMM);
+            self.asm.u32(c as u32);
+        } else {
+            let expected = self.asm.constant(next as u128);
+            self.asm.alu(Alu::Cmp, true, r::AX, expected);
+            debug_assert!(self.asm.code[start..].starts_with(&CMP_RAX_MEM));
+        }
+        self.asm.bytes(&[0x0f, 0x85]);
+        self.stub_ref(Stub::ReturnMiss);
         self.link(None, next);
-    }
-
-    /// Push the guest's return address. Mostly it has just been written to the guest's link register.
-    fn push_return(&mut self) {
-        let ret = self.b.end;
-        if let Ok(c) = i32::try_from(ret as i64) {
-            self.asm.u8(0x68);
-            return self.asm.u32(c as u32);
-        }
-        let before = self.i.checked_sub(1).map(|n| &self.b.insts[n]).filter(|s| s.op == Op::Set && s.reg().0 < 64);
-        if let Some(set) = before.filter(|s| self.ra.constant(self.b, s.args[0]) == Some(ret)) {
-            let place = match self.ra.pin(set.reg()) {
-                crate::regalloc::NONE => Rm::M(home_addr(Home::Slot(set.reg()))),
-                pin => Rm::R(pin),
-            };
-            return self.asm.push(place);
-        }
-        self.asm.mov_imm(r::AX, ret);
-        self.asm.push(Rm::R(r::AX));
     }
 
     fn to_rax(&mut self, v: Value) {
@@ -179,15 +169,7 @@ impl Emitter<'_> {
 
     fn call_indirect(&mut self, v: Value) {
         self.to_rax(v);
-        if i32::try_from(self.b.end as i64).is_err() {
-            // What `push_return` may use.
-            self.asm.mov_rr(true, r::CX, r::AX);
-            self.push_return();
-            self.asm.mov_rr(true, r::AX, r::CX);
-        } else {
-            self.push_return();
-        }
-        self.point_bits(point::CALL);
+        self.point_bits(point::BRANCH);
         first_table(self.asm);
         let miss = self.asm.jcc_near(cc::NE);
         by_entry(self.asm, 2);
@@ -196,12 +178,9 @@ impl Emitter<'_> {
         self.after_call();
     }
 
-    /// To the guest pc in `v`, which the return stack probably has.
+    /// To the guest pc in `v`, which the return stack's top probably leads to.
     fn ret(&mut self, v: Value) {
         self.to_rax(v);
-        self.asm.op(enc(0, 0, 0x39), true, r::AX, Addr::base(r::SP, 8).into(), 0, false);
-        self.asm.bytes(&[0x0f, 0x85]);
-        self.stub_ref(Stub::ReturnMiss);
         self.asm.u8(0xc3);
     }
 

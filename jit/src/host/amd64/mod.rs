@@ -36,6 +36,7 @@ mod vec_crypto;
 mod vec_crypto_ext;
 mod vec_cvt;
 mod vec_dot;
+mod vec_estimate;
 mod vec_fp;
 mod vec_half;
 mod vec_sat;

@@ -10,6 +10,8 @@ pub use super::flags::{nzcv_from_rest, rest_from_nzcv};
 pub use super::helpers::{fpsr, set_fpsr};
 pub use super::{Amd64 as Native, Features, HostContext};
 
+/// Bytes of an entry of the return stack, whose first word is a host address.
+pub const RETURN_ENTRY: usize = 8;
 /// Number of the stub that [`enter`] calls.
 pub const STUB_ENTER: usize = stubs::Stub::Enter as usize;
 /// Number of the stub where a fault handler resumes to leave translated code.
@@ -94,12 +96,7 @@ pub fn stack_pointer(host: &HostContext) -> u64 {
 
 /// If `at` is where an indirect branch looks for its target: where in [`STUB_PENDING`] it can go on, and the bytes that it has pushed.
 pub fn before_branch(at: &Point) -> Option<(u64, u64)> {
-    use regs::point;
-    match at.bits & (point::BRANCH | point::CALL) {
-        0 => None,
-        point::CALL => Some((0, 8)),
-        _ => Some((0, 0)),
-    }
+    (at.bits & regs::point::BRANCH != 0).then_some((0, 0))
 }
 
 /// Where in [`STUB_PENDING`] a thread goes on that was between [`STUB_RETURN_MISS`] and [`STUB_LOOKUP_LEAVE`].

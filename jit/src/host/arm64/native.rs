@@ -10,6 +10,8 @@ use std::arch::asm;
 pub use super::helpers::{fpsr, nzcv_from_rest, rest_from_nzcv, set_fpsr};
 pub use super::{Arm64 as Native, Features, HostContext};
 
+/// Bytes of an entry of the return stack, whose first word is a host address.
+pub const RETURN_ENTRY: usize = 16;
 /// Number of the stub that [`enter`] calls.
 pub const STUB_ENTER: usize = stubs::Stub::Enter as usize;
 /// Number of the stub where a fault handler resumes to leave translated code.

@@ -2,7 +2,7 @@
 
 use super::views::{Object, View};
 use super::vma::{Attr, Vma, PAGE};
-use super::{aligned, host, page_down, page_up, LockMode, Space, Stale, TASK_SIZE};
+use super::{aligned, host, page_down, page_up, LockMode, Space, Stale};
 use crate::ptr::GuestAddr;
 use crate::Errno;
 use std::ops::Range;
@@ -126,7 +126,7 @@ impl Space {
             return Err(Errno::EINVAL);
         }
         let end = match page_up(len).and_then(|n| start.checked_add(n)) {
-            Some(end) if end <= TASK_SIZE => end,
+            Some(end) if end <= self.memory.task_size => end,
             _ => return Err(Errno::ENOMEM),
         };
         self.each_run(start..end, Holes::Stop, |r| {

@@ -23,11 +23,19 @@ const STACK_SIZE: u64 = 132 << 10;
 /// RLIM_INFINITY.
 const INFINITY: u64 = u64::MAX;
 
+// The C libraries don't agree on their type.
+/// The numbers of the limits on memory.
+pub const RLIMIT_AS: u32 = libc::RLIMIT_AS as u32;
+/// See [`RLIMIT_AS`].
+pub const RLIMIT_DATA: u32 = libc::RLIMIT_DATA as u32;
+/// See [`RLIMIT_AS`].
+pub const RLIMIT_STACK: u32 = libc::RLIMIT_STACK as u32;
+
 const fn slot(resource: u32) -> Option<usize> {
     match resource {
-        libc::RLIMIT_AS => Some(0),
-        libc::RLIMIT_DATA => Some(1),
-        libc::RLIMIT_STACK => Some(2),
+        RLIMIT_AS => Some(0),
+        RLIMIT_DATA => Some(1),
+        RLIMIT_STACK => Some(2),
         _ => None,
     }
 }

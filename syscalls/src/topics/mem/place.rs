@@ -2,13 +2,14 @@
 
 use super::views::{Object, View};
 use super::vma::{Attr, Prot, PAGE};
-use super::{aligned, host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale, DEFAULT_TOP};
+use super::{aligned, host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale};
+use crate::abi::{MAP_32BIT, MAP_ABOVE4G};
 use crate::Errno;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// Bits of mmap's flags that mean something else, or nothing, on an arm64 kernel: MAP_32BIT and MAP_ABOVE4G.
-const NOT_ARM64: u64 = 0xc0;
+/// Bits of mmap's flags that mean something on some architectures only.
+const MAP_RANGE: u64 = MAP_32BIT | MAP_ABOVE4G;
 /// Flags that the kernel insists on knowing with MAP_SHARED_VALIDATE.
 const MAP_TYPE: u64 = 0xf;
 const FIXED: u64 = libc::MAP_FIXED as u64;
@@ -55,11 +56,12 @@ impl Space {
     #[allow(clippy::too_many_arguments)]
     pub fn mmap(&self, addr: u64, len: u64, prot: u64, flags: u64, fd: u64, off: u64, stale: &mut Stale) -> Result<u64, Errno> {
         let mut req = Request { addr, len, prot: self.prot(prot), flags: flags & 0xffff_ffff, fd, off };
-        if req.flags & NOT_ARM64 != 0 {
+        let strange = req.flags & MAP_RANGE & !self.memory.map_range;
+        if strange != 0 {
             if req.flags & MAP_TYPE == libc::MAP_SHARED_VALIDATE as u64 && !req.anonymous() {
                 return Err(Errno::EOPNOTSUPP);
             }
-            req.flags &= !NOT_ARM64;
+            req.flags &= !strange;
         }
         if req.prot.exec() && !req.anonymous() && noexec(fd) {
             return Err(Errno::EPERM);
@@ -75,7 +77,7 @@ impl Space {
         if self.denied(req.prot, req.prot) {
             return Err(Errno::EACCES);
         }
-        if !fixed && req.addr >= DEFAULT_TOP {
+        if !fixed && req.addr >= self.memory.default_top {
             req.addr = 0;
         }
         let at = match req.flags & (FIXED | NOREPLACE) {
