@@ -23,7 +23,6 @@ LIMIT=${LIMIT:-600}
 if ! rustc --target "$TARGET" --print target-libdir 2>/dev/null | xargs -r test -d; then
     rustup target add "$TARGET" >/dev/null 2>&1 || { skip "everything" "no $TARGET for Rust, and none to be had"; finish; }
 fi
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$CC_ARM64
 
 # cases RUNNER NAME: what cargo's words say of each test in a program.
 cases() {

@@ -554,6 +554,7 @@ impl Engine {
             i.for_parent = i.from_children.take();
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
+            crate::cpu::SPLIT_LOCK.store(0, Relaxed);
             self.inner.release();
         }
     }

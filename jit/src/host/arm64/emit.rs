@@ -517,9 +517,9 @@ impl<'a> Emitter<'a> {
             op => {
                 // The helper knows only what was accumulated before.
                 self.asm.w(op::MRS_FPSR | r::S0 as u32);
-                self.asm.load_cpu(2, r::S1, field!(fpsr));
+                self.asm.load_cpu(2, r::S1, field!(fp_status));
                 self.asm.rrr(op::ORR, false, r::S0, r::S0, r::S1);
-                self.asm.store_cpu(2, r::S0, field!(fpsr));
+                self.asm.store_cpu(2, r::S0, field!(fp_status));
                 self.asm.w(op::MSR_FPSR | r::ZR as u32);
                 debug_assert!(matches!(op, Op::GetFpsr | Op::SetFpsr));
                 self.fallback(inst);

@@ -32,13 +32,14 @@ pub const fn nzcv_from_rest(rest: u32) -> u8 {
 const QC: u32 = 1 << 27;
 const EXCEPTIONS: u32 = 0x9f;
 
-/// The guest-visible FPSR. Nothing of it may be in the host's own register.
+/// The guest-visible FPSR: what the software paths and the host's own register accumulated, and QC. Nothing of it may be in the host's register now.
 pub fn fpsr(cpu: &Cpu) -> u32 {
-    cpu.fpsr & (EXCEPTIONS | QC) | if cpu.qc != 0 { QC } else { 0 }
+    cpu.fpsr | cpu.fp_status & (EXCEPTIONS | QC) | if cpu.qc != 0 { QC } else { 0 }
 }
 
 /// Write the guest's FPSR.
 pub fn set_fpsr(cpu: &mut Cpu, v: u32) {
+    cpu.fp_status = 0;
     cpu.fpsr = v & EXCEPTIONS;
     cpu.qc = (v & QC != 0) as u128;
 }

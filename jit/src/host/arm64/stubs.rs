@@ -244,9 +244,9 @@ fn fault_exit(a: &mut Asm) {
     a.store_cpu(3, r::S0, field!(ret_sp));
     // What was accumulated joins what was known.
     a.w(op::MRS_FPSR | r::S0 as u32);
-    a.load_cpu(2, r::S1, field!(fpsr));
+    a.load_cpu(2, r::S1, field!(fp_status));
     a.rrr(op::ORR, false, r::S0, r::S0, r::S1);
-    a.store_cpu(2, r::S0, field!(fpsr));
+    a.store_cpu(2, r::S0, field!(fp_status));
     a.load_cpu(2, r::S0, field!(host_fpctl));
     a.load_cpu(2, r::S1, field!(guest_fpctl));
     a.rrr(op::SUB, true, r::S1, r::S0, r::S1);
