@@ -420,9 +420,11 @@ fn branch(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memo
     };
     match i.op0_kind() {
         OpKind::NearBranch64 => {
-            let d = Decoder::with_ip(64, code, s.pc, DecoderOptions::NONE).get_constant_offsets(i);
-            let at = d.immediate_offset();
-            if d.immediate_size() == 4 {
+            let mut d = Decoder::with_ip(64, code, s.pc, DecoderOptions::NONE);
+            let _ = d.decode();
+            let offsets = d.get_constant_offsets(i);
+            let at = offsets.immediate_offset();
+            if offsets.immediate_size() == 4 {
                 let rel = pad.wrapping_sub(s.pc + code.len() as u64) as u32;
                 code[at..at + 4].copy_from_slice(&rel.to_le_bytes());
                 *i = Decoder::with_ip(64, code, s.pc, DecoderOptions::NONE).decode();
