@@ -4,6 +4,8 @@ pub(crate) mod cpu;
 mod layouts;
 pub mod numbers;
 mod signal;
+#[cfg(test)]
+mod tests;
 
 pub use cpu::CpuIdentity;
 pub use signal::{syndrome, xsave, MIN_SIGSTKSZ, PAGE_FAULT};

@@ -267,6 +267,9 @@ fn the_rest() {
         log.call("alarm", &[5]);
         log.call("alarm", &[0]);
         log.call("alarm", &[0]);
+        // Less than half a second is not nothing.
+        log.call("setitimer", &[libc::ITIMER_REAL as u64, at(&[0u64, 0, 0, 300_000]), 0]);
+        log.call("alarm", &[0]);
         log.call("getpgrp", &[]);
         for (name, args) in
             [("ioperm", [0x80, 1, 0]), ("ioperm", [65535, 2, 0]), ("ioperm", [5, 0, 0]), ("ioperm", [5, u64::MAX, 0])]

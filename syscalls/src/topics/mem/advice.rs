@@ -226,11 +226,17 @@ impl Space {
             inner.reserve(target.clone())?;
             stale.note(&inner.map, target.clone());
         }
-        let at = host(libc::SYS_shmat, [id, addr, flags & !(libc::SHM_EXEC as u64), 0, 0, 0]).inspect_err(|_| {
+        let attach =
+            |addr: u64, more: i32| host(libc::SYS_shmat, [id, addr, flags & !(libc::SHM_EXEC as u64) | more as u64, 0, 0, 0]);
+        let mut at = attach(addr, 0).inspect_err(|_| {
             if reserved {
                 inner.unreserve(target.clone());
             }
         })?;
+        if !self.has(at, len) {
+            host(libc::SYS_shmdt, [at, 0, 0, 0, 0, 0])?;
+            at = attach(self.reserve_room(&mut inner, len)?, libc::SHM_REMAP)?;
+        }
         let prot = 1 | if rdonly { 0 } else { 2 } | if exec { 4 } else { 0 };
         inner.map.insert(at..at + len, Attr { prot: self.prot(prot), flags: 0 });
         self.show(&mut inner, at..at + len, View { object: Object::Segment(id), offset: 0, shared: true });

@@ -23,13 +23,12 @@ const STACK_SIZE: u64 = 132 << 10;
 /// RLIM_INFINITY.
 const INFINITY: u64 = u64::MAX;
 
-// The C libraries don't agree on their type.
-/// The numbers of the limits on memory.
-pub const RLIMIT_AS: u32 = libc::RLIMIT_AS as u32;
-/// See [`RLIMIT_AS`].
-pub const RLIMIT_DATA: u32 = libc::RLIMIT_DATA as u32;
-/// See [`RLIMIT_AS`].
-pub const RLIMIT_STACK: u32 = libc::RLIMIT_STACK as u32;
+/// Numbers of the limits on memory, whose type C libraries don't agree on.
+pub const RLIMIT_DATA: u32 = 2;
+/// See [`RLIMIT_DATA`].
+pub const RLIMIT_STACK: u32 = 3;
+/// See [`RLIMIT_DATA`].
+pub const RLIMIT_AS: u32 = 9;
 
 const fn slot(resource: u32) -> Option<usize> {
     match resource {

@@ -15,6 +15,7 @@ mod calls;
 mod limits;
 mod place;
 mod resize;
+mod room;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -66,6 +67,10 @@ pub(crate) struct Inner {
     shm: Vec<(u64, u64)>,
     /// RLIMIT_AS, RLIMIT_DATA and RLIMIT_STACK as the guest set them.
     limits: [Option<Limit>; 3],
+    /// The host hands out addresses that the guest doesn't have.
+    beyond: bool,
+    /// Above is no room.
+    room: Option<u64>,
 }
 
 /// How pages are to be locked.

@@ -2,7 +2,7 @@
 
 use super::views::{Object, View};
 use super::vma::{Attr, Prot, PAGE};
-use super::{aligned, host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale};
+use super::{aligned, host, host_munmap, page_down, Inner, LockMode, Space, Stale};
 use crate::abi::{MAP_32BIT, MAP_ABOVE4G};
 use crate::Errno;
 use std::ops::Range;
@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering;
 const MAP_RANGE: u64 = MAP_32BIT | MAP_ABOVE4G;
 /// Flags that the kernel insists on knowing with MAP_SHARED_VALIDATE.
 const MAP_TYPE: u64 = 0xf;
-const FIXED: u64 = libc::MAP_FIXED as u64;
-const NOREPLACE: u64 = libc::MAP_FIXED_NOREPLACE as u64;
+pub(super) const FIXED: u64 = libc::MAP_FIXED as u64;
+pub(super) const NOREPLACE: u64 = libc::MAP_FIXED_NOREPLACE as u64;
 /// ST_NOEXEC of statfs's f_flags.
 const ST_NOEXEC: i64 = 8;
 
@@ -29,7 +29,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    fn host(&self, flags: u64) -> Result<u64, Errno> {
+    pub(super) fn host(&self, flags: u64) -> Result<u64, Errno> {
         host(libc::SYS_mmap, [self.addr, self.len, self.prot.host(), flags, self.fd, self.off])
     }
 
@@ -37,17 +37,19 @@ impl Request {
         self.flags & libc::MAP_ANONYMOUS as u64 != 0
     }
 
-    /// What the kernel makes of the length.
-    fn rounded(&self) -> Option<u64> {
-        if self.anonymous() && self.flags & libc::MAP_HUGETLB as u64 != 0 {
-            let log2 = match self.flags >> libc::MAP_HUGE_SHIFT & 63 {
-                0 => 21,
-                n => n,
-            };
-            let mask = (1u64 << log2) - 1;
-            return self.len.checked_add(mask).map(|n| n & !mask);
+    /// Bytes of the pages that it is of.
+    pub(super) fn alignment(&self) -> u64 {
+        match self.flags >> libc::MAP_HUGE_SHIFT & 63 {
+            _ if !self.anonymous() || self.flags & libc::MAP_HUGETLB as u64 == 0 => PAGE,
+            0 => 1 << 21,
+            log2 => 1 << log2,
         }
-        page_up(self.len)
+    }
+
+    /// What the kernel makes of the length.
+    pub(super) fn rounded(&self) -> Option<u64> {
+        let mask = self.alignment() - 1;
+        self.len.checked_add(mask).map(|n| n & !mask)
     }
 }
 
@@ -83,7 +85,7 @@ impl Space {
         let at = match req.flags & (FIXED | NOREPLACE) {
             FIXED => inner.map_fixed(&req, stale),
             NOREPLACE => req.host(req.flags),
-            _ => req.host(req.flags & !FIXED),
+            _ => self.map_anywhere(&mut inner, &req),
         }?;
         let range = at..at + req.rounded().unwrap_or(req.len);
         stale.note(&inner.map, range.clone());

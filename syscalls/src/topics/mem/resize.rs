@@ -25,7 +25,9 @@ impl Space {
             return Err(Errno::EINVAL);
         }
         self.catch_up(start..end);
-        self.write().unmap(start..end, stale)?;
+        let mut inner = self.write();
+        inner.unmap(start..end, stale)?;
+        inner.freed(start..end);
         Ok(0)
     }
 
@@ -155,6 +157,7 @@ impl Space {
             stale.note(&inner.map, target.clone());
         }
         let moved = host(libc::SYS_mremap, [old, old_len, new_len, flags, new_addr, 0]);
+        let moved = moved.map(|at| self.move_back(&mut inner, at, new_len));
         match (moved, target) {
             (Ok(at), _) => {
                 stale.note(&inner.map, from.clone());
@@ -169,6 +172,16 @@ impl Space {
                 Err(e)
             }
         }
+    }
+
+    /// The host has moved a mapping; if to where the guest has no addresses, move it on.
+    fn move_back(&self, inner: &mut Inner, at: u64, len: u64) -> u64 {
+        if self.has(at, len) {
+            return at;
+        }
+        let again = |to| host(libc::SYS_mremap, [at, len, len, MAYMOVE | FIXED, to, 0]);
+        // Where that fails, the address is a strange one, but works.
+        self.reserve_room(inner, len).and_then(again).unwrap_or(at)
     }
 
     /// remap_file_pages. The kernel does it as a fixed mapping of the same file.
@@ -263,6 +276,9 @@ impl Inner {
     /// Note a successful mremap. `last` describes the end of the old range.
     fn remapped(&mut self, from: Range<u64>, at: u64, new_len: u64, keep: bool, last: Attr) {
         let target = at..at + new_len;
+        if from == self.vdso {
+            self.vdso = target.clone();
+        }
         // An old size of zero makes a second mapping of the same pages.
         let shown = self.map.views.within(from.start..from.end.max(from.start + if from.is_empty() { new_len } else { 0 }));
         if at == from.start {
