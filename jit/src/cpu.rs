@@ -5,7 +5,7 @@
 //! their slots are stale; every way out of translated code writes them back first.
 
 use crate::guest::HelperFn;
-use crate::ir::GuestReg;
+use crate::ir::{FpRules, GuestReg};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -118,6 +118,10 @@ pub struct Cpu {
     pub fp_status: u32,
     /// [`SPLIT_LOCK`], for hosts whose atomic operations can't cross every boundary.
     pub split_lock: &'static AtomicU32,
+    /// An operation left to a helper raised an exception that is not masked.
+    pub fp_trap: u32,
+    /// `Guest::fp`.
+    pub rules: FpRules,
     /// Spill slots.
     pub spill: [u128; SPILL_SLOTS],
     /// Operands of an operation that translated code leaves to a helper.

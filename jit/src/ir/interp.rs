@@ -147,10 +147,14 @@ impl Interp {
     /// Run a verified block to its exit.
     pub fn run(&mut self, b: &Block, cpu: &mut Cpu, mem: &mut dyn Memory) -> Exit {
         self.values.clear();
-        self.env = Env { fpcr: cpu.fpcr, ..Env::default() };
+        self.env = Env { fpcr: cpu.fpcr, rules: b.fp, ..Env::default() };
         for i in &b.insts {
             let step = self.step(b, i, cpu, mem);
+            let trapped = self.env.unmasked();
             cpu.fpsr |= std::mem::take(&mut self.env.fpsr);
+            if trapped {
+                return Exit::TrapAt(b.pc_of(i), Trap::FpException, 0);
+            }
             cpu.qc |= std::mem::take(&mut self.env.qc) as u128;
             match step {
                 Ok(Step::Value(v)) => self.values.push(v),

@@ -120,7 +120,7 @@ fn undefined(i: &Instruction, s: &State) -> u64 {
 fn count_of(i: &Instruction, op: u32, s: &State) -> u64 {
     match i.op_kind(op) {
         iced_x86::OpKind::Register => s.gpr[1] & 0xff,
-        _ => i.immediate(op) & 0xff,
+        _ => i.try_immediate(op).unwrap_or(0) & 0xff,
     }
 }
 
@@ -280,4 +280,9 @@ fn sweep(kind: Kind, name: &str, default: u64) {
 fn integer() {
     println!("{}", ours::features());
     sweep(Kind::Integer, "integer", 20_000);
+}
+
+#[test]
+fn vectors() {
+    sweep(Kind::Vector, "vectors", 20_000);
 }

@@ -1,6 +1,7 @@
 //! What lifted code calls for results that would take too many operations.
 
 use super::cpuid::cpuid;
+use super::helpers_vec::{compare_strings, min_pos, mpsadbw, scratch, sha};
 use super::state;
 use crate::cpu::Cpu;
 use crate::guest::HelperFn;
@@ -21,10 +22,20 @@ pub enum Number {
     Pext,
     /// eax, ecx: eax; the others in `TEMP`.
     Cpuid,
+    /// Of the vectors in `TEMP`: see [`super::helpers_vec`].
+    Scratch,
+    /// See there.
+    MinPos,
+    /// See there.
+    Mpsadbw,
+    /// See there.
+    Sha,
+    /// See there.
+    CompareStrings,
 }
 
 /// The functions by [`Number`].
-pub static HELPERS: &[HelperFn] = &[rotate_carry, div, idiv, pdep, pext, cpuid_];
+pub static HELPERS: &[HelperFn] = &[rotate_carry, div, idiv, pdep, pext, cpuid_, scratch, min_pos, mpsadbw, sha, compare_strings];
 
 extern "C" fn rotate_carry(cpu: &mut Cpu, v: u64, how: u64) -> u64 {
     let bits = 8u32 << (how >> 16 & 3);

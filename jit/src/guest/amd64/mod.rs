@@ -20,6 +20,7 @@ mod branch;
 pub mod cpuid;
 mod flags;
 mod helpers;
+mod helpers_vec;
 mod lift;
 mod muldiv;
 mod operand;
@@ -28,5 +29,10 @@ mod shift;
 pub mod state;
 mod string;
 mod sys;
+mod vec;
+mod vec_fp;
+mod vec_int;
+mod vec_misc;
+mod vec_move;
 
 pub use regs::GUEST;

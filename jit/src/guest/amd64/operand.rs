@@ -298,7 +298,10 @@ impl Lifter<'_> {
                 let ea = self.ea();
                 Ok(self.load(carrier(log2), log2, ea))
             }
-            _ => Ok(self.c(log2, self.i.immediate(op))),
+            _ => {
+                let c = self.i.try_immediate(op).map_err(|_| Refused::Undefined)?;
+                Ok(self.c(log2, c))
+            }
         }
     }
     /// Write operand `op`: store, or set. A store must come before any `set` of the instruction.
