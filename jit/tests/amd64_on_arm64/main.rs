@@ -147,7 +147,8 @@ impl Sides {
     fn describe(&mut self, case: &Case, d: String) -> String {
         let s = &case.state;
         let text = (jit::guest::amd64::GUEST.disasm)(&case.code, case.pc);
-        let mut out = format!("{text}   {:02x?}\n{d} before: gpr {:x?}\n flags {:x} mxcsr {:x}\n", case.code, s.gpr, s.flags, s.mxcsr);
+        let mut out =
+            format!("{text}   {:02x?}\n{d} before: gpr {:x?}\n flags {:x} mxcsr {:x}\n", case.code, s.gpr, s.flags, s.mxcsr);
         for n in 0..16 {
             let _ = writeln!(out, " xmm{n} {:032x} {:032x}", s.vec[16 + n], s.vec[n]);
         }
@@ -187,4 +188,9 @@ fn sweep(kind: Kind, default: u64) {
 #[test]
 fn integer() {
     sweep(Kind::Integer, 20_000);
+}
+
+#[test]
+fn vector() {
+    sweep(Kind::Vector, 20_000);
 }

@@ -86,7 +86,11 @@ fn get_memory() -> Box<Memory> {
 fn undefined(i: &Instruction, s: &State) -> u64 {
     let u = i.rflags_undefined();
     let bit = |b: u32, at: u64| if u & b != 0 { 1 << at } else { 0 };
-    let mut v = bit(RflagsBits::CF, 0) | bit(RflagsBits::PF, 2) | bit(RflagsBits::AF, 4) | bit(RflagsBits::ZF, 6) | bit(RflagsBits::SF, 7)
+    let mut v = bit(RflagsBits::CF, 0)
+        | bit(RflagsBits::PF, 2)
+        | bit(RflagsBits::AF, 4)
+        | bit(RflagsBits::ZF, 6)
+        | bit(RflagsBits::SF, 7)
         | bit(RflagsBits::OF, 11);
     let bits = 8 * i.op0_register().size().max(i.memory_size().size()) as u64;
     let mask = if bits == 64 { 63 } else { 31 };
@@ -213,7 +217,11 @@ impl Sides {
         let s = &case.state;
         let text = (jit::guest::amd64::GUEST.disasm)(&case.code, case.pc);
         let mut out = format!("{text}   {:02x?} {:?}\n{d}", case.code, i.code());
-        let _ = writeln!(out, " before: gpr {:x?}\n flags {:x} mxcsr {:x} fcw {:x} fsw {:x} ftw {:x}", s.gpr, s.flags, s.mxcsr, s.fcw, s.fsw, s.ftw);
+        let _ = writeln!(
+            out,
+            " before: gpr {:x?}\n flags {:x} mxcsr {:x} fcw {:x} fsw {:x} ftw {:x}",
+            s.gpr, s.flags, s.mxcsr, s.fcw, s.fsw, s.ftw
+        );
         for n in i.op0_register().number()..=i.op0_register().number() {
             let _ = writeln!(out, " xmm{} {:032x} {:032x}", n & 15, s.vec[16 + (n & 15)], s.vec[n & 15]);
         }
@@ -251,7 +259,8 @@ fn sweep(kind: Kind, name: &str, default: u64) {
     let lower = |i: &Instruction| format!("{:?}", i.code()).to_lowercase();
     let wanted = |i: &Instruction| {
         let n = if only.is_empty() && skip.is_empty() { return true } else { lower(i) };
-        (only.is_empty() || only.split(',').any(|o| n.starts_with(o))) && (skip.is_empty() || !skip.split(',').any(|s| n.starts_with(s)))
+        (only.is_empty() || only.split(',').any(|o| n.starts_with(o)))
+            && (skip.is_empty() || !skip.split(',').any(|s| n.starts_with(s)))
     };
     for n in 0..cases {
         let r = &mut Rng(seed << 40 ^ n << 4 ^ kind as u64);
