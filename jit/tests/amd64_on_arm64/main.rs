@@ -189,3 +189,8 @@ fn sweep(kind: Kind, default: u64) {
 fn integer() {
     sweep(Kind::Integer, 20_000);
 }
+
+#[test]
+fn vector() {
+    sweep(Kind::Vector, 20_000);
+}
