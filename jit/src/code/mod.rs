@@ -594,6 +594,7 @@ impl Engine {
             i.for_parent = i.from_children.take();
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
+            crate::cpu::SPLIT_LOCK.store(0, Relaxed);
             if self.options.stats {
                 self.count.reset();
                 region::take_misses(cpu);

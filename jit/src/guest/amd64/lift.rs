@@ -103,15 +103,8 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let start = b.pc;
     b.fp = FpRules::X86;
     let mut bytes = Bytes { mem, buffer: [0; AHEAD], pc: start, len: 0 };
-    let mut l = Lifter {
-        i: Instruction::default(),
-        vex: false,
-        pc: start,
-        next: start,
-        side_exits: limits.side_exits,
-        done: false,
-        b,
-    };
+    let mut l =
+        Lifter { i: Instruction::default(), vex: false, pc: start, next: start, side_exits: limits.side_exits, done: false, b };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);
@@ -168,8 +161,18 @@ fn one(l: &mut Lifter<'_>) {
 type Chapter = fn(&mut Lifter<'_>) -> Option<Lifted>;
 
 static CHAPTERS: [Chapter; 12] = [
-    alu::lift, branch::lift, shift::lift, muldiv::lift, bits::lift, atomic::lift, string::lift, vec_move::lift, vec_int::lift,
-    vec_fp::lift, vec_misc::lift, sys::lift,
+    alu::lift,
+    branch::lift,
+    shift::lift,
+    muldiv::lift,
+    bits::lift,
+    atomic::lift,
+    string::lift,
+    vec_move::lift,
+    vec_int::lift,
+    vec_fp::lift,
+    vec_misc::lift,
+    sys::lift,
 ];
 
 fn dispatch(l: &mut Lifter<'_>) -> Lifted {

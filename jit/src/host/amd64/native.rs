@@ -2,9 +2,8 @@
 
 use super::{asm, flags, helpers, regs, stubs};
 use crate::cpu::Cpu;
-use crate::ir::FpRules;
 use crate::host::{Backend, Point};
-use crate::ir::{hint, Round};
+use crate::ir::{hint, FpRules, Round};
 use capstone::prelude::*;
 
 pub use super::flags::{nzcv_from_rest, rest_from_nzcv};
@@ -55,7 +54,7 @@ pub fn helper(n: u16) -> u64 {
     helpers::helpers()[n as usize] as u64
 }
 
-/// The host's FP control word for guest code with this rounding, and the guest's own word.
+/// The host's FP control word for guest code with this FP control, of which this is the rounding.
 pub fn fpctl(rules: FpRules, fpcr: u32, round: Round) -> u32 {
     helpers::control(rules, fpcr, round as u32)
 }
