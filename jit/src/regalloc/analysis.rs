@@ -9,7 +9,7 @@ use crate::table::{Table, Zeroed};
 pub const DEAD: u8 = fact::NOTHING;
 /// An i32 root whose host register has zeros in its upper half.
 pub const CLEAN: u8 = fact::CLEAN;
-/// The guest's flags as of before this instruction are read later (or here) before they are overwritten.
+/// The guest's flags as of before this instruction are read later, or here by what may fault, before they are overwritten.
 pub const FLAGS_LIVE: u8 = 4;
 /// The root is a constant.
 pub(super) const CONST: u8 = fact::CONST;
@@ -138,10 +138,12 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     // Those that have the value as an operand read the register if they are gone on from.
     let leaves = effects & fx::EXIT != 0;
     // (What the guest instruction itself has made it will make again.)
-    behind.flags_live |= effects & fx::READS_FLAGS != 0 && reads_earlier(insts, vals, inst);
+    let reads = effects & fx::READS_FLAGS != 0 && reads_earlier(insts, vals, inst);
     behind.flags_live |= leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
     let v = &mut vals[i];
-    let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
+    let faults = effects & (fx::FAULT | fx::FP) != 0;
+    let mut bits = v.bits | ((behind.flags_live | reads & faults) as u8 * FLAGS_LIVE);
+    behind.flags_live |= reads;
     if v.uses == 0 && inst.ty != Type::None {
         bits |= UNUSED;
         if effects & !(fx::VOLATILE | fx::READS_FLAGS) == 0 && !flagsof_follows(insts, vals, i) {
