@@ -32,7 +32,19 @@ const MANAGED: &[(Op, &str)] = &[
 ];
 
 /// Operations that the lifter for arm64 never makes.
-const NOT_LIFTED: &[Op] = &[Op::SelFlags, Op::CFlip, Op::AxFlag, Op::FlagsInsert, Op::Helper, Op::Area, Op::SetArea, Op::TrapIf];
+const NOT_LIFTED: &[Op] = &[
+    Op::SelFlags,
+    Op::CFlip,
+    Op::AxFlag,
+    Op::FlagsInsert,
+    Op::Helper,
+    Op::Area,
+    Op::SetArea,
+    Op::TrapIf,
+    Op::VMovMask,
+    Op::FCmpCc,
+    Op::FFma,
+];
 
 /// Operations that any constant may be an operand of, and constants at the ends of what host instructions can hold. Programs make them in pieces, so the
 /// lifter sees few.
