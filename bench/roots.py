@@ -13,6 +13,8 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = [
     "bash", "dash", "coreutils", "findutils", "diffutils", "sed", "grep", "mawk", "libc-bin", "tar", "gzip", "xz-utils", "zstd",
     "python3", "perl", "lua5.4", "git", "sqlite3", "openssl", "jq", "bc",
+    "nodejs", "openjdk-21-jdk-headless", "golang-go", "luajit", "ruby", "php-cli", "ocaml", "python3-numpy", "libopenblas0-pthread",
+    "ripgrep", "7zip", "make",
 ]
 # Both roots compile for arm64, so that the compiler does the same work and its output can be compared.
 COMPILER = {"amd64": "gcc-14-aarch64-linux-gnu", "arm64": "gcc-14"}
@@ -53,10 +55,25 @@ def _ensure_root(arch):
     # Device nodes come from the machine when a program runs; without them any user may unpack.
     subprocess.run(["tar", "-C", root, "--exclude=./dev/*", "--no-same-owner", "-xf", archive], check=True)
     archive.unlink()
+    _link(root)
     for place in ("proc", "dev", "tmp", "bench"):
         (root / place).mkdir(exist_ok=True)
     stamp.write_text(include)
     return True
+
+
+def _link(root):
+    """What packages' scripts would link: the program that is meant by a name."""
+    libraries = f"usr/lib/{'aarch64' if root.name == 'arm64' else 'x86_64'}-linux-gnu"
+    wanted = {
+        "usr/bin/java": "usr/lib/jvm/java-*/bin/java", "usr/bin/javac": "usr/lib/jvm/java-*/bin/javac", "usr/bin/php": "usr/bin/php8*",
+        "usr/bin/luajit": "usr/bin/luajit-*", f"{libraries}/libblas.so.3": f"{libraries}/openblas-pthread/libblas.so.3",
+        f"{libraries}/liblapack.so.3": f"{libraries}/openblas-pthread/liblapack.so.3",
+    }
+    for name, pattern in wanted.items():
+        found = sorted(root.glob(pattern))
+        if found and not (root / name).exists():
+            (root / name).symlink_to("/" + str(found[0].relative_to(root)))
 
 
 def _compile_python():
