@@ -167,9 +167,9 @@ def _write_tree(choice):
 
 def _natively(script, *argv):
     """Runs a shell script in the native root; what it prints."""
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", 'mount --rbind /dev "$1/dev"; mount --bind "$2" "$1/bench"; shift 2; exec chroot "$@"',
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", 'mount --rbind /dev "$1/dev"; mount --rbind /proc "$1/proc"; mount --bind "$2" "$1/bench"; shift 2; exec chroot "$@"',
                "sh", ROOTS / "amd64", INPUTS, ROOTS / "amd64", "/usr/bin/dash", "-e", "-c", script, "sh", *argv]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}).stdout
 
 
 def _write_keys():

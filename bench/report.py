@@ -51,7 +51,7 @@ def table(results, metric="wall"):
     workloads = measured(results)
     for title, some in summaries(results, workloads, metric):
         means = [geometric_mean(median_ratios(results, some, n, metric)) for n in names]
-        if all(means):
+        if names and all(means):
             cells = [f"**{title}**", "geometric mean", "", *(f"**{m:.2f}**" for m in means), *([f"**{means[0] / means[1]:.1f}**"] if both else [])]
             rows.append("| " + " | ".join(cells) + " |")
     group = None
