@@ -4,10 +4,11 @@ import random
 import shutil
 import subprocess
 
+from packages import ensure_packages
 from paths import BENCH, BINARIES, INPUTS, ROOTS
 from roots import require, say
 
-VERSION = "4"
+VERSION = "5"
 KERNELS = ("nbody", "matmul", "fft", "quad", "integer", "threads")
 COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 WORDS = """the of kernel page fault socket opened closed retry after timeout while reading header from client session user cache entry
@@ -19,6 +20,8 @@ def ensure_inputs():
     """Makes what is missing. Sources that change are compiled again."""
     require("gcc", "aarch64-linux-gnu-gcc")
     _compile()
+    for arch in COMPILERS:
+        ensure_packages(arch)
     stamp = INPUTS / "version"
     if stamp.exists() and stamp.read_text() == VERSION:
         shutil.copytree(BENCH / "programs", INPUTS / "programs", dirs_exist_ok=True)
@@ -135,7 +138,7 @@ def _write_classes(choice):
         loop = f"for (int i = 0; i < {choice.randrange(9, 99)}; i++) {{ list.add(\"v\" + i * {choice.randrange(999)}); n += list.get(i).length(); }}"
         rest = f"return list.stream().filter(s -> s.hashCode() % {choice.randrange(2, 9)} != n % 7).map(s -> s + n).collect(java.util.stream.Collectors.toList());"
         return f"    java.util.List<String> m{n}(final int given) {{\n        int n0 = given; final int n = given + 1;\n        var list = new java.util.ArrayList<String>();\n        {loop.replace('n +=', 'n0 +=')}\n        {rest}\n    }}"
-    classes = [f"class Many{k} {{\n" + "\n".join(method(n) for n in range(12)) + "\n}" for k in range(60)]
+    classes = [f"class Many{k} {{\n" + "\n".join(method(n) for n in range(8)) + "\n}" for k in range(24)]
     (INPUTS / "Many.java").write_text("\n".join(classes) + "\n")
 
 

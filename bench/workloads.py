@@ -1,6 +1,8 @@
 """The workloads: fixed work, output that must be the same bytes everywhere."""
 from dataclasses import dataclass, replace
 
+from packages import WANTED
+
 IN = "/bench/in"
 BIN = "/bench/bin"
 
@@ -42,9 +44,9 @@ done
 git log -p --stat | sha256sum; git rev-parse HEAD; git diff HEAD~2 | wc; git repack -q -a -d; git fsck --no-progress
 """
 
-_FORKS = "i=0; s=0; while [ $i -lt 3000 ]; do v=$(echo $((i * 7 % 13))); s=$((s + v)); i=$((i + 1)); done; echo $s"
+_FORKS = "i=0; s=0; while [ $i -lt 4000 ]; do v=$(echo $((i * 7 % 13))); s=$((s + v)); i=$((i + 1)); done; echo $s"
 
-_EXECS = "i=0; while [ $i -lt 500 ]; do /usr/bin/true; /usr/bin/expr $i + 1 >> out; i=$((i + 1)); done; tail -n 1 out; basename /a/b; dirname /a/b"
+_EXECS = "i=0; while [ $i -lt 600 ]; do /usr/bin/true; /usr/bin/expr $i + 1 >> out; i=$((i + 1)); done; tail -n 1 out; basename /a/b; dirname /a/b"
 
 _CIPHER = f"""
 cp {IN}/data.bin a
@@ -76,6 +78,18 @@ _7Z = f"""
 
 _MAKE = f"cp -r {IN}/project p; make -s -C p -j2; cksum p/*.o"
 
+_APT = f"""
+arch=$(dpkg --print-architecture); export DEBIAN_FRONTEND=noninteractive
+mkdir upper work root
+mount -t overlay -o userxattr,lowerdir=/,upperdir=upper,workdir=work overlay root
+trap 'umount -l root' EXIT
+mount --rbind /proc root/proc; mount --rbind /dev root/dev
+cp -r {IN}/apt/$arch/. root/
+(chroot root apt-get -q update; chroot root apt-get -q -y install {" ".join(WANTED)}) > log 2>&1 || {{ tail log >&2; exit 1; }}
+for p in {" ".join(WANTED)}; do chroot root dpkg-query -W -f '${{Package}} ${{db:Status-Status}}\n' $p; done
+chroot root hello; chroot root python3 -c 'import six; print(six.PY3)'
+"""
+
 _FIND = f"i=0; while [ $i -lt 60 ]; do find {IN}/tree -type f -name '*[02468].txt' -size +1k -newermt 2000-01-01 | wc -l; i=$((i + 1)); done"
 
 _DD = "dd if=/dev/zero of=/dev/null bs=64 count=2000000 status=none; dd if=/dev/zero of=f bs=4k count=50000 status=none; dd if=f of=/dev/null bs=4k status=none; stat -c %s f"
@@ -88,9 +102,10 @@ WORKLOADS = [
     _program("node-start", START, "node -e 0", "/usr/bin/node", "-e", "0", repeat=4),
     _program("java-start", START, "java of one class", "/usr/bin/java", *_JAVA, "-cp", f"{IN}/classes", "One", repeat=2),
     _program("javac-start", START, "javac of one class", "/usr/bin/javac", *(f"-J{o}" for o in _JAVA), "-d", ".", f"{IN}/programs/One.java", outputs=("One.class",)),
-    _shell("forks", MANY, "a shell's 3,000 forks", _FORKS),
-    _shell("execs", MANY, "a shell's 1,000 programs", _EXECS),
+    _shell("forks", MANY, "a shell's 4,000 forks", _FORKS),
+    _shell("execs", MANY, "a shell's 1,200 programs", _EXECS),
     _shell("git", MANY, "git add, commit, log, repack, fsck", _GIT),
+    _shell("apt", MANY, "apt-get update, install of twelve packages", _APT),
     _program("python-numbers", SCRIPT, "Python: floats, recursion, big integers", "/usr/bin/python3", f"{IN}/programs/numeric.py"),
     _program("python-text", SCRIPT, "Python: re, json, hashlib", "/usr/bin/python3", f"{IN}/programs/text.py", f"{IN}/log-small.txt"),
     _program("perl", SCRIPT, "Perl: hashes and regular expressions", "/usr/bin/perl", f"{IN}/programs/report.pl", f"{IN}/log-small.txt"),
@@ -102,7 +117,7 @@ WORKLOADS = [
     _program("java", JIT, "HotSpot: collections, streams, arrays", "/usr/bin/java", *_JAVA, "-cp", f"{IN}/classes", "Mixed", "4"),
     _program("gcc", COMPILER, "gcc -O2 of a generated C file", "/usr/bin/aarch64-linux-gnu-gcc-14", "-O2", "-c", f"{IN}/generated.c", "-o", "out.o", outputs=("out.o",)),
     _shell("make", COMPILER, "make -j2: gcc -O1 of 24 files", _MAKE, memory=True),
-    _program("javac", COMPILER, "javac of 60 classes", "/usr/bin/javac", *(f"-J{o}" for o in _JAVA), "-d", ".", f"{IN}/Many.java", outputs=("Many0.class", "Many59.class")),
+    _program("javac", COMPILER, "javac of 24 classes", "/usr/bin/javac", *(f"-J{o}" for o in _JAVA), "-d", ".", f"{IN}/Many.java", outputs=("Many0.class", "Many23.class")),
     _shell("go", COMPILER, "go build of a small program and what it needs of the library", f"cp -r {IN}/programs/go m; cd m; go build -trimpath -ldflags=-buildid= -o ../prog .", env=_GO, outputs=("prog",), memory=True),
     _shell("ocamlopt", COMPILER, "ocamlopt of a generated module", f"cp {IN}/generated.ml m.ml; ocamlopt -w -a -c m.ml", outputs=("m.cmi",)),
     _shell("sqlite", TOOL, "SQLite with 100,000 rows", f"sqlite3 rows.db < {IN}/programs/rows.sql"),
