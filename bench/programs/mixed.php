@@ -1,5 +1,6 @@
 <?php
 // Arrays, strings, classes and recursion in PHP.
+ini_set('memory_limit', '1G');
 function fib(int $n): int { return $n < 2 ? $n : fib($n - 1) + fib($n - 2); }
 
 final class Account {
