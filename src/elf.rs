@@ -11,8 +11,8 @@ use std::os::unix::fs::FileExt;
 pub const HEAD: usize = 256;
 /// The page size of guest and host.
 pub const PAGE: u64 = 4096;
-/// First address that no guest mapping may reach.
-pub const TASK_SIZE: u64 = (1 << 47) - PAGE;
+/// First address that the host has for no program.
+pub const TASK_SIZE: u64 = if cfg!(target_arch = "x86_64") { (1 << 47) - PAGE } else { 1 << 48 };
 
 const EHDR: usize = 64;
 const PHDR: usize = 56;

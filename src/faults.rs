@@ -1,6 +1,7 @@
 //! What a fault means to the guest; and what it means when it is our own.
 
 use crate::signals::HostFault;
+use jit::ir::Trap;
 use std::fmt::Write as _;
 use syscalls::topics::mem::Space;
 use syscalls::topics::signal::SigInfo;
@@ -31,6 +32,8 @@ pub enum Cause {
         /// Why not.
         why: Why,
     },
+    /// Another trap, with its detail.
+    Exception(Trap, u32),
     /// Something else that the host said.
     Host(SigInfo),
 }

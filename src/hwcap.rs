@@ -2,6 +2,8 @@
 //! /proc/cpuinfo and the identification registers say, and which instructions are undefined. Which there are is the guest's business
 //! ([`crate::guest::Guest::features`]).
 
+use syscalls::amd64::CpuIdentity;
+
 /// What the guest sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Features {
@@ -11,6 +13,8 @@ pub struct Features {
     pub hidden: u64,
     /// For the line of /proc/cpuinfo.
     pub names: String,
+    /// The rest of what an amd64 kernel says there.
+    pub cpu: CpuIdentity,
 }
 
 /// There is no feature of that name.

@@ -217,7 +217,7 @@ fn compare(path: &Path, what: &str) -> bool {
         (Err(e), Ok(_)) => panic!("{what}: runs natively, we say {e:?}"),
     };
     let mut mm = Recorder::default();
-    let layout = match (load(&mut mm, &image, &mut || 0), native.is_ok()) {
+    let layout = match (load(&mut mm, &image, 0x5000_0000_0000, &mut || 0), native.is_ok()) {
         (Ok(layout), true) => layout,
         (Err(_), false) => return false,
         (Ok(_), false) => panic!("{what}: {:?} natively, we load it", native.err()),

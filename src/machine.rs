@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
 use syscalls::topics::signal::SigInfo;
-use syscalls::{sys, CloneArgs, Context, ExecRequest, Machine, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
 
 /// Bytes of a word of code.
 const WORD: u64 = 4;
@@ -108,7 +108,8 @@ impl Vcpu {
 
     /// Set the result of a system call.
     pub fn set_result(&mut self, value: u64) {
-        self.cpu_mut().gpr[0] = value;
+        let result = self.runtime.guest.linux.registers.result;
+        self.cpu_mut().gpr[result] = value;
     }
 
     /// Set the stack pointer.
@@ -125,7 +126,7 @@ impl Vcpu {
 
     /// Make the system call before the pc happen again.
     pub fn rewind(&mut self) {
-        let bytes = self.runtime.guest.call_bytes;
+        let bytes = self.runtime.guest.linux.registers.call_bytes;
         let cpu = self.cpu_mut();
         cpu.pc = cpu.pc.wrapping_sub(bytes);
     }
@@ -232,6 +233,24 @@ impl Fetch for Code {
         }
         if let Some(debugger) = self.debugger {
             debugger.overlay_words(pc, &mut out[..n]);
+        }
+        n
+    }
+
+    fn fetch_bytes(&self, pc: u64, out: &mut [u8]) -> usize {
+        let mut n = 0;
+        while n < out.len() {
+            let at = pc.wrapping_add(n as u64);
+            // A page is readable or not as a whole.
+            let end = self.end(at).min((at | (PAGE - 1)).saturating_add(1));
+            let piece = (end.saturating_sub(at) as usize).min(out.len() - n);
+            if piece == 0 || GuestAddr(at).read_bytes(&mut out[n..n + piece]).is_err() {
+                break;
+            }
+            n += piece;
+        }
+        if let Some(debugger) = self.debugger {
+            debugger.overlay(pc, &mut out[..n]);
         }
         n
     }

@@ -174,7 +174,7 @@ fn load(inv: &Invocation, p: &Prepared, guest: &Guest, features: &Features) -> R
     let mut map = Mapper(&space);
     let random = loader::random_bytes();
     let placed = loader::placement_random();
-    let layout = loader::load(&mut map, &p.image, &mut loader::placement_random)?;
+    let layout = loader::load(&mut map, &p.image, guest.pie, &mut loader::placement_random)?;
     space.set_brk_start(layout.brk);
     let params = StackParams {
         argv: &p.image.argv,
@@ -219,8 +219,14 @@ fn areas(loaded: &Loaded) -> Areas {
 /// Everything up to the first instruction.
 fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
     let guest = guest::of(p.image.arch);
+    match auxv::own(libc::AT_PAGESZ) {
+        Some(PAGE) | None => {}
+        Some(size) => {
+            let why = format!("this machine's kernel has pages of {} KiB, and programs for it need 4", size >> 10);
+            return Err(ExecError::new(libc::ENOSYS, why));
+        }
+    }
     let features = (guest.features)(&inv.options.cpu).map_err(|e| ExecError::new(libc::EINVAL, e))?;
-    let loaded = load(&inv, &p, guest, &features)?;
     let self_exe = match inv.self_exe {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
@@ -238,11 +244,16 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         ..code::Options::default()
     };
     let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    if let Some(limit) = guest.limit {
+        loader::keep_below(limit);
+    }
+    let loaded = load(&inv, &p, guest, &features)?;
     let debugger = match &inv.gdb {
         Some(gdb) => Some(debugger(guest, gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
         None => None,
     };
     let mut process = Process {
+        abi: guest.linux,
         options: syscalls::Options { strace: inv.options.strace },
         exe: absolute_path(&p.image),
         self_fd: self_exe.unwrap_or(-1),
@@ -251,6 +262,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         auxv: loaded.stack.auxv.clone(),
         sigreturn: loaded.sigreturn,
         features: features.names,
+        cpu: features.cpu,
         areas: areas(&loaded),
         ..Process::default()
     };
@@ -311,9 +323,7 @@ fn first_task(runtime: &'static Runtime, process: Process, loaded: Loaded, secco
         tid,
     };
     let mut vcpu = Vcpu::new(runtime, None);
-    let mut context = vcpu.context();
-    (context.pc, context.sp) = (loaded.layout.start, loaded.stack.sp);
-    vcpu.set_context(&context);
+    vcpu.set_context(&(runtime.guest.start)(loaded.layout.start, loaded.stack.sp));
     Task::new(thread, vcpu)
 }
 

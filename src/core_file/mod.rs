@@ -125,6 +125,6 @@ fn sweep(us: i32, folder: i32, path: &CString) {
             sys::raw(libc::SYS_unlinkat, [folder as u64, entries.as_ptr().add(at + 19) as u64, 0, 0, 0, 0]);
             at += usize::from(u16::from_le_bytes([entries[at + 16], entries[at + 17]])).max(20);
         }
-        sys::raw(libc::SYS_rmdir, [path.as_ptr() as u64, 0, 0, 0, 0, 0]);
+        sys::raw(libc::SYS_unlinkat, [libc::AT_FDCWD as u64, path.as_ptr() as u64, libc::AT_REMOVEDIR as u64, 0, 0, 0]);
     }
 }

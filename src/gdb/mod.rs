@@ -321,7 +321,7 @@ impl Debugger {
     /// The thread is about to make a system call; its pc is behind the instruction. True: not yet, because the guest is to stop first.
     pub fn enter_kernel(&self, vcpu: &Vcpu, tid: i32) -> bool {
         let mut context = vcpu.context();
-        context.pc = context.pc.wrapping_sub(self.guest.call_bytes);
+        context.pc = context.pc.wrapping_sub(self.guest.linux.registers.call_bytes);
         let mut state = self.lock();
         if state.must_wait(tid) {
             return true;

@@ -2,6 +2,7 @@
 //! `jit`, calls and layouts that of `syscalls`; here is how the two see the same registers, and what faults, reports, debuggers and core files
 //! need.
 
+mod amd64;
 mod arm64;
 
 use crate::elf::Arch;
@@ -10,6 +11,7 @@ use crate::hwcap::Features;
 use crate::report::unwind::Registers;
 use jit::code::Engine;
 use jit::cpu::Cpu;
+use syscalls::abi::Abi;
 use syscalls::topics::signal::{Fault, SigInfo};
 use syscalls::Context;
 
@@ -19,16 +21,24 @@ pub struct Guest {
     pub arch: Arch,
     /// Its instructions.
     pub isa: &'static jit::guest::Guest,
+    /// Its Linux.
+    pub linux: &'static Abi,
     /// The register file's slot of the stack pointer.
     pub sp: usize,
     /// The register file's slot of the thread pointer.
     pub tls: usize,
-    /// Bytes of the instruction that makes a system call.
-    pub call_bytes: u64,
     /// The registers of a CPU that is outside of translated code.
     pub context: fn(&Cpu, &Engine) -> Context,
+    /// Those that a program starts with, at `pc` with the stack pointer `sp`.
+    pub start: fn(pc: u64, sp: u64) -> Context,
     /// Replace them.
     pub set_context: fn(&mut Cpu, &Engine, &Context),
+    /// About where position-independent programs go.
+    pub pie: u64,
+    /// Addresses from here on are not for programs, even where the host has them.
+    pub limit: Option<u64>,
+    /// An address that is no memory but, called, the system call of the number returned.
+    pub gate: fn(u64) -> Option<u64>,
     /// Room that a signal frame needs at most (AT_MINSIGSTKSZ).
     pub minsigstksz: u64,
     /// What the kernel maps into every program.
@@ -121,6 +131,6 @@ pub struct Debug {
 pub fn of(arch: Arch) -> &'static Guest {
     match arch {
         Arch::Arm64 => &arm64::GUEST,
-        Arch::Amd64 => &arm64::GUEST,
+        Arch::Amd64 => &amd64::GUEST,
     }
 }

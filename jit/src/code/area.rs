@@ -4,6 +4,7 @@
 //! addresses ([`Area::own`]). A count of users in the area's first word tells the last one that it may keep the original, so
 //! a fork costs at most one copy, and none if one side executes another program first.
 
+use crate::host;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 
@@ -146,10 +147,24 @@ impl Area {
         unsafe { std::slice::from_raw_parts_mut(self.rw.add(off as usize), len) }
     }
 
+    /// Change the word at `off`, which nobody executes yet.
+    pub fn rewrite(&mut self, off: u32, f: impl FnOnce(u32) -> u32) {
+        let bytes = self.bytes(off, 4);
+        let old = bytes.try_into().map_or(0, u32::from_le_bytes);
+        bytes.copy_from_slice(&f(old).to_le_bytes());
+    }
+
+    /// The bytes there are whole: from now on they may be executed.
+    pub fn written(&self, off: u32, len: usize) {
+        host::code_changed(self.rw.wrapping_add(off as usize), self.rx.wrapping_add(off as usize), len);
+    }
+
     /// Replace the 32-bit word at `off`, which lies within an aligned 64-bit one, while others may execute it.
-    pub fn patch(&mut self, off: u32, word: u32) {
+    pub fn patch(&mut self, off: u32, f: impl FnOnce(u32) -> u32) {
         assert!(off & 7 <= 4 && off as usize + 4 <= self.used);
         let at = self.rw.wrapping_add(off as usize);
+        // SAFETY: inside of the mapping.
+        let word = f(unsafe { at.cast::<u32>().read_unaligned() });
         #[cfg(target_arch = "x86_64")]
         // SAFETY: inside of the mapping; a single store that does not cross a quadword is atomic, to instruction fetch, too. (Rust has no
         // atomic for a misaligned word.)
@@ -157,10 +172,12 @@ impl Area {
             std::arch::asm!("mov dword ptr [{0}], {1:e}", in(reg) at, in(reg) word, options(nostack, preserves_flags))
         }
         #[cfg(not(target_arch = "x86_64"))]
-        // SAFETY: inside of the mapping and, instructions being words, aligned.
+        // SAFETY: inside of the mapping and, instructions being words, aligned. Old and new are both `b` or both `bl`, which may change while others
+        // execute them.
         unsafe {
             (*at.cast::<AtomicU32>()).store(word, Release)
         }
+        self.written(off, 4);
     }
 
     /// Another process is about to share the pages (call in the parent before fork).

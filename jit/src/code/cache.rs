@@ -10,7 +10,7 @@
 
 use super::area::Area;
 use super::pages::Pages;
-use crate::host::{Emitted, Point, Reloc};
+use crate::host::{self, Emitted, Point, Reloc};
 use crate::ir::Mode;
 use std::ops::Range;
 
@@ -189,6 +189,7 @@ impl Cache {
             dead: 0,
         };
         c.relocate(at, &stubs.relocs, helper);
+        c.area.written(at, stubs.code.len());
         Some(c)
     }
 
@@ -201,8 +202,8 @@ impl Cache {
         for r in relocs {
             match *r {
                 Reloc::Stub { at: o, stub } => {
-                    let rel = self.stubs[stub as usize].wrapping_sub(at + o + 4);
-                    self.area.bytes(at + o, 4).copy_from_slice(&rel.to_le_bytes());
+                    let to = self.stubs[stub as usize];
+                    self.area.rewrite(at + o, |old| host::branch_word(old, at + o, to));
                 }
                 Reloc::Helper { at: o, helper: h } => {
                     self.area.bytes(at + o, 8).copy_from_slice(&helper(h).to_le_bytes());
@@ -227,6 +228,8 @@ impl Cache {
         let at = self.area.alloc(e.code.len())?;
         self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
         self.relocate(at, &e.relocs, helper);
+        // Before any link leads here.
+        self.area.written(at, e.code.len());
         let id = self.blocks.len() as u32;
         let (start, end) = (ir.seen.start.min(ir.pc), ir.seen.end.max(ir.end).max(ir.pc + 1));
         let points = self.points.len() as u32;
@@ -278,7 +281,7 @@ impl Cache {
     }
 
     fn jump_to(&mut self, at: u32, to: u32) {
-        self.area.patch(at, to.wrapping_sub(at + 4));
+        self.area.patch(at, |old| host::branch_word(old, at, to));
     }
 
     /// Let a link lead to a block, or (`cut`) be ready to.

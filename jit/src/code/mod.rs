@@ -16,7 +16,7 @@ use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Guest, Hints, Limits};
 pub use crate::host::HostContext;
 use crate::host::{self, Backend, Emitted, Features};
-use crate::ir::{self, hint, Mode, Trap};
+use crate::ir::{self, Mode, Trap};
 use area::Area;
 use cache::Cache;
 use family::Notes;
@@ -45,6 +45,17 @@ pub enum Exit {
     Pending,
     /// The fault handler ended a block: `cpu.pc` is the faulting instruction; what happened is with the handler.
     Fault,
+}
+
+impl Exit {
+    /// The address of the breakpoint instruction of `bytes` bytes that was executed, if it was that, given [`Cpu::pc`].
+    pub fn breakpoint(&self, pc: u64, bytes: u64) -> Option<u64> {
+        match self {
+            Exit::Breakpoint(_) => Some(pc),
+            Exit::Exception(Trap::Debug, 0) => Some(pc.wrapping_sub(bytes)),
+            _ => None,
+        }
+    }
 }
 
 /// What the handler of a synchronous signal learns from [`Engine::fault`].
@@ -506,16 +517,14 @@ impl Engine {
             let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
-            let learned = match signal {
-                libc::SIGFPE => hint::SOFT_FP,
-                // A non-canonical address: #GP, which the kernel reports without an address.
-                libc::SIGSEGV if addr == 0 => hint::TAGGED,
-                _ => 0,
+            let learned = match host::learned(signal, addr) {
+                ir::hint::SOFT_FP if self.guest.fp != ir::FpRules::Arm => 0,
+                ir::hint::TAGGED if !self.guest.tagged => 0,
+                learned => learned,
             };
             host::save_context(&i.backend, cpu, host, &at);
             cpu.pc = pc;
-            // Like a non-canonical address, a misaligned one is #GP.
-            if let Some(at) = host::misaligned(host, &at).filter(|_| signal == libc::SIGSEGV && addr == 0) {
+            if let Some(at) = host::misaligned(host, &at, signal, addr) {
                 cpu.exit_kind = ExitKind::Fault as u32;
                 return FaultAction::Misaligned(resume, at);
             }
@@ -638,7 +647,7 @@ impl Engine {
         let before = self.mode(cpu);
         cpu.fpsr |= host::fpsr(cpu) & 0x9f;
         cpu.fpcr = fpcr;
-        cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(fpcr));
+        cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(fpcr), fpcr);
         if self.mode(cpu) != before {
             // SAFETY: the caller's.
             unsafe { region::forget(cpu, None) };
@@ -662,7 +671,7 @@ impl Engine {
             cpu.guest_fpctl = f.guest_fpctl;
         } else {
             cpu.flags = host::rest_from_nzcv(0);
-            cpu.guest_fpctl = host::fpctl(ir::Round::Nearest);
+            cpu.guest_fpctl = host::fpctl(ir::Round::Nearest, 0);
         }
         cpu.helpers = self.guest.helpers;
         cpu.host_fpctl = host::fpctl_default();
@@ -707,9 +716,8 @@ impl Engine {
 
 /// What was learned about instructions in `start..end` is void. Mostly that is one cache line among thousands of hints.
 fn forget_hints(hints: &mut HashMap<u64, u8>, start: u64, end: u64) {
-    let first = start & !3;
-    if (end - first) / 4 <= hints.len() as u64 {
-        for pc in (first..end).step_by(4) {
+    if end - start <= hints.len() as u64 {
+        for pc in start..end {
             hints.remove(&pc);
         }
     } else {

@@ -1,9 +1,10 @@
 //! Guests: from machine code to IR. Nothing here knows a host.
 
+pub mod amd64;
 pub mod arm64;
 
 use crate::cpu::Cpu;
-use crate::ir::{Block, GuestReg, Mode, Round};
+use crate::ir::{Block, FpRules, GuestReg, Mode, Round};
 use std::ops::Range;
 
 /// Where a lifter reads instructions.
@@ -92,6 +93,10 @@ pub struct Guest {
     pub fp_round: fn(fpcr: u32) -> Round,
     /// The pc after an indirect branch to an address (tags are dropped).
     pub branch_target: fn(u64) -> u64,
+    /// The rules of the guest's FP operations.
+    pub fp: FpRules,
+    /// Addresses may carry a tag in their top byte.
+    pub tagged: bool,
     /// The writable bits of the guest's FP control.
     pub fpcr_mask: u32,
     /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt). Looks only at code in

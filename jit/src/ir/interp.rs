@@ -5,6 +5,7 @@
 //! accumulated in the `Cpu`'s own fields.
 
 use super::eval::{self, int, Env};
+use super::op::SPLIT;
 use super::{fx, Block, Inst, Op, Trap, Type, Value};
 use crate::cpu::Cpu;
 use std::sync::atomic::{fence, Ordering};
@@ -258,6 +259,7 @@ fn memory(i: &Inst, args: [u128; 3], cpu: &mut Cpu, mem: &mut dyn Memory) -> Res
     let (addr, log2) = match i.op {
         Op::LoadAcq | Op::StoreRel => (at(), i.mem().log2),
         Op::Load | Op::Store | Op::Fence => (0, 0),
+        op if op as u16 >= Op::AtomicAdd as u16 && i.imm & SPLIT != 0 => (0, 0),
         _ => (base, i.aux & 7),
     };
     if (addr & 15) + (1 << log2) > 16 {

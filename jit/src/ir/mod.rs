@@ -131,6 +131,8 @@ pub mod hint {
     pub const SOFT_FP: u8 = 1;
     /// Mask the top byte of the addresses of this instruction's memory operations (tagged pointers).
     pub const TAGGED: u8 = 2;
+    /// What is ordered may be misaligned: on hosts whose ordered accesses may not, it is a plain access with a barrier.
+    pub const UNALIGNED: u8 = 4;
 }
 
 /// No operands.

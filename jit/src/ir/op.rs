@@ -535,6 +535,9 @@ ops! {
     Trap "trap" No (OptX No No) Pc EXIT TERM;
 }
 
+/// `imm` of an atomic read-modify-write: the address may be any, and the operation is atomic even where it crosses a cache line.
+pub const SPLIT: u64 = 1;
+
 /// Why a block leaves to the runtime (`aux` of [`Op::Trap`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -2,7 +2,7 @@
 //! the flags, and the list of what is left to emit. (The builder has found the roots.)
 
 use super::{Home, NONE};
-use crate::ir::{fact, fx, Block, Inst, Op, Type, FLAGS_DEAD, GUEST_REGS};
+use crate::ir::{fact, fx, Block, GuestReg, Inst, Op, Type, FLAGS_DEAD, GUEST_REGS};
 use crate::table::{Table, Zeroed};
 
 /// No code is needed for the instruction.
@@ -101,6 +101,8 @@ fn get(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> boo
     v.bits |= behind.flags_live as u8 * FLAGS_LIVE;
     if v.uses != 0 {
         behind.get[inst.imm as usize & 0xff] = i as u16;
+        // Hosts differ in where the flags are until they are asked for.
+        behind.flags_live |= inst.imm == GuestReg::FLAGS.0 as u64;
     }
     v.uses != 0
 }

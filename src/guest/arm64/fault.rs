@@ -19,7 +19,7 @@ const FSC_ALIGNMENT: u64 = 0x21;
 
 pub(super) fn fault(cause: &Cause, pc: u64, _: (u64, u64)) -> Fault {
     let (info, syndrome) = match *cause {
-        Cause::Undefined => (SigInfo::fault(libc::SIGILL, ILL_ILLOPC, pc), Some((0, 0))),
+        Cause::Undefined | Cause::Exception(..) => (SigInfo::fault(libc::SIGILL, ILL_ILLOPC, pc), Some((0, 0))),
         Cause::Breakpoint => (SigInfo::fault(libc::SIGTRAP, TRAP_BRKPT, pc), None),
         Cause::PcAlignment => (SigInfo::fault(libc::SIGBUS, BUS_ADRALN, pc), Some((0, EC_PC_ALIGN | IL))),
         Cause::Host(info) => (info, Some((0, 0))),

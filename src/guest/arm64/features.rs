@@ -28,7 +28,8 @@ pub(super) fn of(wishes: &[(bool, String)]) -> Result<Features, String> {
         }
     }
     let names: Vec<&str> = FEATURES.iter().filter(|(_, f, _)| there.has(*f)).map(|(n, ..)| *n).collect();
-    Ok(Features { hwcap: [there.0 & 0xffff_ffff, there.0 >> 32], hidden: ALL.without(there).0, names: names.join(" ") })
+    let hwcap = [there.0 & 0xffff_ffff, there.0 >> 32];
+    Ok(Features { hwcap, hidden: ALL.without(there).0, names: names.join(" "), cpu: Default::default() })
 }
 
 pub(super) fn names() -> Vec<(&'static str, &'static str)> {

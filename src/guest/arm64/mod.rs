@@ -17,6 +17,11 @@ use syscalls::Context;
 /// What an arm64 kernel without SVE needs at most for a signal frame.
 const MINSIGSTKSZ: u64 = 4720;
 
+/// Two thirds of the address space, as the kernel has it, so that what programs take for free elsewhere is free (AddressSanitizer's allocator wants
+/// 4 TB from 0x5000_0000_0000). Above this program's own heap (at most 1 GB behind 0x5555_5555_4000, randomized), and far from the mmap area, so that
+/// both brks have room to grow.
+const PIE: u64 = 0x5557_0000_0000;
+
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
 const TPIDR: usize = 32;
@@ -25,11 +30,15 @@ const TPIDR: usize = 32;
 pub static GUEST: Guest = Guest {
     arch: Arch::Arm64,
     isa: &arm64::GUEST,
+    linux: &syscalls::arm64::ABI,
     sp: SP,
     tls: TPIDR,
-    call_bytes: 4,
     context,
+    start: |pc, sp| Context { pc, sp, ..Context::default() },
     set_context,
+    pie: PIE,
+    limit: None,
+    gate: |_| None,
     minsigstksz: MINSIGSTKSZ,
     vdso: Some(vdso::VDSO),
     features: features::of,
@@ -52,6 +61,7 @@ fn context(cpu: &Cpu, engine: &Engine) -> Context {
         fpsr: engine.fpsr(cpu),
         fpcr: cpu.fpcr,
         tls: cpu.gpr[TPIDR],
+        ..Context::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the slots of the neutral register file mean for arm64.
 
 use super::super::Guest;
-use crate::ir::{GuestReg, Mode, Round};
+use crate::ir::{FpRules, GuestReg, Mode, Round};
 use capstone::prelude::*;
 
 /// X0..X30.
@@ -165,6 +165,8 @@ pub static GUEST: Guest = Guest {
     fp_mode,
     fp_round: |fpcr| Round::from_bits((fpcr >> 22 & 3) as u64),
     branch_target,
+    fp: FpRules::Arm,
+    tagged: true,
     fpcr_mask: fpcr::WRITABLE,
     flags_dead: super::flags_ahead::flags_dead,
     helpers: &[],

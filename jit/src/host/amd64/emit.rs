@@ -1,10 +1,11 @@
 //! The forward pass over a block: dispatch, operands, the state of EFLAGS, out-of-line code.
 
 use super::asm::{enc, r, state, Addr, Alu, Asm, Near, Rm};
+use super::features::Features;
 use super::flags::{self, Shape, Test};
 use super::regs::home_addr;
 use super::stubs::Stub;
-use crate::host::{Emitted, Features, Point, Reloc};
+use crate::host::{Emitted, Point, Reloc};
 use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
 use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};
 
@@ -532,7 +533,7 @@ impl<'a> Emitter<'a> {
 
     /// Call the helper for `inst`, whose operands (of these widths) are in `call_args`.
     pub fn call_eval(&mut self, inst: &Inst, bits: [u8; 3]) {
-        let rec = super::helpers::Record::new(inst, bits, self.b.fp).pack();
+        let rec = crate::host::software::Record::new(inst, bits, self.b.fp).pack();
         let rec = self.asm.constant(rec);
         self.asm.lea(true, r::AX, rec);
         self.stub(true, Stub::Eval);

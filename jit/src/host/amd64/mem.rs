@@ -4,6 +4,7 @@ use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Near, Rm, Sho
 use super::emit::{Emitter, Ool, Opnd};
 use super::regs::{home_addr, point, VS};
 use crate::host::Point;
+use crate::ir::op::SPLIT;
 use crate::ir::{hint, Inst, Mem, Op, Type, Value};
 use crate::regalloc::{Home, INT};
 
@@ -380,7 +381,9 @@ impl Emitter<'_> {
         let a = self.address_reg(inst.args[0]);
         let new = self.reg(inst.args[2]);
         self.load_to(r::AX, inst.args[1]);
-        self.check_alignment(log2, a);
+        if inst.imm & SPLIT == 0 {
+            self.check_alignment(log2, a);
+        }
         self.point();
         self.cmpxchg(log2, a, new);
         self.old_value(log2);
@@ -402,7 +405,9 @@ impl Emitter<'_> {
         self.clobber_flags();
         let a = self.address_reg(inst.args[0]);
         let s = self.reg(inst.args[1]);
-        self.check_alignment(log2, a);
+        if inst.imm & SPLIT == 0 {
+            self.check_alignment(log2, a);
+        }
         let (e16, at) = ((log2 == 1) as u8, Addr::base(a, 0));
         let unused = self.ra.vals[self.i].uses == 0;
         let in_place = match inst.op {

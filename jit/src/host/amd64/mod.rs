@@ -26,6 +26,8 @@ pub mod flags;
 pub mod helpers;
 mod int;
 mod mem;
+#[cfg(target_arch = "x86_64")]
+pub mod native;
 pub mod regs;
 pub mod stubs;
 mod vec;
@@ -34,15 +36,33 @@ mod vec_crypto;
 mod vec_crypto_ext;
 mod vec_cvt;
 mod vec_dot;
+mod vec_estimate;
 mod vec_fp;
 mod vec_half;
 mod vec_sat;
 mod vec_shift;
 mod vec_sm3;
 
-use crate::host::{Backend, Emitted, Features, Pins};
+pub use features::Features;
+
+use crate::host::{cut, Backend, Emitted, Pins};
 use crate::ir::{Block, GuestReg};
 use crate::regalloc::Alloc;
+
+/// The host registers at a synchronous signal, in the order of the processor's numbering (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8..r15).
+#[derive(Clone, Copy, Debug)]
+pub struct HostContext {
+    /// General registers.
+    pub gpr: [u64; 16],
+    /// Vector registers.
+    pub vec: [u128; 16],
+    /// Program counter.
+    pub pc: u64,
+    /// Condition flags register.
+    pub flags: u64,
+    /// FP control and status.
+    pub fpctl: u32,
+}
 
 /// The back end for one guest.
 #[derive(Debug)]
@@ -101,14 +121,4 @@ impl Backend for Amd64 {
     fn pins(&self) -> &Pins {
         &self.pins
     }
-}
-
-/// End `block` before the guest instruction in its middle; whether it has more than one.
-fn cut(block: &mut Block) -> bool {
-    let half = block.starts.len() / 2;
-    if half == 0 {
-        return false;
-    }
-    block.cut(half);
-    true
 }

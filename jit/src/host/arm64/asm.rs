@@ -422,9 +422,7 @@ impl Asm {
                 };
                 place | (base as u32) << 5
             }
-            Addr::Index(base, index, scaled) => {
-                0x3820_6800 | (scaled as u32) << 12 | (index as u32) << 16 | (base as u32) << 5
-            }
+            Addr::Index(base, index, scaled) => 0x3820_6800 | (scaled as u32) << 12 | (index as u32) << 16 | (base as u32) << 5,
         };
         self.w(word | access.bits | t as u32);
     }
@@ -498,9 +496,8 @@ impl Asm {
 
 /// The `movi`/`mvni` that repeats the 64 bits of `c` (without Q and the register), if there is one.
 fn modified_imm(c: u64) -> Option<u32> {
-    let word = |op: u32, cmode: u32, b: u64| {
-        Some(0x0f00_0400 | op << 29 | (b as u32 >> 5) << 16 | cmode << 12 | (b as u32 & 31) << 5)
-    };
+    let word =
+        |op: u32, cmode: u32, b: u64| Some(0x0f00_0400 | op << 29 | (b as u32 >> 5) << 16 | cmode << 12 | (b as u32 & 31) << 5);
     let (byte, half, single) = (c & 0xff, c & 0xffff, c & 0xffff_ffff);
     if c == byte * 0x0101_0101_0101_0101 {
         return word(0, 0b1110, byte);

@@ -234,4 +234,3 @@ impl Emitter<'_> {
         self.b.fp == FpRules::X86
     }
 }
-

@@ -3,7 +3,7 @@
 //! **Flags.** IR flags are NZCV itself. The guest's own flags are in NZCV at the block's entry and at every exit that needs them; in between they
 //! move to `Cpu::flags` when an instruction is about to overwrite them, and come back for the next exit.
 
-use super::asm::{field, op, r, Addr, Asm, Access, Near};
+use super::asm::{field, op, r, Access, Addr, Asm, Near};
 use super::features::Features;
 use super::regs::{home_offset, IN_NZCV};
 use super::stubs::{Stub, PUSH_LR};
@@ -270,7 +270,7 @@ impl<'a> Emitter<'a> {
         v < AT_ENTRY as usize && self.ra.vals[v].last as usize > self.i && self.ra.vals[v].home == Home::None
     }
 
-    /// The next host instruction changes NZCV: bring what is needed to safety. Uses x17.
+    /// The next host instruction changes NZCV: bring what is needed to safety. Uses x17, perhaps x30.
     pub fn clobber_flags(&mut self) {
         let arch = self.arch_needed();
         if arch || self.ssa_needed() {
@@ -296,13 +296,13 @@ impl<'a> Emitter<'a> {
         self.ef.val = i as u16;
     }
 
-    /// A flags value that lives in the slot moves away before the slot is written. Uses x16.
+    /// A flags value that lives in the slot moves away before the slot is written. Uses x30.
     fn vacate_slot(&mut self, new: u16) {
         let old = self.ef.slot;
         if old < AT_ENTRY && old != new && self.ra.vals[old as usize].last as usize >= self.i {
             let h = self.ra.spill();
-            self.asm.load_cpu(2, r::S0, field!(flags));
-            self.asm.store_cpu(2, r::S0, home_offset(h));
+            self.asm.load_cpu(2, r::LR, field!(flags));
+            self.asm.store_cpu(2, r::LR, home_offset(h));
             self.ra.set_home(old as usize, h);
         }
         self.ef.slot = NO_FLAGS;

@@ -180,5 +180,4 @@ impl Emitter<'_> {
         self.asm.mov_imm(r::S1, c);
         self.asm.store_cpu(log2, r::S1, at);
     }
-
 }

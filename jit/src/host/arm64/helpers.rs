@@ -42,3 +42,11 @@ pub fn set_fpsr(cpu: &mut Cpu, v: u32) {
     cpu.fpsr = v & EXCEPTIONS;
     cpu.qc = (v & QC != 0) as u128;
 }
+
+/// The host's FP control word for a guest rounding mode (FPCR.RMode numbering), and the guest's own word: of other architectures' words, the
+/// bits that count here are zero.
+pub const fn fpctl(rmode: u32, fpcr: u32) -> u32 {
+    /// FZ16, FZ, DN, AHP.
+    const MODES: u32 = 1 << 19 | 7 << 24;
+    (rmode & 3) << 22 | fpcr & MODES
+}

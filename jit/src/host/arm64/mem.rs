@@ -107,6 +107,26 @@ impl Emitter<'_> {
         }
     }
 
+    /// Ordered accesses that may be misaligned within 16 bytes, on a CPU where they may not: a plain access between barriers, unless it crosses a
+    /// multiple of 16; then the ordered one that follows faults as it should.
+    fn within_16(&mut self, inst: &Inst, plain: Access, ordered: u32, reg: u8) {
+        let log2 = inst.mem().log2;
+        let a = self.ordered_address(inst);
+        let base = self.plain_address(a);
+        // Bit 4 of the sum: beyond.
+        self.asm.ubfx(true, r::S1, base, 0, 4);
+        self.asm.add_imm(r::S1, r::S1, (1 << log2) - 1);
+        self.asm.w(op::DMB_ISH);
+        self.point();
+        let beyond = self.asm.branch(super::asm::Asm::tb(op::TBNZ, r::S1, 4));
+        self.asm.mem(plain, reg, Addr::Disp(base, 0));
+        let done = self.asm.branch(op::B);
+        self.asm.bind(beyond);
+        self.asm.at(ordered, log2, reg, base);
+        self.asm.bind(done);
+        self.asm.w(op::DMB_ISH);
+    }
+
     fn order(&self, inst: &Inst) -> Order {
         let mem = inst.mem();
         match inst.op {
@@ -120,7 +140,9 @@ impl Emitter<'_> {
     // --- loads ---------------------------------------------------------------------------------------
     /// Load.
     pub fn load(&mut self, inst: &Inst) {
-        let mem = inst.mem();
+        let mut mem = inst.mem();
+        // What is as wide as its result has no sign to extend.
+        mem.signed &= 8 << mem.log2 < inst.ty.bits();
         let order = self.order(inst);
         let (vector, w) = (inst.ty == Type::V128, inst.ty == Type::I64);
         if matches!(order, Order::Plain | Order::Barrier) {
@@ -137,6 +159,15 @@ impl Emitter<'_> {
                 self.asm.w(op::DMB_ISHLD);
             }
             return;
+        }
+        if order == Order::Sequential && self.hint & hint::UNALIGNED != 0 {
+            // Not into the base register before it is used.
+            self.within_16(inst, Access::load(mem.log2), op::LDAR, r::LR);
+            let d = self.def();
+            return match mem.signed {
+                true => self.asm.bfm(op::SBFM, w, d, r::LR, 0, (8 << mem.log2) - 1),
+                false => self.asm.mov(true, d, r::LR),
+            };
         }
         let a = self.ordered_address(inst);
         if vector {
@@ -190,6 +221,9 @@ impl Emitter<'_> {
             }
             self.point();
             return self.asm.mem(if vector { Access::vstore(mem.log2) } else { Access::store(mem.log2) }, s, a);
+        }
+        if order == Order::Sequential && self.hint & hint::UNALIGNED != 0 {
+            return self.within_16(inst, Access::store(mem.log2), op::STLR, s);
         }
         let a = self.ordered_address(inst);
         let (base, disp) = match (order, self.feat.rcpc2) {
@@ -339,7 +373,7 @@ impl Emitter<'_> {
         self.asm.w(stlxp(8, 9));
         self.asm.back(op::CBNZ | r::LR as u32, again);
         let done = self.asm.branch(op::B);
-        differs.map(|b| self.asm.bind(b));
+        differs.into_iter().for_each(|b| self.asm.bind(b));
         // Only what could be stored was read at once.
         self.asm.w(stlxp(r::S0, r::S1));
         self.asm.back(op::CBNZ | r::LR as u32, again);

@@ -27,6 +27,8 @@ mod fp_x86;
 pub mod helpers;
 mod int;
 mod mem;
+#[cfg(target_arch = "aarch64")]
+pub mod native;
 pub mod regs;
 pub mod stubs;
 mod vec;
@@ -40,18 +42,18 @@ use crate::regalloc::Alloc;
 /// The host registers at a synchronous signal.
 #[derive(Clone, Copy, Debug)]
 pub struct HostContext {
-    /// General registers.
-    pub gpr: [u64; 31],
-    /// Stack pointer.
-    pub sp: u64,
+    /// General registers, and the stack pointer.
+    pub gpr: [u64; 32],
     /// Vector registers.
     pub vec: [u128; 32],
     /// Program counter.
     pub pc: u64,
     /// PSTATE as in SPSR: NZCV in bits 31..28.
     pub flags: u64,
-    /// FPSR, whose bits are in translated code's own accumulation.
+    /// FPSR.
     pub fpsr: u32,
+    /// FPCR.
+    pub fpcr: u32,
 }
 
 /// The back end for one guest.
@@ -97,7 +99,7 @@ impl Backend for Arm64 {
     fn emit(&mut self, block: &mut Block, out: &mut Emitted) {
         // A block with too many live values or too much code is cut in half; a single instruction never has that much.
         while !self.try_emit(block, out) {
-            if !super::cut(block) {
+            if !crate::host::cut(block) {
                 break;
             }
         }

@@ -49,7 +49,7 @@ pub fn target(pins: &Pins) -> Target {
 }
 
 /// For the fault handler: write the pinned registers of an interrupted context to their slots in `cpu`.
-pub fn spill_from_context(pins: &Pins, cpu: &mut Cpu, gpr: &[u64; 31], vec: &[u128; 32]) {
+pub fn spill_from_context(pins: &Pins, cpu: &mut Cpu, gpr: &[u64], vec: &[u128; 32]) {
     for &(g, h) in &pins.gprs {
         if (g.0 as usize) < GPR_SLOTS {
             cpu.gpr[g.0 as usize] = gpr[h as usize];

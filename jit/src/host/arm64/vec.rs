@@ -410,7 +410,10 @@ impl Emitter<'_> {
             VExtract | VExtractS => self.extract(inst),
             VPair => self.pair(inst),
             VExt => self.v3(inst, 0x2e00_0000 | q(arr) | n << 11),
-            VRev => self.v2(inst, q(arr) | (log2 as u32) << 22 | [0x0e20_1800, 0x2e20_0800, 0x0e20_0800][n.trailing_zeros() as usize - 1]),
+            VRev => self.v2(
+                inst,
+                q(arr) | (log2 as u32) << 22 | [0x0e20_1800, 0x2e20_0800, 0x0e20_0800][n.trailing_zeros() as usize - 1],
+            ),
             VTbx => self.tbx(inst),
             VSxtl | VUxtl => self.extend(inst),
             VUrecpe => !is_scalar(arr) && self.v2(inst, 0x0ea1_c800 | q(arr)),
@@ -635,4 +638,3 @@ impl Emitter<'_> {
         true
     }
 }
-

@@ -29,7 +29,7 @@ impl Object {
 
     /// The file at a path, which is guest memory.
     pub fn of_path(path: u64) -> Option<Object> {
-        Object::of_stat(|at| host(libc::SYS_stat, [path, at, 0, 0, 0, 0]).is_ok())
+        Object::of_stat(|at| host(libc::SYS_newfstatat, [libc::AT_FDCWD as u64, path, at, 0, 0, 0]).is_ok())
     }
 
     fn of_stat(ask: impl FnOnce(u64) -> bool) -> Option<Object> {

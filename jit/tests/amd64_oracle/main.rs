@@ -1,0 +1,278 @@
+//! Random amd64 instructions: on the real CPU, by the IR interpreter, and translated. Registers, all defined flags, memory, MXCSR, x87 state and
+//! faults must agree. `AMD64_SEED`, `AMD64_CASES` (of each kind), `AMD64_ONLY` (a part of a mnemonic), `AMD64_STOP` (differences to show).
+
+mod case;
+mod draw;
+mod ours;
+mod real;
+
+use case::*;
+use draw::{draw, Kind, Rng};
+use iced_x86::{Instruction, Mnemonic as M, RflagsBits};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ptr::null_mut;
+use std::sync::{Mutex, Once};
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, uc: *mut libc::c_void) {
+    // SAFETY: the kernel passes both, valid until we return.
+    unsafe {
+        let uc = &mut *uc.cast::<libc::ucontext_t>();
+        if real::on_signal(signal, uc) || ours::on_signal(signal, (*info).si_addr() as u64, uc) {
+            return;
+        }
+        let text = format!("signal {signal} at {:x}, address {:?}\n", uc.uc_mcontext.gregs[16], (*info).si_addr());
+        libc::write(2, text.as_ptr().cast(), text.len());
+        libc::_exit(101)
+    }
+}
+
+fn map(at: u64, len: usize, prot: i32) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: a fresh mapping where nothing was.
+    let p = unsafe { libc::mmap(at as *mut libc::c_void, len, prot, flags, -1, 0) };
+    assert_eq!(p as u64, at, "{}", std::io::Error::last_os_error());
+}
+
+fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        map(CODE, CODE_BYTES, libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
+        map(WINDOW, WINDOW_BYTES, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: just mapped.
+        unsafe { std::ptr::write_bytes(CODE as *mut u8, 0xcc, CODE_BYTES) };
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
+            // SAFETY: the handler has the type that SA_SIGINFO asks for.
+            unsafe {
+                let mut act: libc::sigaction = std::mem::zeroed();
+                act.sa_sigaction = on_signal as *const () as usize;
+                act.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                libc::sigaction(signal, &act, null_mut());
+            }
+        }
+    });
+    let stack = Box::leak(vec![0u128; 1 << 15].into_boxed_slice());
+    let alt = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() * 16 };
+    // SAFETY: it is never freed.
+    unsafe { libc::sigaltstack(&alt, null_mut()) };
+    real::prepare();
+}
+
+fn put_code(case: &Case) {
+    // SAFETY: the page is ours, and no guest code runs.
+    unsafe { std::ptr::copy_nonoverlapping(case.code.as_ptr(), case.pc as *mut u8, case.code.len()) };
+}
+fn clear_code(case: &Case) {
+    // SAFETY: as above.
+    unsafe { std::ptr::write_bytes(case.pc as *mut u8, 0xcc, case.code.len()) };
+}
+fn put_memory(m: &Memory) {
+    // SAFETY: as above.
+    unsafe { std::ptr::copy_nonoverlapping(m.as_ptr(), WINDOW as *mut u8, WINDOW_BYTES) };
+}
+fn get_memory() -> Box<Memory> {
+    // SAFETY: as above.
+    Box::new(unsafe { *(WINDOW as *const Memory) })
+}
+
+/// The flags that the manual leaves open.
+fn undefined(i: &Instruction, s: &State) -> u64 {
+    let u = i.rflags_undefined();
+    let bit = |b: u32, at: u64| if u & b != 0 { 1 << at } else { 0 };
+    let mut v = bit(RflagsBits::CF, 0) | bit(RflagsBits::PF, 2) | bit(RflagsBits::AF, 4) | bit(RflagsBits::ZF, 6) | bit(RflagsBits::SF, 7)
+        | bit(RflagsBits::OF, 11);
+    let bits = 8 * i.op0_register().size().max(i.memory_size().size()) as u64;
+    let mask = if bits == 64 { 63 } else { 31 };
+    let count = match i.op_count() {
+        2 => count_of(i, 1, s),
+        3 => count_of(i, 2, s),
+        _ => 0,
+    } & mask;
+    match i.mnemonic() {
+        M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => {
+            if count == 0 {
+                return 0;
+            }
+            v |= if matches!(i.mnemonic(), M::Shl | M::Sal | M::Shr | M::Sar | M::Shld | M::Shrd) { 1 << 4 } else { 0 };
+            v = if count == 1 { v & !(1 << 11) } else { v | 1 << 11 };
+            if count >= bits && matches!(i.mnemonic(), M::Shl | M::Sal | M::Shr) {
+                v |= 1;
+            }
+            if count > bits {
+                v |= 0xff;
+            }
+            if matches!(i.mnemonic(), M::Rcl | M::Rcr) && bits < 32 && count != 1 {
+                v |= 1 << 11;
+            }
+        }
+        _ => {}
+    }
+    v
+}
+
+fn count_of(i: &Instruction, op: u32, s: &State) -> u64 {
+    match i.op_kind(op) {
+        iced_x86::OpKind::Register => s.gpr[1] & 0xff,
+        _ => i.immediate(op) & 0xff,
+    }
+}
+
+/// Whether the result itself is undefined.
+fn result_undefined(i: &Instruction, s: &State) -> bool {
+    matches!(i.mnemonic(), M::Shld | M::Shrd) && i.op1_register().size() == 2 && count_of(i, 2, s) & 31 > 16
+}
+
+/// What differs.
+fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> String {
+    let mut d = String::new();
+    if want.signal != got.signal {
+        let _ = writeln!(d, "  signal {}, the CPU: {}", got.signal, want.signal);
+    }
+    let (w, g) = (&want.state, &got.state);
+    let mut line = |name: &str, a: u128, b: u128| {
+        if a != b {
+            let _ = writeln!(d, "  {name:6} {a:#x}, the CPU: {b:#x}");
+        }
+    };
+    const NAMES: [&str; 16] =
+        ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+    if want.signal == libc::SIGTRAP && result_undefined(i, &case.state) {
+        return d;
+    }
+    for n in 0..16 {
+        line(NAMES[n], g.gpr[n] as u128, w.gpr[n] as u128);
+    }
+    for n in 0..16 {
+        line(&format!("xmm{n}"), g.vec[n], w.vec[n]);
+        line(&format!("ymmh{n}"), g.vec[n + 16], w.vec[n + 16]);
+    }
+    line("pc", g.pc as u128, w.pc as u128);
+    let mask = 0xcd5 & !if want.signal == libc::SIGTRAP { undefined(i, &case.state) } else { 0 };
+    line("flags", (g.flags & mask) as u128, (w.flags & mask) as u128);
+    line("mxcsr", g.mxcsr as u128, w.mxcsr as u128);
+    line("fcw", g.fcw as u128, w.fcw as u128);
+    line("fsw", g.fsw as u128, w.fsw as u128);
+    line("ftw", g.ftw as u128, w.ftw as u128);
+    for n in 0..8 {
+        line(&format!("R{n}"), g.x87[n], w.x87[n]);
+    }
+    if want.memory != got.memory {
+        for n in (0..WINDOW_BYTES).filter(|&n| want.memory[n] != got.memory[n]).take(16) {
+            let _ = writeln!(d, "  [{:#x}] {:#x}, the CPU: {:#x}", WINDOW + n as u64, got.memory[n], want.memory[n]);
+        }
+    }
+    d
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+struct Sides {
+    slow: ours::Slow,
+    fast: ours::Fast,
+}
+
+impl Sides {
+    fn check(&mut self, case: &Case, i: &Instruction) -> Result<(), String> {
+        put_code(case);
+        put_memory(&case.memory);
+        let (signal, state) = real::run(case);
+        let want = Outcome { signal, state, memory: get_memory() };
+        put_memory(&case.memory);
+        let slow = self.slow.run(case);
+        let slow = slow.map(|(signal, state)| Outcome { signal, state, memory: get_memory() });
+        put_memory(&case.memory);
+        let (signal, state) = self.fast.run(case);
+        let fast = Outcome { signal, state, memory: get_memory() };
+        self.fast.forget(case.pc);
+        let mut d = match &slow {
+            Ok(slow) => differences(case, i, &want, slow),
+            Err(e) => e.clone(),
+        };
+        if !d.is_empty() {
+            d = format!(" interpreted:\n{d}");
+        }
+        let f = differences(case, i, &want, &fast);
+        if !f.is_empty() {
+            d += &format!(" translated:\n{f}");
+        }
+        let done = if d.is_empty() { Ok(()) } else { Err(self.describe(case, i, d)) };
+        clear_code(case);
+        done
+    }
+
+    fn describe(&mut self, case: &Case, i: &Instruction, d: String) -> String {
+        let s = &case.state;
+        let text = (jit::guest::amd64::GUEST.disasm)(&case.code, case.pc);
+        let mut out = format!("{text}   {:02x?} {:?}\n{d}", case.code, i.code());
+        let _ = writeln!(out, " before: gpr {:x?}\n flags {:x} mxcsr {:x} fcw {:x} fsw {:x} ftw {:x}", s.gpr, s.flags, s.mxcsr, s.fcw, s.fsw, s.ftw);
+        for n in i.op0_register().number()..=i.op0_register().number() {
+            let _ = writeln!(out, " xmm{} {:032x} {:032x}", n & 15, s.vec[16 + (n & 15)], s.vec[n & 15]);
+        }
+        for op in 1..i.op_count() {
+            let r = i.op_register(op);
+            if r.is_vector_register() {
+                let n = r.number() & 15;
+                let _ = writeln!(out, " xmm{n} {:032x} {:032x}", s.vec[16 + n], s.vec[n]);
+            }
+        }
+        if i.mnemonic().to_owned() as u32 != 0 && format!("{:?}", i.mnemonic()).starts_with('F') {
+            let _ = writeln!(out, " x87 {:x?}", s.x87);
+        }
+        if (0..i.op_count()).any(|n| i.op_kind(n) == iced_x86::OpKind::Memory) {
+            let at = draw::effective(i, s);
+            let from = at.wrapping_sub(WINDOW) as usize;
+            let _ = writeln!(out, " memory {at:x}: {:x?}", case.memory.get(from..from + 32));
+        }
+        out += &self.slow.ir(case.pc);
+        out
+    }
+}
+
+fn sweep(kind: Kind, name: &str, default: u64) {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    prepare();
+    let only = std::env::var("AMD64_ONLY").unwrap_or_default().to_lowercase();
+    let skip = std::env::var("AMD64_SKIP").unwrap_or_default().to_lowercase();
+    let seed = setting("AMD64_SEED", 1);
+    let cases = setting("AMD64_CASES", default);
+    let stop = setting("AMD64_STOP", 8);
+    let mut sides = Sides { slow: ours::Slow::new(), fast: ours::Fast::new(std::env::var_os("AMD64_DUMP").is_some()) };
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut bad: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    let lower = |i: &Instruction| format!("{:?}", i.code()).to_lowercase();
+    let wanted = |i: &Instruction| {
+        let n = if only.is_empty() && skip.is_empty() { return true } else { lower(i) };
+        (only.is_empty() || only.split(',').any(|o| n.starts_with(o))) && (skip.is_empty() || !skip.split(',').any(|s| n.starts_with(s)))
+    };
+    for n in 0..cases {
+        let r = &mut Rng(seed << 40 ^ n << 4 ^ kind as u64);
+        let (case, i) = draw(r, kind, &wanted);
+        *seen.entry(format!("{:?}", i.code())).or_default() += 1;
+        if let Err(e) = sides.check(&case, &i) {
+            let b = bad.entry(format!("{:?}", i.code())).or_insert((0, format!("case {n}: {e}")));
+            b.0 += 1;
+        }
+    }
+    println!("{name}: {cases} cases, {} forms", seen.len());
+    if let Some(file) = std::env::var_os("AMD64_REPORT") {
+        let text = seen.iter().fold(String::new(), |t, (f, n)| t + &format!("{f} {n}\n"));
+        std::fs::write(file, text).expect("the report");
+    }
+    if !bad.is_empty() {
+        for (n, text) in bad.values().take(stop as usize) {
+            println!("{n} times: {text}\n");
+        }
+        let list: Vec<_> = bad.iter().map(|(f, (n, _))| format!("{f} {n}/{}", seen[f])).collect();
+        panic!("{} of {} forms differ: {}", bad.len(), seen.len(), list.join(", "));
+    }
+}
+
+#[test]
+fn integer() {
+    println!("{}", ours::features());
+    sweep(Kind::Integer, "integer", 20_000);
+}
