@@ -72,8 +72,8 @@ for i in 1 2 3 4 5 6; do openssl enc -chacha20 -K 000102030405060708090a0b0c0d0e
 """
 
 _7Z = f"""
-7zz a -bso0 -bsp0 -t7z -mx=5 -mmt=1 -mtm- -mtc- -mta- z.7z {IN}/medium.bin
-7zz x -so -mmt=1 z.7z | cksum
+7z a -bso0 -bsp0 -t7z -mx=5 -mmt=1 -mtm- -mtc- -mta- z.7z {IN}/medium.bin
+7z x -so -mmt=1 z.7z | cksum
 """
 
 _MAKE = f"cp -r {IN}/project p; make -s -C p -j2; cksum p/*.o"
@@ -124,7 +124,7 @@ WORKLOADS = [
     _program("jq", TOOL, "jq over 60,000 records", "/usr/bin/jq", "-c", "group_by(.name) | map({name: .[0].name, n: length, size: (map(.size) | add)})", f"{IN}/records.json"),
     _program("sort", TOOL, "sort of 700,000 lines", "/usr/bin/sort", "--parallel=1", "-k2,2", "-k1,1", "-o", "sorted", f"{IN}/lines.txt", outputs=("sorted",)),
     _program("grep", TOOL, "grep -E over a log", "/usr/bin/grep", "-E", "-c", "(retry|reset).*host[0-9]|([a-z]+) \\2", *[f"{IN}/log-small.txt"] * 2),
-    _program("rg", TOOL, "ripgrep over a log, eight times", "/usr/bin/rg", "-j1", "--no-mmap", "-c", r"(retry|reset).*host\d|\b[a-z]+ed (by|when) \w+ing\b", *[f"{IN}/log.txt"] * 8),
+    _program("rg", TOOL, "ripgrep over a log, eight times", "/usr/bin/rg", "-j1", "--no-mmap", "-c", r"(retry|reset) \w+ (while|after)|\b[a-z]+ed [a-z]+ing\b", *[f"{IN}/log.txt"] * 8),
     _program("sed", TOOL, "sed -E over a log", "/usr/bin/sed", "-E", "s/([a-z]+) (timeout|budget)/\\2=\\1/g; /info/d; y/abc/xyz/", *[f"{IN}/log.txt"] * 2),
     _program("awk", TOOL, "mawk: sums by key", "/usr/bin/mawk",
              "{ n[$2 $3]++; for (i = 4; i <= NF; i++) { w[$i]++; l += length($i) } } END { for (k in n) s += n[k] * length(k); for (k in w) t += w[k]; print s, t, l }", *[f"{IN}/log.txt"] * 2),
