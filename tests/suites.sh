@@ -189,6 +189,8 @@ perl_test() {
     [ "$side" != native ] || arch=amd64
     # A -T of the first line must be said on the command line, too.
     taint=$(sed -nE '1s/^#!.*perl.*[[:space:]]-[a-zA-Z]*([tT]).*/-\1/p' "$RESULTS/perl-source/t/$file")
+    # What a stopped run left.
+    rm -rf "$RESULTS/perl-$arch"/t/tmp_*
     FILES=$RESULTS/perl-$arch in_case "$side" "$(limit_of perl "$name" "$side")" /bin/sh -c 'cd /mnt/t && exec perl $2 -I../lib "$1"' sh "$file" "$taint" >"$out.log" 2>&1
     rc=$?
     # TAP: a plan, then `[not ]ok N`; a failure that was announced as TODO is none.
