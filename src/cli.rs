@@ -95,6 +95,24 @@ pub enum Report {
     File(PathBuf),
 }
 
+/// Where `--stats` go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To stderr.
+    Stderr,
+    /// To the end of a file.
+    File(PathBuf),
+}
+
+/// What is written for perf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerfKind {
+    /// Addresses and names.
+    Map,
+    /// The code, too.
+    JitDump,
+}
+
 /// Where a debugger is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gdb {
@@ -125,6 +143,10 @@ pub struct Options {
     pub report: Report,
     /// What stderr was when a person started this program.
     pub first_stderr: Option<Identity>,
+    /// Where a process says at its end what it has done.
+    pub stats: Option<Place>,
+    /// What profilers are told.
+    pub perf: Option<PerfKind>,
 }
 
 /// Where a task's name comes from.
@@ -299,6 +321,8 @@ fn inherited_options(start: &Start) -> Options {
             b"CPU" => options.set_cpu(&value),
             b"TEST" => options.set_test(&value),
             b"REPORT" => options.set_report(OsStr::from_bytes(&rest[eq + 1..])),
+            b"STATS" => options.set_stats(OsStr::from_bytes(&rest[eq + 1..])),
+            b"PERF" => drop(options.set_perf(&value)),
             _ => {}
         }
     }
@@ -353,25 +377,45 @@ impl Options {
         };
     }
 
-    /// The settings about reports, as [`Restart`] says them.
+    fn set_stats(&mut self, place: &OsStr) {
+        self.stats = match place.as_bytes() {
+            b"" | b"off" | b"0" => None,
+            b"stderr" | b"1" => Some(Place::Stderr),
+            _ => Some(Place::File(place.into())),
+        };
+    }
+
+    fn set_perf(&mut self, kind: &str) -> Result<(), String> {
+        self.perf = match kind {
+            "" | "off" | "0" => None,
+            "map" => Some(PerfKind::Map),
+            "jitdump" => Some(PerfKind::JitDump),
+            _ => return Err(format!("--perf {kind}: known are map and jitdump")),
+        };
+        Ok(())
+    }
+
+    /// The settings about reports, statistics and profiles, as [`Restart`] says them.
     fn report_words(&self) -> Vec<u8> {
         let mut set = Vec::new();
         match &self.report {
             Report::Auto => {}
             Report::Off => set.extend(b";report=off"),
             Report::Stderr => set.extend(b";report=stderr"),
-            Report::File(path) => {
-                set.extend(b";report=");
-                for &b in path.as_os_str().as_bytes() {
-                    match b {
-                        b';' | b'%' => set.extend(format!("%{b:02x}").bytes()),
-                        b => set.push(b),
-                    }
-                }
-            }
+            Report::File(path) => set.extend([b";report=", &*escape(path)].concat()),
         }
         if let Some((dev, ino)) = self.first_stderr {
             set.extend(format!(";stderr={dev}:{ino}").bytes());
+        }
+        match &self.stats {
+            None => {}
+            Some(Place::Stderr) => set.extend(b";stats=stderr"),
+            Some(Place::File(path)) => set.extend([b";stats=", &*escape(path)].concat()),
+        }
+        match self.perf {
+            None => {}
+            Some(PerfKind::Map) => set.extend(b";perf=map"),
+            Some(PerfKind::JitDump) => set.extend(b";perf=jitdump"),
         }
         set
     }
@@ -380,6 +424,18 @@ impl Options {
         let items: Vec<String> = self.cpu.iter().map(|(on, f)| format!("{}{f}", if *on { "+" } else { "-" })).collect();
         items.join(",")
     }
+}
+
+/// A path within a list that semicolons separate: see [`unescape`].
+fn escape(path: &std::path::Path) -> Vec<u8> {
+    let mut out = Vec::new();
+    for &b in path.as_os_str().as_bytes() {
+        match b {
+            b';' | b'%' => out.extend(format!("%{b:02x}").bytes()),
+            b => out.push(b),
+        }
+    }
+    out
 }
 
 /// A process that is to run a foreign program in place of this one.
@@ -460,6 +516,10 @@ fn by_ourselves(start: Start) -> Action {
             options.set_report(OsStr::from_bytes(&unescape(place)));
             continue;
         }
+        if let Some(place) = item.strip_prefix(b"stats=") {
+            options.set_stats(OsStr::from_bytes(&unescape(place)));
+            continue;
+        }
         let item = String::from_utf8_lossy(item);
         match item.split_once('=').unwrap_or((&item, "")) {
             ("fd", v) => fd = v.parse().ok(),
@@ -473,6 +533,7 @@ fn by_ourselves(start: Start) -> Action {
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
             ("test", v) => options.set_test(v),
+            ("perf", v) => drop(options.set_perf(v)),
             ("stderr", v) => options.first_stderr = v.split_once(':').and_then(|(d, i)| Some((d.parse().ok()?, i.parse().ok()?))),
             _ => {}
         }
@@ -578,6 +639,17 @@ fn run_command() -> Command {
             "Where to say why a program crashed: auto (stderr, where it leads to a terminal or to what it was here), stderr, off or a FILE",
         ))
         .arg(
+            option("stats", "WHERE", "Say what each process has done when it ends: on stderr, or in a FILE")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("stderr"),
+        )
+        .arg(option(
+            "perf",
+            "KIND",
+            "Tell perf the names of translated code: map (/tmp/perf-PID.map), or jitdump (the code, too; for perf inject)",
+        ))
+        .arg(
             Arg::new("command")
                 .value_names(["PROGRAM", "ARGS"])
                 .required(true)
@@ -643,6 +715,12 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     if let Some(place) = value("report") {
         options.set_report(place);
     }
+    if let Some(place) = value("stats") {
+        options.set_stats(place);
+    }
+    if let Some(kind) = value("perf") {
+        options.set_perf(&kind.to_string_lossy()).map_err(wrong)?;
+    }
     options.first_stderr = report::stderr_identity();
     let words: Vec<Text> = m.get_many::<OsString>("command").into_iter().flatten().map(text).collect();
     let Some(name) = words.first().cloned() else { return Err(wrong("no program given".into())) };
@@ -705,7 +783,21 @@ mod tests {
             let first_stderr = dump_ir.then_some((8, 123));
             let cpu = if strace { cpu.clone() } else { vec![] };
             let (test_cache, test_verify, test_native) = (if dump_ir { 65536 } else { 0 }, dump_asm, strace);
-            let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr, test_cache, test_verify, test_native };
+            let stats = if strace { Some(Place::File("/tmp/;%".into())) } else { dump_asm.then_some(Place::Stderr) };
+            let perf = if dump_ir { Some(PerfKind::Map) } else { dump_asm.then_some(PerfKind::JitDump) };
+            let options = Options {
+                strace,
+                dump_ir,
+                dump_asm,
+                cpu,
+                report,
+                first_stderr,
+                test_cache,
+                test_verify,
+                test_native,
+                stats,
+                perf,
+            };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
             let restart = Restart {

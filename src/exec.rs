@@ -9,7 +9,9 @@ use crate::cli::Restart;
 use crate::elf::Arch;
 use crate::errno;
 use crate::image::{self, Image, Request, Resolved, Text};
+use crate::insight;
 use crate::machine::{Runtime, Vcpu};
+use crate::report::printable;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -30,7 +32,7 @@ pub struct Prepared {
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
     /// What the pointers point to.
-    _strings: [Vec<CString>; 3],
+    strings: [Vec<CString>; 3],
     /// The opened program, which must survive the call, our own, if it was opened for this call, and the system-call filters. No owners: a vfork child's
     /// descriptors are not its parent's, who frees the rest of this.
     descriptors: [Option<RawFd>; 3],
@@ -46,7 +48,7 @@ impl Prepared {
             flags,
             argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
             envp: [pointers(&envp), end.to_vec()].concat(),
-            _strings: [front, argv, envp],
+            strings: [front, argv, envp],
             descriptors: [None; 3],
         }
     }
@@ -66,6 +68,12 @@ impl Prepared {
         // SAFETY: the path is terminated.
         let access = || unsafe { sys::raw(libc::SYS_faccessat, args) };
         self.flags & AT_EXECVE_CHECK as u64 == 0 && (self.path.is_empty() || access() == 0)
+    }
+
+    /// The program's name, for people.
+    fn shown(&self) -> String {
+        // `Restart::argv` has it after the settings.
+        printable(self.strings[0].get(2).unwrap_or(&self.path).to_bytes())
     }
 
     fn args(&self) -> [u64; 6] {
@@ -282,7 +290,11 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
         ) {
             0 => {
                 hand_back(thread);
-                abandoned = prepared.likely() && vcpu.abandon_code();
+                let likely = prepared.likely();
+                if likely {
+                    insight::end(vcpu, thread, &|| format!("goes on to {}", prepared.shown()));
+                }
+                abandoned = likely && vcpu.abandon_code();
                 sys::interruptible(pending, libc::SYS_execveat, prepared.args())
             }
             refused => refused,

@@ -3,6 +3,7 @@
 use crate::cli::Options;
 use crate::gdb::Debugger;
 use crate::guest::Guest;
+use crate::insight::{perf::Perf, stats::Stats};
 use crate::{exec, task};
 use jit::code::Engine;
 use jit::cpu::Cpu;
@@ -38,6 +39,10 @@ pub struct Runtime {
     pub dying: AtomicI32,
     /// A debugger of this process.
     pub debugger: Option<Debugger>,
+    /// Say at the end what was done.
+    pub stats: Option<Stats>,
+    /// Tell a profiler.
+    pub perf: Option<&'static Perf>,
     /// Counts changes of mappings that hold code, so that readers of code notice.
     pub code_epoch: AtomicU64,
 }
@@ -248,6 +253,10 @@ impl Fetch for Code {
             debugger.overlay(pc, &mut out[..n]);
         }
         n
+    }
+
+    fn own_code(&self, pc: u64) -> bool {
+        self.space.vdso().contains(&pc)
     }
 
     fn invalidated(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) {

@@ -18,6 +18,7 @@ mod guest;
 mod host;
 mod hwcap;
 mod image;
+mod insight;
 #[cfg(test)]
 mod kernel_oracle;
 mod loader;

@@ -5,9 +5,10 @@ use crate::cli::{Comm, Gdb, Invocation, Program};
 use crate::elf::{ExecError, PAGE};
 use crate::errno::Errno;
 use crate::gdb::{self, wire, Debugger};
-use crate::guest::{self, Guest};
+use crate::guest::{self, Guest, Vdso};
 use crate::hwcap::Features;
 use crate::image::{self, Image, Request, Resolved, Text};
+use crate::insight::{perf::Perf, stats::Stats};
 use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
 use crate::thread::Task;
@@ -25,7 +26,7 @@ use syscalls::topics::mem::Space;
 use syscalls::topics::procfs::{self, Areas};
 use syscalls::topics::seccomp;
 use syscalls::topics::signal::{self, Actions, ThreadSignals, UNMASKABLE};
-use syscalls::{GuestAddr, Machine, Process, Thread};
+use syscalls::{Machine, Process, Thread};
 
 /// A program found and checked, in the environment that it is to run in.
 pub struct Prepared {
@@ -183,7 +184,7 @@ fn load(inv: &Invocation, p: &Prepared, guest: &Guest, features: &Features) -> R
         secure: inv.secure,
         hwcap: features.hwcap[0],
         hwcap2: features.hwcap[1],
-        vdso: None,
+        vdso: guest.vdso.as_ref().map(|v| adopt_vdso(&space, v)),
         minsigstksz: guest.minsigstksz,
         executable: p.image.elf.executable_stack(),
         random,
@@ -191,17 +192,16 @@ fn load(inv: &Invocation, p: &Prepared, guest: &Guest, features: &Features) -> R
     };
     let stack = auxv::build(&mut map, &layout, &params)?;
     space.set_stack(stack.sp);
-    let sigreturn = guest.sigreturn.map_or(Ok(0), |(code, at)| map_sigreturn(&space, code, at)).map_err(|e| Errno(e.0))?;
+    let sigreturn = guest.vdso.as_ref().map_or(0, |v| space.vdso().start + v.sigreturn);
     Ok(Loaded { space, layout, stack, sigreturn })
 }
 
-/// Map what the guest's programs need of the kernel's vDSO; where their signal handlers return to.
-fn map_sigreturn(space: &Space, code: &[u8], entry: u64) -> Result<u64, syscalls::Errno> {
-    let at = space.map(0, PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
-    GuestAddr(at).write_bytes(code)?;
-    space.mprotect(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64, &mut Default::default())?;
+/// The guest's vDSO becomes the guest's memory; where it is.
+fn adopt_vdso(space: &Space, vdso: &Vdso) -> u64 {
+    let at = (&raw const *vdso.image) as u64;
+    space.adopt(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64);
     space.set_vdso(at..at + PAGE);
-    Ok(at + entry)
+    at
 }
 
 /// Where the kernel would say that things are.
@@ -231,12 +231,16 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
     };
+    let stats = inv.options.stats.clone().map(Stats::new);
+    let perf = inv.options.perf.map(|kind| &*Box::leak(Box::new(Perf::new(kind))));
     let options = code::Options {
         dump_ir: inv.options.dump_ir,
         dump_asm: inv.options.dump_asm,
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
         hidden: features.hidden,
+        stats: inv.options.stats.is_some(),
+        watcher: perf.map(|p| p as &dyn code::Watcher),
         ..code::Options::default()
     };
     let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
@@ -272,6 +276,8 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         self_exe,
         dying: AtomicI32::new(0),
         debugger,
+        stats,
+        perf,
         users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),
     }));

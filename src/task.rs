@@ -6,6 +6,7 @@
 //! sleep, a host thread made for the purpose sleeps instead.
 
 use crate::host;
+use crate::insight;
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::robust;
 use crate::signals;
@@ -243,6 +244,7 @@ pub fn exit_thread(task: &mut Task, status: i32) -> ! {
     if let Some(debugger) = task.vcpu.trace {
         debugger.leave(task.thread.tid, status);
     }
+    insight::end_thread(&task.vcpu, &task.thread, &|| format!("exit {status}"));
     task.vcpu.abandon_code();
     task.thread.seccomp.leave();
     if !task.vcpu.borrower {
@@ -295,6 +297,9 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     if let Some(debugger) = &runtime.debugger {
         vcpu.trace = None;
         debugger.forked(runtime);
+    }
+    if let Some(stats) = &runtime.stats {
+        stats.begin();
     }
     runtime.users.store(1, Ordering::Relaxed);
     set_registers(vcpu, args);

@@ -5,7 +5,7 @@ use crate::gdb::{Debugger, End, Reason};
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::report;
 use crate::signals::{self, Anchor};
-use crate::{core_file, faults, freeze};
+use crate::{core_file, faults, freeze, insight};
 use jit::code::Exit;
 use syscalls::topics::signal::{self, Delivery, Fault, SigInfo};
 use syscalls::{dispatch, Context, Ctx, Flow, GuestAddr, Machine, Stop, Thread};
@@ -191,11 +191,15 @@ impl Task {
             Err(Stop::Flow(Flow::Replaced)) => {}
             Err(Stop::Flow(Flow::Repeat)) => self.vcpu.rewind(),
             Err(Stop::Flow(Flow::Exit(status))) => return Some(status),
-            Err(Stop::Flow(Flow::Die(sig))) => signals::die_by_fault(sig),
+            Err(Stop::Flow(Flow::Die(sig))) => {
+                insight::end(&self.vcpu, &self.thread, &|| format!("signal {sig}"));
+                signals::die_by_fault(sig)
+            }
             Err(Stop::Flow(Flow::ExitGroup(status))) => {
                 if let Some(debugger) = self.vcpu.trace {
                     debugger.end(End::Exited(status));
                 }
+                insight::end(&self.vcpu, &self.thread, &|| format!("exit {status}"));
                 self.vcpu.abandon_code();
                 signals::exit_group(status)
             }
@@ -206,6 +210,7 @@ impl Task {
     /// The process is about to die by a signal. True: it has left a core file.
     #[cold]
     fn last_words(&mut self, info: &SigInfo) -> bool {
+        insight::end(&self.vcpu, &self.thread, &|| format!("signal {}", info.signo));
         signal::host_mask(signal::ALL);
         freeze::begin(self.vcpu.runtime);
         report::death(self, info);

@@ -26,10 +26,12 @@ run() {
     chmod -R u+rwx "$dir" 2>/dev/null; rm -rf "$dir"
 }
 
+# `// build: OPTIONS` in the first lines: in place of -static.
 build() {
-    local name=$1
-    "$CC_AMD64" -O1 -w -pthread -static -o "$TMP/native" "$SRC/$name.c" -lm >"$TMP/build" 2>&1 &&
-        "$GUEST_CC" -O1 -w -pthread -o "$TMP/guest" "$SRC/$name.c" "${flags[@]}" -lm >>"$TMP/build" 2>&1
+    local name=$1 how
+    how=$(sed -n '1,5s|^// build: ||p' "$SRC/$name.c")
+    "$CC_AMD64" -O1 -w -pthread ${how:--static} -o "$TMP/native" "$SRC/$name.c" -lm >"$TMP/build" 2>&1 &&
+        "$GUEST_CC" -O1 -w -pthread -o "$TMP/guest" "$SRC/$name.c" ${how:-"${flags[@]}"} -lm >>"$TMP/build" 2>&1
 }
 
 one() {

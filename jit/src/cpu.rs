@@ -129,6 +129,8 @@ pub struct Cpu {
     pub own_mask2: u32,
     /// Engine: branches that missed the first table.
     pub misses: u32,
+    /// Engine: returns that the top of the return stack didn't match, and branches that missed the first table, if they are counted.
+    pub table_misses: [u64; 2],
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }

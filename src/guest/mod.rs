@@ -41,8 +41,8 @@ pub struct Guest {
     pub gate: fn(u64) -> Option<u64>,
     /// Room that a signal frame needs at most (AT_MINSIGSTKSZ).
     pub minsigstksz: u64,
-    /// What the kernel's vDSO has for the return from a signal handler, and where in it handlers return to.
-    pub sigreturn: Option<(&'static [u8], u64)>,
+    /// What the kernel maps into every program.
+    pub vdso: Option<Vdso>,
     /// The CPU that a list of wishes leaves.
     pub features: fn(&[(bool, String)]) -> Result<Features, String>,
     /// Names of CPU features, with words about them.
@@ -56,6 +56,18 @@ pub struct Guest {
     /// For debuggers and core files.
     pub debug: Debug,
 }
+
+/// A vDSO.
+pub struct Vdso {
+    /// The ELF file, which becomes the guest's memory where it is.
+    pub image: &'static Page,
+    /// Where in it signal handlers return to.
+    pub sigreturn: u64,
+}
+
+/// A page of our own image.
+#[repr(C, align(4096))]
+pub struct Page(pub [u8; 4096]);
 
 /// How a crash is described.
 pub struct Report {

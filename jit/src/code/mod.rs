@@ -9,6 +9,7 @@ pub mod lift;
 mod lock;
 mod pages;
 pub mod region;
+mod stats;
 mod step;
 
 use crate::cpu::{Cpu, ExitKind};
@@ -20,6 +21,8 @@ use area::Area;
 use cache::Cache;
 use family::Notes;
 use lock::Lock;
+pub use stats::Stats;
+use stats::{Counters, Stopwatch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
@@ -89,6 +92,20 @@ pub struct Options {
     pub disorder: u64,
     /// Optional features of the guest that it must not have, in the guest's own numbering.
     pub hidden: u64,
+    /// Count what costs time to count, too (see [`Engine::stats`]).
+    pub stats: bool,
+    /// Who is told of code.
+    pub watcher: Option<&'static dyn Watcher>,
+}
+
+/// Wants to know what lies where in code memory: a profiler. Called with the engine's lock held.
+pub trait Watcher: Sync + std::fmt::Debug {
+    /// The translation of guest code at `pc` lies at `host`.
+    fn placed(&self, pc: u64, host: u64, code: &[u8]);
+    /// So do the common stubs, in one piece.
+    fn stubs(&self, host: u64, code: &[u8]);
+    /// This process has just been forked.
+    fn forked(&self);
 }
 
 /// Size of the code area when the options don't say.
@@ -158,6 +175,7 @@ pub struct Engine {
     interrupting: AtomicU32,
     /// `enter` of the current cache.
     enter: AtomicU64,
+    count: Counters,
 }
 
 impl Engine {
@@ -166,6 +184,7 @@ impl Engine {
         let features = options.features.unwrap_or_else(host::detect);
         let mut backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
         backend.disorder(options.disorder);
+        backend.count_misses(options.stats);
         let mut emitted = Emitted::default();
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
@@ -190,6 +209,7 @@ impl Engine {
             retired: AtomicU32::new(0),
             interrupting: AtomicU32::new(0),
             enter,
+            count: Counters::default(),
         })
     }
 
@@ -207,6 +227,9 @@ impl Engine {
         // Whatever this thread was outside for, coming back is a context synchronization.
         mem.synchronize(&mut |range| self.invalidate(range.start, range.end - range.start));
         let exit = self.run_inside(cpu, mem, epoch);
+        if self.options.stats {
+            self.count.exit(exit);
+        }
         cpu.epoch.store(0, Release);
         exit
     }
@@ -229,7 +252,10 @@ impl Engine {
             epoch = self.epoch.load(SeqCst);
             next = match cpu.exit_kind {
                 k if k == ExitKind::Link as u32 => self.follow_link(cpu, mem),
-                k if k == ExitKind::Lookup as u32 => self.host_for(cpu, mem),
+                k if k == ExitKind::Lookup as u32 => {
+                    Counters::add(&self.count.lookups, 1);
+                    self.host_for(cpu, mem)
+                }
                 k if k == ExitKind::Pending as u32 => return Exit::Pending,
                 k if k == ExitKind::Trap as u32 => match self.trap(cpu, mem) {
                     Some(exit) => return exit,
@@ -283,6 +309,7 @@ impl Engine {
     }
 
     fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
+        Counters::add(&self.count.link_exits, 1);
         let site = cpu.exit_arg;
         let mode = self.mode(cpu);
         self.inner.with(|i| {
@@ -321,6 +348,7 @@ impl Engine {
     }
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
         self.lift(i, pc, mode, mem, lift::LIMITS);
         if i.block.starts.is_empty() {
             // Not kept: what is not there now may be mapped later.
@@ -359,13 +387,19 @@ impl Engine {
             self.flush(i);
         }
         let cut = self.interrupting.load(Acquire) != 0;
-        match i.cache.publish(&i.block, &i.emitted, &host::helper, cut) {
+        let host = match i.cache.publish(&i.block, &i.emitted, &host::helper, cut) {
             Some(h) => h,
             None => {
                 self.flush(i);
                 i.cache.publish(&i.block, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
             }
+        };
+        self.count.translation(&i.block, &i.emitted);
+        if let Some(watcher) = self.options.watcher {
+            // SAFETY: the block has just been placed there.
+            watcher.placed(i.block.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, i.emitted.code.len()) });
         }
+        host
     }
 
     /// Replace the cache by an empty one; the old one, and the epoch that it was current in.
@@ -386,6 +420,7 @@ impl Engine {
 
     /// Retire the cache.
     fn flush(&self, i: &mut Inner) {
+        Counters::add(&self.count.flushes, 1);
         let old = self.replace(i);
         i.retired.push(old);
         self.retired.store(i.retired.len() as u32, Relaxed);
@@ -436,6 +471,7 @@ impl Engine {
     /// Translations of code in `start..start+len` are void. Callable from any thread.
     pub fn invalidate(&self, start: u64, len: u64) {
         let Some(end) = start.checked_add(len).filter(|&e| e > start) else { return };
+        Counters::add(&self.count.invalidations, 1);
         self.inner.with(|i| {
             if !i.hints.is_empty() {
                 forget_hints(&mut i.hints, start, end);
@@ -453,8 +489,11 @@ impl Engine {
             if c.area.own().is_err() {
                 no_memory(libc::ENOMEM);
             }
-            // SAFETY: registered CPUs are alive.
-            c.invalidate(start..end, &mut |pc| cpus.iter().for_each(|&cpu| unsafe { region::forget(cpu, Some(pc)) }));
+            c.invalidate(start..end, &mut |pc| {
+                Counters::add(&self.count.invalidated, 1);
+                // SAFETY: registered CPUs are alive.
+                cpus.iter().for_each(|&cpu| unsafe { region::forget(cpu, Some(pc)) })
+            });
         }
     }
 
@@ -467,6 +506,7 @@ impl Engine {
         self.inner.with(|i| {
             if signal == libc::SIGSEGV && host::stack_pointer(host).abs_diff(addr) <= 16 && region::overflowed(cpu, addr) {
                 region::reset_returns(cpu, i.cache.stub(host::STUB_RET_EMPTY));
+                Counters::add(&self.count.return_overflows, 1);
                 return FaultAction::Rewind(cpu.ret_base);
             }
             let Inner { cache, retired, .. } = &*i;
@@ -491,6 +531,7 @@ impl Engine {
             let known = i.hints.entry(pc).or_insert(0);
             if learned & !*known != 0 {
                 *known |= learned;
+                self.count.learned(learned);
                 self.invalidate_locked(i, pc, pc + 4);
                 cpu.exit_kind = ExitKind::Lookup as u32;
                 return FaultAction::Resume(resume);
@@ -499,6 +540,7 @@ impl Engine {
                 i.hints.remove(&pc);
             }
             cpu.exit_kind = ExitKind::Fault as u32;
+            Counters::add(&self.count.faults, 1);
             FaultAction::Guest(resume)
         })
     }
@@ -554,6 +596,13 @@ impl Engine {
             i.for_parent = i.from_children.take();
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
+            if self.options.stats {
+                self.count.reset();
+                region::take_misses(cpu);
+            }
+            if let Some(watcher) = self.options.watcher {
+                watcher.forked();
+            }
             self.inner.release();
         }
     }
@@ -636,6 +685,7 @@ impl Engine {
     pub fn drop_cpu(&self, mut cpu: Box<Cpu>) {
         let ptr: *mut Cpu = &mut *cpu;
         self.inner.with(|i| i.cpus.retain(|&c| c != ptr));
+        self.count.misses(region::take_misses(&mut cpu));
         if cpu.interrupted.load(Relaxed) != 0 {
             // Its process was killed.
             self.interrupting.fetch_sub(1, Release);
@@ -647,6 +697,20 @@ impl Engine {
     /// Number of translations made so far.
     pub fn translations(&self) -> usize {
         self.inner.with(|i| i.cache.len())
+    }
+
+    /// What has happened so far in this process. Some of it is counted only with [`Options::stats`].
+    pub fn stats(&self) -> Stats {
+        self.inner.with(|i| {
+            let mut s = self.count.read();
+            for &cpu in &i.cpus {
+                // SAFETY: registered CPUs are alive; a count that its thread changes at the moment may be either.
+                let misses = unsafe { (&raw const (*cpu).table_misses).read_volatile() };
+                s.return_misses += misses[0];
+                s.table_misses += misses[1];
+            }
+            s
+        })
     }
 }
 
@@ -674,5 +738,11 @@ fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i3
         // At least what the stubs and the largest block need.
         n => (n.max(64 << 10) + 4095) & !4095,
     };
-    Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)
+    let cache = Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)?;
+    if let Some(watcher) = options.watcher {
+        let at = cache.area.range().start;
+        // SAFETY: the stubs have just been placed there.
+        watcher.stubs(at, unsafe { std::slice::from_raw_parts(at as *const u8, stubs.0.code.len()) });
+    }
+    Ok(cache)
 }

@@ -65,6 +65,11 @@ pub fn attach(cpu: &mut Cpu) {
     restore_tables(cpu);
 }
 
+/// What `cpu` has counted since the last time.
+pub fn take_misses(cpu: &mut Cpu) -> [u64; 2] {
+    std::mem::take(&mut cpu.table_misses)
+}
+
 /// Give it back.
 ///
 /// # Safety

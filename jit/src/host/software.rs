@@ -59,8 +59,12 @@ pub fn run(cpu: &mut Cpu, rec: &Record, host: &Host) {
         }
     }
     cpu.call_result = match inst.op {
-        Op::Counter if inst.imm == 1 => random() as u128,
-        Op::Counter => counter() as u128,
+        Op::Counter => match inst.imm {
+            0 => clock(libc::CLOCK_MONOTONIC),
+            1 => random(),
+            n => clock((n - 2) as libc::clockid_t),
+        }
+        .into(),
         Op::GetFpsr => (host.fpsr)(cpu) as u128,
         Op::SetFpsr => {
             (host.set_fpsr)(cpu, args[0] as u32);
@@ -83,16 +87,17 @@ pub fn run(cpu: &mut Cpu, rec: &Record, host: &Host) {
     };
 }
 
-fn counter() -> u64 {
+/// A clock of the system, in nanoseconds.
+fn clock(n: libc::clockid_t) -> u64 {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `t` is a valid timespec to write to.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut t) };
+    unsafe { libc::clock_gettime(n, &mut t) };
     (t.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(t.tv_nsec as u64)
 }
 
 /// From the system's generator, which never runs dry. It is not asked before it is seeded, at boot; then there is the counter.
 fn random() -> u64 {
-    let mut v = counter();
+    let mut v = clock(libc::CLOCK_MONOTONIC);
     // SAFETY: `v` is 8 bytes to write to.
     unsafe { libc::getrandom((&raw mut v).cast(), 8, 0) };
     v

@@ -260,7 +260,7 @@ ops! {
     Fence "fence" No (No No No) Imm MEM STATE;
 
     // --- system --------------------------------------------------------------------------------
-    /// imm 0: the virtual counter (CNTVCT_EL0): monotonic, 1 GHz. imm 1: a random number.
+    /// imm 0: the virtual counter (CNTVCT_EL0): monotonic, 1 GHz. imm 1: a random number. imm 2 + n: the system's clock n in nanoseconds.
     Counter "counter" X (No No No) Imm VOLATILE;
     /// FPCR as the guest wrote it.
     GetFpcr "getfpcr" X (No No No) No VOLATILE;

@@ -169,7 +169,7 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
         Op::Rev => matches!(i.imm, 2 | 4 | 8) && i.imm * 8 <= width,
         Op::Ubfx | Op::Sbfx | Op::Bfi => field_ok(i.imm, width),
         Op::Fence => i.imm <= 2,
-        Op::Counter => i.imm <= 1,
+        Op::Counter => i.imm < 2 + 32,
         Op::Area | Op::SetArea => i.imm < AREA_WORDS as u64,
         Op::FlagsInsert => i.imm & 0xf0 == 0 && i.imm >> 8 < b.ty(i.args[1]).bits() as u64,
         Op::Crypto => ((i.imm & 0xff) as usize) < Crypto::ALL.len() && i.imm >> 8 < 64,

@@ -27,7 +27,7 @@ pub static GUEST: Guest = Guest {
     pie: PIE,
     limit: Some(1 << 47),
     minsigstksz: MIN_SIGSTKSZ,
-    sigreturn: None,
+    vdso: None,
     gate,
     features: features::of,
     feature_names: features::names,

@@ -5,6 +5,7 @@ mod fault;
 mod features;
 mod frames;
 mod report;
+mod vdso;
 
 use super::Guest;
 use crate::elf::Arch;
@@ -16,17 +17,14 @@ use syscalls::Context;
 /// What an arm64 kernel without SVE needs at most for a signal frame.
 const MINSIGSTKSZ: u64 = 4720;
 
-/// Where position-independent programs go on hosts with fewer addresses than an arm64 kernel has: far from the host's mmap area (which grows down
-/// from 2^47) and from this program's own heap (near 0x5555_5555_0000), so that the guest's brk has room to grow behind its image.
-const PIE: u64 = 0x5000_0000_0000;
+/// Two thirds of the address space, as the kernel has it, so that what programs take for free elsewhere is free (AddressSanitizer's allocator wants
+/// 4 TB from 0x5000_0000_0000). Above this program's own heap (at most 1 GB behind 0x5555_5555_4000, randomized), and far from the mmap area, so that
+/// both brks have room to grow.
+const PIE: u64 = 0x5557_0000_0000;
 
 /// Slots of the register file (see `jit::guest::arm64::regs`).
 const SP: usize = 31;
 const TPIDR: usize = 32;
-
-/// `__kernel_rt_sigreturn`, the one part of the kernel's vDSO that no program can do without: nop (where unwinders look for the call);
-/// mov x8, #139; svc #0. Unwinders know it by its instructions.
-const SIGRETURN: [u8; 12] = [0x1f, 0x20, 0x03, 0xd5, 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4];
 
 /// arm64.
 pub static GUEST: Guest = Guest {
@@ -42,7 +40,7 @@ pub static GUEST: Guest = Guest {
     limit: None,
     gate: |_| None,
     minsigstksz: MINSIGSTKSZ,
-    sigreturn: Some((&SIGRETURN, 4)),
+    vdso: Some(vdso::VDSO),
     features: features::of,
     feature_names: features::names,
     fault: fault::fault,

@@ -72,6 +72,7 @@ pub struct Amd64 {
     asm: asm::Asm,
     ra: Alloc,
     ool: Vec<emit::Ool>,
+    count_misses: bool,
 }
 
 impl Amd64 {
@@ -79,7 +80,7 @@ impl Amd64 {
     pub fn new(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg], features: Features) -> Amd64 {
         let pins = regs::make_pins(hot_gprs, hot_vecs);
         let ra = Alloc::new(regs::target(&pins));
-        Amd64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new() }
+        Amd64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new(), count_misses: false }
     }
 
     /// For tests: allocate registers at random from this seed on (0: as usual).
@@ -87,9 +88,14 @@ impl Amd64 {
         self.ra.disorder = seed;
     }
 
+    /// Whether stubs count in `Cpu::table_misses`.
+    pub fn count_misses(&mut self, on: bool) {
+        self.count_misses = on;
+    }
+
     /// Emit the common stubs into `out`; returns their offsets by [`stubs::Stub`].
     pub fn emit_stubs(&self, out: &mut Emitted) -> [u32; stubs::STUBS] {
-        stubs::emit_stubs(&self.pins, self.features.avx, out)
+        stubs::emit_stubs(&self.pins, self.features.avx, self.count_misses, out)
     }
 
     fn try_emit(&mut self, block: &mut Block, out: &mut Emitted) -> bool {

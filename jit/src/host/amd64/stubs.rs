@@ -59,8 +59,8 @@ pub const STUBS: usize = 15;
 const VOLATILE: [u8; 8] = [r::CX, r::DX, r::SI, r::DI, 8, 9, 10, 11];
 const SAVED: [u8; 6] = [r::BX, r::BP, 12, 13, 14, 15];
 
-/// Emit the stubs into `out` (cleared first). Returns their offsets.
-pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
+/// Emit the stubs into `out` (cleared first); with `count`, misses are counted. Returns their offsets.
+pub fn emit_stubs(pins: &Pins, avx: bool, count: bool, out: &mut Emitted) -> [u32; STUBS] {
     let mut at = [0; STUBS];
     out.clear();
     let mut asm = Asm::default();
@@ -68,7 +68,7 @@ pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
     let a = &mut asm;
     let abort = enter(a, pins, &mut at);
     a_align(a);
-    return_miss(a, &mut at);
+    return_miss(a, count, &mut at);
     // The exits with a reason fall into one another's tail.
     let mut leaves = Vec::new();
     for (stub, kind) in [
@@ -144,8 +144,11 @@ const DEEPER: i32 = 3;
 
 /// A return that doesn't match: frames may have been skipped (longjmp, exceptions), or the stack is another. Then the tables, both.
 /// What an entry of the return stack is for stands in the comparison that it leads to: see `Emitter::after_call`.
-fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
+fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     at[Stub::ReturnMiss as usize] = a.pos();
+    if count {
+        increment(a, state!(table_misses));
+    }
     let mut hits = Vec::new();
     for n in 0..DEEPER {
         a.mov(true, r::CX, Addr::base(r::SP, 8 * n));
@@ -180,6 +183,9 @@ fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
     by_entry(a, 4);
     a.bind_near(miss);
     at[Stub::Lookup as usize] = a.pos();
+    if count {
+        increment(a, state!(table_misses).plus(8));
+    }
     // See `cpu::second_index`.
     a.mov_rr(true, r::CX, r::AX);
     a.shift_imm(5, true, r::CX, 13);
@@ -190,6 +196,10 @@ fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
     let miss = a.jcc_near(cc::NE);
     by_entry(a, 4);
     a.bind_near(miss);
+}
+
+fn increment(a: &mut Asm, m: Addr) {
+    a.op(enc(0, 0, 0xff), true, 0, m.into(), 0, false);
 }
 
 fn a_align(a: &mut Asm) {

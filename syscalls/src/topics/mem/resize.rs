@@ -276,6 +276,9 @@ impl Inner {
     /// Note a successful mremap. `last` describes the end of the old range.
     fn remapped(&mut self, from: Range<u64>, at: u64, new_len: u64, keep: bool, last: Attr) {
         let target = at..at + new_len;
+        if from == self.vdso {
+            self.vdso = target.clone();
+        }
         // An old size of zero makes a second mapping of the same pages.
         let shown = self.map.views.within(from.start..from.end.max(from.start + if from.is_empty() { new_len } else { 0 }));
         if at == from.start {

@@ -76,7 +76,7 @@ main = do
 H
 show() { "$@"; echo "status $?"; }
 ghc -v0 -O0 Main.hs -o zero && show ./zero; rm -f ./*.o ./*.hi
-ghc -v0 -O2 -threaded -rtsopts Main.hs -o two && show ./two | cksum; for rts in "-N1" "-N4" "-N4 -A64k -G3" "-N2 --nonmoving-gc" "-N1 -c -M256m" "-V0.001 -N2" "-xp -N2"; do show ./two +RTS $rts -RTS | cksum; done
+ghc -v0 -O2 -threaded -rtsopts Main.hs -o two && show ./two | cksum; for rts in "-N1" "-N4" "-N4 -A64k -G3" "-N2 --nonmoving-gc" "-N1 -c -M256m" "-V0.001 -N2"; do show ./two +RTS $rts -RTS | cksum; done
 ./zero | cksum | tr '\n' ' '; ghc -v0 -dynamic -O1 Main.hs -o dyn -outputdir o && show ./dyn | cksum
 printf 'let f 0 = 1; f n = n * f (n - 1)\nf 25\nmap (subtract 1) [1..5]\n:type foldr\n:load Gen.hs\nimport Control.Concurrent\nforkIO (putStrLn "thread") >> threadDelay 50000\nerror "x"\n1 `div` 0\n' | ghci -v0 -fobject-code 2>&1 | grep -vE 'CallStack|error, called|interactive'
 echo 'main = interact (unlines . reverse . lines)' >r.hs; seq 5 | runghc r.hs; ghc -e 'sum [1..100]'; echo 'main = print (length (show (f 5)))' >bad.hs; ghc -v0 bad.hs 2>&1 | grep -c 'not in scope'
