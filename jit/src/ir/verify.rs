@@ -212,7 +212,15 @@ fn size_ok(b: &Block, i: &Inst) -> bool {
         Op::Crc32 => Type::I64,
         _ => i.ty,
     };
-    let imm = if i.op == Op::AtomicCasp { i.imm == 0 } else if i.op.fx() & fx::MEM != 0 { i.imm <= 1 } else if matches!(i.op, Op::LoadEx | Op::StoreEx | Op::Crc32) { i.imm <= 1 } else { i.imm == 0 };
+    let imm = if i.op == Op::AtomicCasp {
+        i.imm == 0
+    } else if i.op.fx() & fx::MEM != 0 {
+        i.imm <= 1
+    } else if matches!(i.op, Op::LoadEx | Op::StoreEx | Op::Crc32) {
+        i.imm <= 1
+    } else {
+        i.imm == 0
+    };
     imm && 8 << i.aux <= carrier.bits() && (carrier != Type::V128 || i.aux == 4)
 }
 

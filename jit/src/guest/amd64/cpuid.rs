@@ -111,9 +111,7 @@ pub fn cpuid(leaf: u32, sub: u32) -> [u32; 4] {
 
 /// Leaf 4: 32 KiB of data, 32 KiB of instructions, 1 MiB, 8 MiB.
 fn cache(sub: u32) -> [u32; 4] {
-    let level = |kind: u32, level: u32, ways: u32, sets: u32| {
-        [kind | level << 5 | 1 << 8, (ways - 1) << 22 | 63, sets - 1, 0]
-    };
+    let level = |kind: u32, level: u32, ways: u32, sets: u32| [kind | level << 5 | 1 << 8, (ways - 1) << 22 | 63, sets - 1, 0];
     match sub {
         0 => level(1, 1, 8, 64),
         1 => level(2, 1, 8, 64),

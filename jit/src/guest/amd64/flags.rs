@@ -185,8 +185,22 @@ impl Lifter<'_> {
     /// How to test a condition in the processor's numbering.
     pub fn test(&mut self, cc: u8) -> Test {
         const CONDS: [Cond; 16] = [
-            Cond::Vs, Cond::Vc, Cond::Cc, Cond::Cs, Cond::Eq, Cond::Ne, Cond::Ls, Cond::Hi, Cond::Mi, Cond::Pl, Cond::Al, Cond::Al,
-            Cond::Lt, Cond::Ge, Cond::Le, Cond::Gt,
+            Cond::Vs,
+            Cond::Vc,
+            Cond::Cc,
+            Cond::Cs,
+            Cond::Eq,
+            Cond::Ne,
+            Cond::Ls,
+            Cond::Hi,
+            Cond::Mi,
+            Cond::Pl,
+            Cond::Al,
+            Cond::Al,
+            Cond::Lt,
+            Cond::Ge,
+            Cond::Le,
+            Cond::Gt,
         ];
         if cc >> 1 == 5 {
             return self.test_parity(cc == 10);

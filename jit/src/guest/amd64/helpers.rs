@@ -54,8 +54,26 @@ pub enum Number {
 
 /// The functions by [`Number`].
 pub static HELPERS: &[HelperFn] = &[
-    rotate_carry, div, idiv, pdep, pext, cpuid_, scratch, min_pos, mpsadbw, sha, compare_strings, x87_ops::arith, x87_ops::load,
-    x87_ops::store, x87_ops::commit, x87_ops::compare, x87_ops::unary, x87_ops::control, x87_ops::image, x87_fn::function,
+    rotate_carry,
+    div,
+    idiv,
+    pdep,
+    pext,
+    cpuid_,
+    scratch,
+    min_pos,
+    mpsadbw,
+    sha,
+    compare_strings,
+    x87_ops::arith,
+    x87_ops::load,
+    x87_ops::store,
+    x87_ops::commit,
+    x87_ops::compare,
+    x87_ops::unary,
+    x87_ops::control,
+    x87_ops::image,
+    x87_fn::function,
 ];
 
 extern "C" fn rotate_carry(cpu: &mut Cpu, v: u64, how: u64) -> u64 {

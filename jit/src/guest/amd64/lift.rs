@@ -103,15 +103,8 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let start = b.pc;
     b.fp = FpRules::X86;
     let mut bytes = Bytes { mem, buffer: [0; AHEAD], pc: start, len: 0 };
-    let mut l = Lifter {
-        i: Instruction::default(),
-        vex: false,
-        pc: start,
-        next: start,
-        side_exits: limits.side_exits,
-        done: false,
-        b,
-    };
+    let mut l =
+        Lifter { i: Instruction::default(), vex: false, pc: start, next: start, side_exits: limits.side_exits, done: false, b };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);
@@ -150,11 +143,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
 /// Lift the current instruction.
 fn one(l: &mut Lifter<'_>) {
     let mark = l.b.insts.len();
-    let refused = if l.i.is_invalid() {
-        Some(Refused::Undefined)
-    } else {
-        dispatch(l).err()
-    };
+    let refused = if l.i.is_invalid() { Some(Refused::Undefined) } else { dispatch(l).err() };
     let Some(why) = refused else { return };
     l.b.insts.truncate(mark);
     match why {
@@ -167,9 +156,20 @@ fn one(l: &mut Lifter<'_>) {
 type Chapter = fn(&mut Lifter<'_>) -> Option<Lifted>;
 
 static CHAPTERS: [Chapter; 14] = [
-    alu::lift, branch::lift, shift::lift, muldiv::lift, bits::lift, atomic::lift, string::lift, vec_move::lift, vec_int::lift,
-    vec_fp::lift, vec_misc::lift, x87::lift,
-    xsave::lift, sys::lift,
+    alu::lift,
+    branch::lift,
+    shift::lift,
+    muldiv::lift,
+    bits::lift,
+    atomic::lift,
+    string::lift,
+    vec_move::lift,
+    vec_int::lift,
+    vec_fp::lift,
+    vec_misc::lift,
+    x87::lift,
+    xsave::lift,
+    sys::lift,
 ];
 
 fn dispatch(l: &mut Lifter<'_>) -> Lifted {
@@ -201,7 +201,14 @@ fn drop_unread(b: &mut Block) {
         match i.op {
             Op::Set if slot < 2 => {
                 if std::mem::replace(&mut overwritten[slot], true) {
-                    *i = Inst { op: Op::Nop, ty: Type::None, args: [Value::NONE; 3], imm: 0, facts: crate::ir::fact::NOTHING, ..*i };
+                    *i = Inst {
+                        op: Op::Nop,
+                        ty: Type::None,
+                        args: [Value::NONE; 3],
+                        imm: 0,
+                        facts: crate::ir::fact::NOTHING,
+                        ..*i
+                    };
                 }
             }
             Op::Get if slot < 2 => overwritten[slot] = false,

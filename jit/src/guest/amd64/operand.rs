@@ -18,7 +18,10 @@ pub struct Gpr {
 
 /// The general register that `r` is.
 pub fn gpr(r: Register) -> Option<Gpr> {
-    use Register::{AH, AL, AX, BH, BL, BPL, CH, CL, DH, DIL, DL, EAX, R10L, R11L, R12L, R13L, R14L, R15, R15D, R15L, R15W, R8L, R9L, RAX, SIL, SPL};
+    use Register::{
+        AH, AL, AX, BH, BL, BPL, CH, CL, DH, DIL, DL, EAX, R10L, R11L, R12L, R13L, R14L, R15, R15D, R15L, R15W, R8L, R9L, RAX,
+        SIL, SPL,
+    };
     let at = |first: Register, log2: u8| Some(Gpr { n: (r as u32 - first as u32) as u8, log2, high: false });
     match r {
         AL | CL | DL | BL => at(AL, 0),

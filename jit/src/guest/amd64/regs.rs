@@ -67,8 +67,28 @@ pub mod mxcsr {
 
 fn reg_name(r: GuestReg) -> String {
     const NAMES: [&str; 22] = [
-        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "fs", "gs",
-        "pf", "af", "df", "otherflags",
+        "rax",
+        "rcx",
+        "rdx",
+        "rbx",
+        "rsp",
+        "rbp",
+        "rsi",
+        "rdi",
+        "r8",
+        "r9",
+        "r10",
+        "r11",
+        "r12",
+        "r13",
+        "r14",
+        "r15",
+        "fs",
+        "gs",
+        "pf",
+        "af",
+        "df",
+        "otherflags",
     ];
     match r.0 {
         n @ 0..=21 => NAMES[n as usize].into(),
@@ -102,9 +122,8 @@ fn fp_mode(mxcsr: u32) -> Mode {
     }
 }
 
-static HOT_GPRS: [GuestReg; 18] = [
-    RAX, RSP, RDX, RCX, RDI, RSI, RBP, RBX, gpr(8), gpr(12), gpr(13), gpr(14), gpr(9), gpr(10), gpr(15), R11, PF, AF,
-];
+static HOT_GPRS: [GuestReg; 18] =
+    [RAX, RSP, RDX, RCX, RDI, RSI, RBP, RBX, gpr(8), gpr(12), gpr(13), gpr(14), gpr(9), gpr(10), gpr(15), R11, PF, AF];
 
 static HOT_VECS: [GuestReg; 32] = {
     let mut v = [xmm(0); 32];

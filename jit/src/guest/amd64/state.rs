@@ -41,7 +41,14 @@ pub fn eflags(cpu: &Cpu, nzcv: u8) -> u64 {
     let slot = |r: crate::ir::GuestReg| cpu.gpr[r.0 as usize];
     let parity = (slot(regs::PF) as u8).count_ones() % 2 == 0;
     let aux = slot(regs::PF) ^ slot(regs::AF);
-    slot(regs::OTHER_FLAGS) | 0x202 | (bit(1) ^ 1) | (parity as u64) << 2 | aux & 16 | bit(2) << 6 | bit(3) << 7 | bit(0) << 11
+    slot(regs::OTHER_FLAGS)
+        | 0x202
+        | (bit(1) ^ 1)
+        | (parity as u64) << 2
+        | aux & 16
+        | bit(2) << 6
+        | bit(3) << 7
+        | bit(0) << 11
         | slot(regs::DF) & 0x400
 }
 

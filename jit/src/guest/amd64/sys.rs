@@ -32,10 +32,44 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
         M::Rdfsbase | M::Rdgsbase | M::Wrfsbase | M::Wrgsbase => l.segment_base(),
         M::Mov => l.mov_segment(),
         M::Clflush | M::Clflushopt | M::Clwb => l.clflush(),
-        M::Hlt | M::Cli | M::Sti | M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd | M::Clts
-        | M::Invd | M::Wbinvd | M::Invlpg | M::Lgdt | M::Lidt | M::Lldt | M::Ltr | M::Lmsw | M::Rdmsr | M::Wrmsr | M::Rdpmc
-        | M::Sysret | M::Sysretq | M::Sysexit | M::Sysexitq | M::Swapgs | M::Xsetbv | M::Iret | M::Iretd | M::Iretq | M::Retf
-        | M::Lss | M::Lfs | M::Lgs | M::Monitor | M::Mwait => Err(Refused::Protection),
+        M::Hlt
+        | M::Cli
+        | M::Sti
+        | M::In
+        | M::Out
+        | M::Insb
+        | M::Insw
+        | M::Insd
+        | M::Outsb
+        | M::Outsw
+        | M::Outsd
+        | M::Clts
+        | M::Invd
+        | M::Wbinvd
+        | M::Invlpg
+        | M::Lgdt
+        | M::Lidt
+        | M::Lldt
+        | M::Ltr
+        | M::Lmsw
+        | M::Rdmsr
+        | M::Wrmsr
+        | M::Rdpmc
+        | M::Sysret
+        | M::Sysretq
+        | M::Sysexit
+        | M::Sysexitq
+        | M::Swapgs
+        | M::Xsetbv
+        | M::Iret
+        | M::Iretd
+        | M::Iretq
+        | M::Retf
+        | M::Lss
+        | M::Lfs
+        | M::Lgs
+        | M::Monitor
+        | M::Mwait => Err(Refused::Protection),
         // Far transfers through selectors that don't exist; UMIP hides the tables.
         M::Sgdt | M::Sidt | M::Sldt | M::Smsw | M::Str => Err(Refused::Protection),
         M::Verr | M::Verw | M::Lar | M::Lsl => l.no_selector(),

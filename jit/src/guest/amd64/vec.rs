@@ -266,9 +266,22 @@ impl Sizes for iced_x86::Instruction {
         use iced_x86::MemorySize::*;
         matches!(
             self.memory_size(),
-            UInt256 | Int256 | Packed256_UInt8 | Packed256_Int8 | Packed256_UInt16 | Packed256_Int16 | Packed256_UInt32 | Packed256_Int32
-                | Packed256_UInt64 | Packed256_Int64 | Packed256_UInt128 | Packed256_Int128 | Packed256_Float16 | Packed256_Float32
-                | Packed256_Float64 | Packed256_Float128
+            UInt256
+                | Int256
+                | Packed256_UInt8
+                | Packed256_Int8
+                | Packed256_UInt16
+                | Packed256_Int16
+                | Packed256_UInt32
+                | Packed256_Int32
+                | Packed256_UInt64
+                | Packed256_Int64
+                | Packed256_UInt128
+                | Packed256_Int128
+                | Packed256_Float16
+                | Packed256_Float32
+                | Packed256_Float64
+                | Packed256_Float128
         ) && !matches!(self.code(), Code::INVALID)
     }
 }

@@ -88,8 +88,22 @@ const PREDICATES: [u64; 32] = {
     const UN: u64 = 8;
     const S: u64 = 16;
     let quiet = [
-        EQ, LT | S, LT | EQ | S, UN, LT | GT | UN, EQ | GT | UN | S, GT | UN | S, LT | EQ | GT, EQ | UN, LT | UN | S, LT | EQ | UN | S, 0,
-        LT | GT, EQ | GT | S, GT | S, 15,
+        EQ,
+        LT | S,
+        LT | EQ | S,
+        UN,
+        LT | GT | UN,
+        EQ | GT | UN | S,
+        GT | UN | S,
+        LT | EQ | GT,
+        EQ | UN,
+        LT | UN | S,
+        LT | EQ | UN | S,
+        0,
+        LT | GT,
+        EQ | GT | S,
+        GT | S,
+        15,
     ];
     let mut all = [0; 32];
     let mut n = 0;
@@ -217,7 +231,9 @@ impl Lifter<'_> {
         self.v_binary(|l, a, b| {
             let lanes = arr.lanes() as u64;
             let ones = |bits: u64| {
-                (0..lanes).filter(|n| bits >> n & 1 != 0).fold(0u128, |v, n| v | (u128::MAX >> (128 - arr.ebits())) << (n * arr.ebits() as u64))
+                (0..lanes)
+                    .filter(|n| bits >> n & 1 != 0)
+                    .fold(0u128, |v, n| v | (u128::MAX >> (128 - arr.ebits())) << (n * arr.ebits() as u64))
             };
             let mask = l.vconst128(ones(imm >> 4));
             let p = {
@@ -239,7 +255,8 @@ impl Lifter<'_> {
 
     fn round(&mut self, log2: u8, scalar: bool) -> Lifted {
         let imm = self.i.immediate8();
-        let mode = if imm & 4 != 0 { Round::Current } else { [Round::Nearest, Round::Down, Round::Up, Round::Zero][imm as usize & 3] };
+        let mode =
+            if imm & 4 != 0 { Round::Current } else { [Round::Nearest, Round::Down, Round::Up, Round::Zero][imm as usize & 3] };
         let exact = if imm & 8 == 0 { 16 } else { 0 };
         let imm = mode as u64 | exact;
         if scalar {
@@ -348,7 +365,8 @@ impl Lifter<'_> {
     fn to_half(&mut self) -> Lifted {
         let shape = self.shape();
         let imm = self.i.immediate8();
-        let mode = if imm & 4 != 0 { Round::Current } else { [Round::Nearest, Round::Down, Round::Up, Round::Zero][imm as usize & 3] };
+        let mode =
+            if imm & 4 != 0 { Round::Current } else { [Round::Nearest, Round::Down, Round::Up, Round::Zero][imm as usize & 3] };
         let mut parts = [Value::NONE; 2];
         for part in 0..shape.parts() {
             let v = self.vreg(1, part)?;

@@ -11,8 +11,20 @@ use iced_x86::{Mnemonic as M, OpKind, Register};
 pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
     let m = l.i.mnemonic();
     Some(match m {
-        M::Movaps | M::Movapd | M::Movdqa | M::Movntps | M::Movntpd | M::Movntdq | M::Movntdqa | M::Vmovaps | M::Vmovapd | M::Vmovdqa
-        | M::Vmovntps | M::Vmovntpd | M::Vmovntdq | M::Vmovntdqa => l.vmov(true),
+        M::Movaps
+        | M::Movapd
+        | M::Movdqa
+        | M::Movntps
+        | M::Movntpd
+        | M::Movntdq
+        | M::Movntdqa
+        | M::Vmovaps
+        | M::Vmovapd
+        | M::Vmovdqa
+        | M::Vmovntps
+        | M::Vmovntpd
+        | M::Vmovntdq
+        | M::Vmovntdqa => l.vmov(true),
         M::Movups | M::Movupd | M::Movdqu | M::Lddqu | M::Vmovups | M::Vmovupd | M::Vmovdqu | M::Vlddqu => l.vmov(false),
         M::Movd | M::Vmovd | M::Movq | M::Vmovq | M::Movntq => l.movq(),
         M::Movss | M::Vmovss => l.mov_scalar(2),

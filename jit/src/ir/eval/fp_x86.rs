@@ -164,8 +164,26 @@ pub fn covers(op: Op) -> bool {
     use Op::*;
     matches!(
         op,
-        FAdd | FSub | FMul | FDiv | FSqrt | FMin | FMax | FFma | FCmpCc | Fcmp | Fcmpe | FRint | FToS | FToSInt | SToF | IntSToF
-            | FCvt | FCvtl | FCvtn | FRecpe | FRsqrte
+        FAdd | FSub
+            | FMul
+            | FDiv
+            | FSqrt
+            | FMin
+            | FMax
+            | FFma
+            | FCmpCc
+            | Fcmp
+            | Fcmpe
+            | FRint
+            | FToS
+            | FToSInt
+            | SToF
+            | IntSToF
+            | FCvt
+            | FCvtl
+            | FCvtn
+            | FRecpe
+            | FRsqrte
     )
 }
 
@@ -251,9 +269,7 @@ fn lanes(i: &Inst, args: [u128; 3], src_bits: u32, env: &mut Env) -> u128 {
         Op::FCvtl => {
             let to = if bits == 16 { F32 } else { F64 };
             let first = if i.imm & 1 != 0 { arr.lanes() } else { 0 };
-            (0..64 / bits as usize).fold(0, |v, n| {
-                v | convert(env, f, to, lane(a, bits, first + n)) << (n as u32 * 2 * bits)
-            })
+            (0..64 / bits as usize).fold(0, |v, n| v | convert(env, f, to, lane(a, bits, first + n)) << (n as u32 * 2 * bits))
         }
         Op::FCvtn => {
             rounding(env, i.imm);

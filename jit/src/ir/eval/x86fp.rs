@@ -257,7 +257,7 @@ impl Env {
             return f.image(sign, (exp - 24576 + f.bias()) as u64 & f.max_exp(), (r >> 64) as u64);
         }
         self.raise(ex::P);
-        let infinite = self.away(sign, true, true, true) ;
+        let infinite = self.away(sign, true, true, true);
         self.up = infinite;
         if infinite {
             f.infinity(sign)
@@ -411,7 +411,7 @@ impl Env {
                     more += 1;
                 }
                 let sig = q << (64 - more) | (r != 0) as u128;
-                self.normalized(f, false, e / 2 , sig)
+                self.normalized(f, false, e / 2, sig)
             }
             _ => self.invalid(f),
         }
