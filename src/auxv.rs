@@ -1,7 +1,7 @@
 //! The initial stack: arguments, environment and auxiliary vector, laid out as `setup_arg_pages`, `copy_strings` and
 //! `create_elf_tables` do it; and the auxiliary vector that this process itself was given.
 
-use crate::elf::{self, page_align, page_start, Arch, PAGE};
+use crate::elf::{self, page_align, page_start, PAGE};
 use crate::errno::Errno;
 use crate::image::Text;
 use crate::loader::{GuestMmap, Label, Layout};
@@ -10,8 +10,6 @@ use std::ffi::CStr;
 
 /// `AT_FLAGS`: argv\[0\] was preserved (binfmt_misc flag P).
 pub const AT_FLAGS_PRESERVE_ARGV0: u64 = 1;
-/// What an arm64 kernel without SVE needs at most for a signal frame.
-pub const ARM64_MINSIGSTKSZ: u64 = 4720;
 
 /// The kernel leaves this much unmapped below a stack (`stack_guard_gap`).
 const GUARD: u64 = 256 * PAGE;
@@ -38,6 +36,8 @@ pub struct StackParams<'a> {
     pub env: &'a [Text],
     /// AT_EXECFN.
     pub execfn: &'a CStr,
+    /// AT_PLATFORM.
+    pub platform: &'static str,
     /// AT_SECURE.
     pub secure: bool,
     /// AT_HWCAP.
@@ -121,7 +121,7 @@ fn fill(memory: &mut [u8], low: u64, layout: &Layout, p: &StackParams) -> Stack 
     argv.reverse();
 
     m.at = (m.at - p.jitter % PAGE) & !15;
-    let mut name = Arch::GUEST.machine_name().as_bytes().to_vec();
+    let mut name = p.platform.as_bytes().to_vec();
     name.push(0);
     let platform = m.push(&name);
     let random = m.push(&p.random);

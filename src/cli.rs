@@ -9,11 +9,10 @@
 
 use crate::auxv;
 use crate::elf::Arch;
-use crate::hwcap::Features;
+use crate::guest;
 use crate::image::Text;
 use crate::report::{self, Identity};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use jit::guest::arm64::features::FEATURES;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::RawFd;
@@ -96,6 +95,24 @@ pub enum Report {
     File(PathBuf),
 }
 
+/// Where `--stats` go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To stderr.
+    Stderr,
+    /// To the end of a file.
+    File(PathBuf),
+}
+
+/// What is written for perf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerfKind {
+    /// Addresses and names.
+    Map,
+    /// The code, too.
+    JitDump,
+}
+
 /// Where a debugger is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gdb {
@@ -120,10 +137,16 @@ pub struct Options {
     pub test_cache: usize,
     /// Another: every translation is checked.
     pub test_verify: bool,
+    /// Another: programs of this machine are translated, too.
+    pub test_native: bool,
     /// Where a crash is reported.
     pub report: Report,
     /// What stderr was when a person started this program.
     pub first_stderr: Option<Identity>,
+    /// Where a process says at its end what it has done.
+    pub stats: Option<Place>,
+    /// What profilers are told.
+    pub perf: Option<PerfKind>,
 }
 
 /// Where a task's name comes from.
@@ -228,7 +251,7 @@ fn is_emulator_name(name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     let machine = name.strip_prefix("buildkit-").unwrap_or(name).strip_prefix("qemu-");
     name == ".buildkit_qemu_emulator"
-        || machine.is_some_and(|m| m.strip_suffix("-static").unwrap_or(m) == Arch::GUEST.machine_name())
+        || machine.is_some_and(|m| m.strip_suffix("-static").unwrap_or(m) == Arch::FOREIGN.machine_name())
 }
 
 /// `[interpreter, path, (argv0 with flag P), args…]`.
@@ -298,6 +321,8 @@ fn inherited_options(start: &Start) -> Options {
             b"CPU" => options.set_cpu(&value),
             b"TEST" => options.set_test(&value),
             b"REPORT" => options.set_report(OsStr::from_bytes(&rest[eq + 1..])),
+            b"STATS" => options.set_stats(OsStr::from_bytes(&rest[eq + 1..])),
+            b"PERF" => drop(options.set_perf(&value)),
             _ => {}
         }
     }
@@ -332,13 +357,15 @@ impl Options {
             match item.split_once('=').unwrap_or((item, "")) {
                 ("cache", bytes) => self.test_cache = bytes.parse().unwrap_or(0),
                 ("verify", _) => self.test_verify = true,
+                ("native", _) => self.test_native = true,
                 _ => {}
             }
         }
     }
 
     fn test_list(&self) -> String {
-        format!("cache={}{}", self.test_cache, if self.test_verify { ",verify" } else { "" })
+        let word = |on: bool, word: &'static str| if on { word } else { "" };
+        format!("cache={}{}{}", self.test_cache, word(self.test_verify, ",verify"), word(self.test_native, ",native"))
     }
 
     fn set_report(&mut self, place: &OsStr) {
@@ -350,25 +377,45 @@ impl Options {
         };
     }
 
-    /// The settings about reports, as [`Restart`] says them.
+    fn set_stats(&mut self, place: &OsStr) {
+        self.stats = match place.as_bytes() {
+            b"" | b"off" | b"0" => None,
+            b"stderr" | b"1" => Some(Place::Stderr),
+            _ => Some(Place::File(place.into())),
+        };
+    }
+
+    fn set_perf(&mut self, kind: &str) -> Result<(), String> {
+        self.perf = match kind {
+            "" | "off" | "0" => None,
+            "map" => Some(PerfKind::Map),
+            "jitdump" => Some(PerfKind::JitDump),
+            _ => return Err(format!("--perf {kind}: known are map and jitdump")),
+        };
+        Ok(())
+    }
+
+    /// The settings about reports, statistics and profiles, as [`Restart`] says them.
     fn report_words(&self) -> Vec<u8> {
         let mut set = Vec::new();
         match &self.report {
             Report::Auto => {}
             Report::Off => set.extend(b";report=off"),
             Report::Stderr => set.extend(b";report=stderr"),
-            Report::File(path) => {
-                set.extend(b";report=");
-                for &b in path.as_os_str().as_bytes() {
-                    match b {
-                        b';' | b'%' => set.extend(format!("%{b:02x}").bytes()),
-                        b => set.push(b),
-                    }
-                }
-            }
+            Report::File(path) => set.extend([b";report=", &*escape(path)].concat()),
         }
         if let Some((dev, ino)) = self.first_stderr {
             set.extend(format!(";stderr={dev}:{ino}").bytes());
+        }
+        match &self.stats {
+            None => {}
+            Some(Place::Stderr) => set.extend(b";stats=stderr"),
+            Some(Place::File(path)) => set.extend([b";stats=", &*escape(path)].concat()),
+        }
+        match self.perf {
+            None => {}
+            Some(PerfKind::Map) => set.extend(b";perf=map"),
+            Some(PerfKind::JitDump) => set.extend(b";perf=jitdump"),
         }
         set
     }
@@ -377,6 +424,18 @@ impl Options {
         let items: Vec<String> = self.cpu.iter().map(|(on, f)| format!("{}{f}", if *on { "+" } else { "-" })).collect();
         items.join(",")
     }
+}
+
+/// A path within a list that semicolons separate: see [`unescape`].
+fn escape(path: &std::path::Path) -> Vec<u8> {
+    let mut out = Vec::new();
+    for &b in path.as_os_str().as_bytes() {
+        match b {
+            b';' | b'%' => out.extend(format!("%{b:02x}").bytes()),
+            b => out.push(b),
+        }
+    }
+    out
 }
 
 /// A process that is to run a foreign program in place of this one.
@@ -439,7 +498,7 @@ impl Restart<'_> {
         if !options.cpu.is_empty() {
             set += &format!(";cpu={}", options.cpu_list());
         }
-        if options.test_cache != 0 || options.test_verify {
+        if options.test_cache != 0 || options.test_verify || options.test_native {
             set += &format!(";test={}", options.test_list());
         }
         let set = [set.into_bytes(), options.report_words()].concat();
@@ -457,6 +516,10 @@ fn by_ourselves(start: Start) -> Action {
             options.set_report(OsStr::from_bytes(&unescape(place)));
             continue;
         }
+        if let Some(place) = item.strip_prefix(b"stats=") {
+            options.set_stats(OsStr::from_bytes(&unescape(place)));
+            continue;
+        }
         let item = String::from_utf8_lossy(item);
         match item.split_once('=').unwrap_or((&item, "")) {
             ("fd", v) => fd = v.parse().ok(),
@@ -470,6 +533,7 @@ fn by_ourselves(start: Start) -> Action {
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
             ("test", v) => options.set_test(v),
+            ("perf", v) => drop(options.set_perf(v)),
             ("stderr", v) => options.first_stderr = v.split_once(':').and_then(|(d, i)| Some((d.parse().ok()?, i.parse().ok()?))),
             _ => {}
         }
@@ -520,27 +584,29 @@ fn clap_said(e: &clap::Error) -> Action {
     }
 }
 
-const COMMANDS: &str = "\
+fn commands() -> String {
+    format!("\
 Commands (./NAME or -- NAME runs a program of such a name):
-  run-foreign install [arm64|all]     let the kernel start foreign programs by itself (binfmt_misc); docker build then does too
+  run-foreign install [{}|all]     let the kernel start foreign programs by itself (binfmt_misc); docker build then does too
   run-foreign uninstall [NAME|all]    undo it
   run-foreign status [--json]         what is registered
   run-foreign doctor                  what is wrong, and what to type
 
 Environment: RUN_FOREIGN_STRACE=1, RUN_FOREIGN_DUMP=ir,asm, RUN_FOREIGN_CPU=LIST and RUN_FOREIGN_REPORT=WHERE do what the options do,
-also for programs that the kernel starts.";
+also for programs that the kernel starts.", Arch::FOREIGN.name())
+}
 
 /// The features by name: what /proc/cpuinfo shows.
 fn cpu_help() -> String {
     let mut s = String::from("CPU features to hide (-NAME) or to insist on (NAME), separated by commas. Hidden ones are not announced, and their instructions are undefined:");
-    for (name, _, what) in FEATURES {
+    for (name, what) in (guest::of(Arch::FOREIGN).feature_names)() {
         s += &format!("\n  {name:9} {what}");
     }
     s
 }
 
 fn run_command() -> Command {
-    let about = format!("Run Linux programs built for {} on this {} machine", Arch::GUEST.name(), Arch::HOST.name());
+    let about = format!("Run Linux programs built for {} on this {} machine", Arch::FOREIGN.name(), Arch::HOST.name());
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help).value_parser(clap::value_parser!(OsString))
     };
@@ -550,7 +616,7 @@ fn run_command() -> Command {
         .override_usage(
             "run-foreign [OPTIONS] [--] PROGRAM [ARGS]...\n       run-foreign install|uninstall|status|doctor [--help]",
         )
-        .after_help(COMMANDS)
+        .after_help(commands())
         .arg(option(
             "root",
             "DIR",
@@ -573,6 +639,17 @@ fn run_command() -> Command {
             "Where to say why a program crashed: auto (stderr, where it leads to a terminal or to what it was here), stderr, off or a FILE",
         ))
         .arg(
+            option("stats", "WHERE", "Say what each process has done when it ends: on stderr, or in a FILE")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("stderr"),
+        )
+        .arg(option(
+            "perf",
+            "KIND",
+            "Tell perf the names of translated code: map (/tmp/perf-PID.map), or jitdump (the code, too; for perf inject)",
+        ))
+        .arg(
             Arg::new("command")
                 .value_names(["PROGRAM", "ARGS"])
                 .required(true)
@@ -588,7 +665,7 @@ fn management() -> Command {
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new("run-foreign")
         .version(env!("CARGO_PKG_VERSION"))
-        .after_help(COMMANDS)
+        .after_help(commands())
         .subcommand(
             Command::new("install")
                 .about("Register with binfmt_misc")
@@ -632,10 +709,17 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     }
     if let Some(list) = value("cpu") {
         options.set_cpu(&list.to_string_lossy());
-        Features::of(&options).map_err(|e| wrong(format!("--cpu: {e}")))?;
+        let arch = if options.test_native { Arch::HOST } else { Arch::FOREIGN };
+        (guest::of(arch).features)(&options.cpu).map_err(|e| wrong(format!("--cpu: {e}")))?;
     }
     if let Some(place) = value("report") {
         options.set_report(place);
+    }
+    if let Some(place) = value("stats") {
+        options.set_stats(place);
+    }
+    if let Some(kind) = value("perf") {
+        options.set_perf(&kind.to_string_lossy()).map_err(wrong)?;
     }
     options.first_stderr = report::stderr_identity();
     let words: Vec<Text> = m.get_many::<OsString>("command").into_iter().flatten().map(text).collect();
@@ -698,8 +782,22 @@ mod tests {
             let report = if dump_asm { Report::File("/tmp/a;b%3b=c".into()) } else { Report::Off };
             let first_stderr = dump_ir.then_some((8, 123));
             let cpu = if strace { cpu.clone() } else { vec![] };
-            let (test_cache, test_verify) = (if dump_ir { 65536 } else { 0 }, dump_asm);
-            let options = Options { strace, dump_ir, dump_asm, cpu, report, first_stderr, test_cache, test_verify };
+            let (test_cache, test_verify, test_native) = (if dump_ir { 65536 } else { 0 }, dump_asm, strace);
+            let stats = if strace { Some(Place::File("/tmp/;%".into())) } else { dump_asm.then_some(Place::Stderr) };
+            let perf = if dump_ir { Some(PerfKind::Map) } else { dump_asm.then_some(PerfKind::JitDump) };
+            let options = Options {
+                strace,
+                dump_ir,
+                dump_asm,
+                cpu,
+                report,
+                first_stderr,
+                test_cache,
+                test_verify,
+                test_native,
+                stats,
+                perf,
+            };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);
             let restart = Restart {

@@ -3,6 +3,7 @@
 use crate::binfmt::{self, Entry, MountState};
 use crate::elf::Arch;
 use crate::errno::Errno;
+use crate::host;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -47,7 +48,7 @@ pub fn doctor() -> i32 {
     }
     match live {
         Ok(Ran { by }) => {
-            r.good(&format!("an {} program runs, by {}", Arch::GUEST.name(), by.display()));
+            r.good(&format!("an {} program runs, by {}", Arch::FOREIGN.name(), by.display()));
             let path = by.to_string_lossy();
             if !by.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-foreign")) {
                 r.bad("it is run by another emulator", "type as root: run-foreign install --replace");
@@ -55,28 +56,21 @@ pub fn doctor() -> i32 {
                 r.note("the registered file has been replaced or removed since: run-foreign install registers the present one");
             }
         }
-        Err(Failure::NotStarted(why)) => r.bad(&format!("an {} program can't be started: {why}", Arch::GUEST.name()), INSTALL),
+        Err(Failure::NotStarted(why)) => r.bad(&format!("an {} program can't be started: {why}", Arch::FOREIGN.name()), INSTALL),
         Err(Failure::Ended(why)) => {
             let remedy =
                 concat!("if it is run-foreign's own fault, please report it at ", env!("CARGO_PKG_REPOSITORY"), "/issues");
-            r.bad(&format!("an {} program does not run: {why}", Arch::GUEST.name()), remedy);
+            r.bad(&format!("an {} program does not run: {why}", Arch::FOREIGN.name()), remedy);
         }
     }
     i32::from(r.failed)
 }
 
-#[cfg(target_arch = "x86_64")]
 fn cpu(r: &mut Report) {
-    if is_x86_feature_detected!("sse4.2") && is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("ssse3") {
-        r.good("the CPU has x86-64-v2");
-    } else {
-        r.bad("the CPU lacks x86-64-v2 (SSE4.2, POPCNT)", "");
+    match host::cpu() {
+        (what, true) => r.good(&format!("the CPU has {what}")),
+        (what, false) => r.bad(&format!("the CPU lacks {what}"), ""),
     }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn cpu(r: &mut Report) {
-    r.good("the CPU suffices");
 }
 
 fn not_mounted(r: &mut Report, state: MountState, live: Option<&Ran>) {
@@ -99,7 +93,7 @@ fn registered(r: &mut Report) {
         r.bad("binfmt_misc is switched off as a whole", &format!("type as root: echo 1 > {}/status", binfmt::DIR));
     }
     let all = binfmt::entries();
-    let arch = Arch::GUEST;
+    let arch = Arch::FOREIGN;
     for e in all.iter().filter(|e| !e.enabled && e.matches(arch)) {
         r.note(&format!("the entry {} is disabled (echo 1 > {}/{0} enables it)", e.name, binfmt::DIR));
     }
@@ -229,7 +223,7 @@ impl TestProgram {
         for dir in [std::env::temp_dir(), "/var/tmp".into(), "/dev/shm".into(), ".".into()] {
             let path = dir.join(format!(".run-foreign-doctor-{}", std::process::id()));
             let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path);
-            let written = made.and_then(|mut f| f.write_all(&test_elf(Arch::GUEST)));
+            let written = made.and_then(|mut f| f.write_all(&test_elf(Arch::FOREIGN)));
             match written {
                 Ok(()) => {
                     let program = TestProgram { path };

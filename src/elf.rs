@@ -11,8 +11,8 @@ use std::os::unix::fs::FileExt;
 pub const HEAD: usize = 256;
 /// The page size of guest and host.
 pub const PAGE: u64 = 4096;
-/// First address that no guest mapping may reach.
-pub const TASK_SIZE: u64 = (1 << 47) - PAGE;
+/// First address that the host has for no program.
+pub const TASK_SIZE: u64 = if cfg!(target_arch = "x86_64") { (1 << 47) - PAGE } else { 1 << 48 };
 
 const EHDR: usize = 64;
 const PHDR: usize = 56;
@@ -28,10 +28,12 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// All of them.
+    pub const ALL: [Arch; 2] = [Arch::Arm64, Arch::Amd64];
     /// The machine that this program runs on.
     pub const HOST: Arch = if cfg!(target_arch = "x86_64") { Arch::Amd64 } else { Arch::Arm64 };
-    /// The machine whose programs it runs.
-    pub const GUEST: Arch = if cfg!(target_arch = "x86_64") { Arch::Arm64 } else { Arch::Amd64 };
+    /// The other: its programs need us. (For tests we translate those of the host, too; which one a guest is, its file says.)
+    pub const FOREIGN: Arch = if cfg!(target_arch = "x86_64") { Arch::Arm64 } else { Arch::Amd64 };
 
     /// As Debian, Go and Docker call it.
     pub const fn name(self) -> &'static str {
@@ -49,11 +51,17 @@ impl Arch {
         }
     }
 
-    const fn machine(self) -> u16 {
+    /// `e_machine`.
+    pub const fn machine(self) -> u16 {
         match self {
             Arch::Arm64 => EM_AARCH64,
             Arch::Amd64 => EM_X86_64,
         }
+    }
+
+    /// Whose program a file is that begins so, as far as `e_machine` says.
+    pub fn of(head: &[u8; HEAD]) -> Option<Arch> {
+        Arch::ALL.into_iter().find(|a| head.starts_with(ELFMAG) && a.machine() == le16(head, 18))
     }
 
     /// Whether a kernel of this architecture runs programs for `machine` by itself (its 32-bit programs included).
@@ -183,7 +191,7 @@ pub fn is_native(head: &[u8; HEAD]) -> bool {
 }
 
 /// Parse a main program from its first bytes. Every failure is ENOEXEC here.
-pub fn parse_program(file: &File, head: &[u8; HEAD], arch: Arch) -> Result<Elf, ExecError> {
+pub fn parse_program(file: &File, head: &[u8; HEAD]) -> Result<(Arch, Elf), ExecError> {
     let noexec = |d: String| ExecError::new(libc::ENOEXEC, d);
     if !head.starts_with(ELFMAG) {
         return Err(noexec("neither an ELF program nor a script with #!".into()));
@@ -192,10 +200,10 @@ pub fn parse_program(file: &File, head: &[u8; HEAD], arch: Arch) -> Result<Elf, 
     if kind != ET_EXEC && kind != ET_DYN && head[5] != 2 {
         return Err(noexec(format!("an ELF file that is not a program ({})", header::et_to_str(kind))));
     }
-    if le16(head, 18) != arch.machine() {
-        return Err(noexec(format!("program for {}; this binary runs {}", machine_name(head), arch.name())));
-    }
-    read_headers(file, head).map_err(noexec)
+    let Some(arch) = Arch::of(head) else {
+        return Err(noexec(format!("program for {}; this binary runs {}", machine_name(head), Arch::FOREIGN.name())));
+    };
+    Ok((arch, read_headers(file, head).map_err(noexec)?))
 }
 
 /// Parse a program's ELF interpreter (`ld.so`). Every failure but a failing read is ELIBBAD.

@@ -9,7 +9,9 @@ use crate::cli::Restart;
 use crate::elf::Arch;
 use crate::errno;
 use crate::image::{self, Image, Request, Resolved, Text};
+use crate::insight;
 use crate::machine::{Runtime, Vcpu};
+use crate::report::printable;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -30,7 +32,7 @@ pub struct Prepared {
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
     /// What the pointers point to.
-    _strings: [Vec<CString>; 3],
+    strings: [Vec<CString>; 3],
     /// The opened program, which must survive the call, our own, if it was opened for this call, and the system-call filters. No owners: a vfork child's
     /// descriptors are not its parent's, who frees the rest of this.
     descriptors: [Option<RawFd>; 3],
@@ -46,7 +48,7 @@ impl Prepared {
             flags,
             argv: [pointers(&front), pointers(&argv), end.to_vec()].concat(),
             envp: [pointers(&envp), end.to_vec()].concat(),
-            _strings: [front, argv, envp],
+            strings: [front, argv, envp],
             descriptors: [None; 3],
         }
     }
@@ -66,6 +68,12 @@ impl Prepared {
         // SAFETY: the path is terminated.
         let access = || unsafe { sys::raw(libc::SYS_faccessat, args) };
         self.flags & AT_EXECVE_CHECK as u64 == 0 && (self.path.is_empty() || access() == 0)
+    }
+
+    /// The program's name, for people.
+    fn shown(&self) -> String {
+        // `Restart::argv` has it after the settings.
+        printable(self.strings[0].get(2).unwrap_or(&self.path).to_bytes())
     }
 
     fn args(&self) -> [u64; 6] {
@@ -96,7 +104,8 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
 /// Where system calls are filtered the kernel's binfmt_misc has no part, and no program of the host's either: nothing but ourselves can keep up
 /// the filters. (Rights that a file would give are not given then; a process that may not gain any is what filters mostly are for.)
 fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<RawFd>) -> Result<Prepared, Errno> {
-    let by_kernel = runtime.by_binfmt && filters.is_empty() && gdb.is_none();
+    let all = runtime.options.test_native;
+    let by_kernel = runtime.by_binfmt && filters.is_empty() && gdb.is_none() && !all;
     if req.argv.is_empty() {
         // As the kernel has it since 5.18.
         req.argv.push(CString::default());
@@ -123,7 +132,7 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<
     };
     // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.
     let too_much_for_the_kernel = path_inaccessible || req.target.is_some();
-    let found = if by_kernel { vet(request, too_much_for_the_kernel)? } else { follow(request)? };
+    let found = if by_kernel { vet(request, too_much_for_the_kernel)? } else { follow(request, all)? };
     let Some(image) = found else {
         return if filters.is_empty() { Ok(Prepared::plain(req)) } else { Err(Errno::ENOEXEC) };
     };
@@ -154,10 +163,10 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<
     Ok(Prepared { descriptors, ..prepared })
 }
 
-/// The program for us that a request leads to, if it does.
-fn follow(request: Request) -> Result<Option<Box<Image>>, Errno> {
+/// The program for us that a request leads to, if it does. `all`: those of this machine are.
+fn follow(request: Request, all: bool) -> Result<Option<Box<Image>>, Errno> {
     let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
-    match image::resolve(request, Arch::GUEST, &mut open).map_err(|e| ours(e.errno))? {
+    match image::resolve(request, all, &mut open).map_err(|e| ours(e.errno))? {
         Resolved::Native => Ok(None),
         Resolved::Foreign(image) => Ok(Some(image)),
     }
@@ -168,16 +177,16 @@ fn follow(request: Request) -> Result<Option<Box<Image>>, Errno> {
 /// only what the kernel's way is known to fail for.
 fn vet(request: Request, too_much_for_the_kernel: bool) -> Result<Option<Box<Image>>, Errno> {
     let opened = Cell::new(0);
-    let claimed = Cell::new(binfmt::claims(&request.file, Arch::GUEST));
+    let claimed = Cell::new(binfmt::claims(&request.file, Arch::FOREIGN));
     let unreadable = Cell::new(false);
     let mut open = |p: &CStr| {
         let file = image::open_for_exec(libc::AT_FDCWD, p, 0)
             .inspect_err(|_| unreadable.set(image::may_execute(libc::AT_FDCWD, p, 0).is_ok()))?;
-        claimed.set(binfmt::claims(&file, Arch::GUEST));
+        claimed.set(binfmt::claims(&file, Arch::FOREIGN));
         opened.set(opened.get() + 1);
         Ok(file)
     };
-    match image::resolve(request, Arch::GUEST, &mut open) {
+    match image::resolve(request, false, &mut open) {
         Err(e) if !unreadable.get() && (claimed.get() || e.errno.0 != libc::ENOEXEC) => Err(ours(e.errno)),
         Ok(Resolved::Foreign(image)) => {
             // We count as an interpreter, too.
@@ -281,7 +290,11 @@ fn replace(vcpu: &Vcpu, thread: &Thread, prepared: &Prepared) -> SysResult {
         ) {
             0 => {
                 hand_back(thread);
-                abandoned = prepared.likely() && vcpu.abandon_code();
+                let likely = prepared.likely();
+                if likely {
+                    insight::end(vcpu, thread, &|| format!("goes on to {}", prepared.shown()));
+                }
+                abandoned = likely && vcpu.abandon_code();
                 sys::interruptible(pending, libc::SYS_execveat, prepared.args())
             }
             refused => refused,

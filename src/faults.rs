@@ -1,42 +1,67 @@
 //! What a fault means to the guest; and what it means when it is our own.
 
 use crate::signals::HostFault;
+use jit::ir::Trap;
 use std::fmt::Write as _;
 use syscalls::topics::mem::Space;
-use syscalls::topics::signal::{Fault, SigInfo, SEGV_ACCERR, SEGV_MAPERR};
+use syscalls::topics::signal::SigInfo;
 use syscalls::GuestAddr;
 
 /// `si_code` values that libc lacks.
-const ILL_ILLOPC: i32 = 1;
-const TRAP_BRKPT: i32 = 1;
-const BUS_ADRALN: i32 = 1;
-const BUS_ADRERR: i32 = 2;
+pub const TRAP_BRKPT: i32 = 1;
+/// See [`TRAP_BRKPT`].
+pub const BUS_ADRALN: i32 = 1;
+/// See [`TRAP_BRKPT`].
+pub const BUS_ADRERR: i32 = 2;
 
-/// ESR_EL1: exception classes, the 32-bit instruction bit, and status codes of aborts at the last level.
-const EC_INSN_ABORT: u64 = 0x20 << 26;
-const EC_PC_ALIGN: u64 = 0x22 << 26;
-const EC_DATA_ABORT: u64 = 0x24 << 26;
-const IL: u64 = 1 << 25;
-const WNR: u64 = 1 << 6;
-const FSC_KERNEL: u64 = 4;
-const FSC_TRANSLATION: u64 = 7;
-const FSC_PERMISSION: u64 = 15;
-const FSC_EXTERNAL: u64 = 16;
-const FSC_ALIGNMENT: u64 = 0x21;
-
-/// An undefined instruction at `pc`.
-pub fn undefined(pc: u64) -> Fault {
-    Fault { info: SigInfo::fault(libc::SIGILL, ILL_ILLOPC, pc), syndrome: Some((0, 0)) }
+/// What a guest's processor stumbled over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// An undefined instruction.
+    Undefined,
+    /// A breakpoint instruction.
+    Breakpoint,
+    /// A pc that is not a multiple of the instructions' alignment.
+    PcAlignment,
+    /// Memory.
+    Memory {
+        /// Where.
+        addr: u64,
+        /// What for.
+        access: Access,
+        /// Why not.
+        why: Why,
+    },
+    /// Another trap, with its detail.
+    Exception(Trap, u32),
+    /// Something else that the host said.
+    Host(SigInfo),
 }
 
-/// A breakpoint instruction at `pc`.
-pub fn breakpoint(pc: u64) -> Fault {
-    Fault { info: SigInfo::fault(libc::SIGTRAP, TRAP_BRKPT, pc), syndrome: None }
+/// What memory was wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// An instruction.
+    Fetch,
+    /// Data.
+    Read,
+    /// Data to be changed.
+    Write,
 }
 
-/// A pc that is not a multiple of four.
-pub fn pc_alignment(pc: u64) -> Fault {
-    Fault { info: SigInfo::fault(libc::SIGBUS, BUS_ADRALN, pc), syndrome: Some((0, EC_PC_ALIGN | IL)) }
+/// Why it could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing is mapped there.
+    Unmapped,
+    /// Not allowed there.
+    Forbidden,
+    /// The host's processor takes no such address.
+    Refused,
+    /// It had to be aligned.
+    Misaligned,
+    /// Behind the end of a mapped file, or broken: the host's `si_code`, if it said one.
+    Absent(Option<i32>),
 }
 
 /// An access at `addr` that must be aligned.
@@ -45,44 +70,28 @@ pub fn misaligned(addr: u64) -> SigInfo {
 }
 
 /// The instruction at `pc` could not be read.
-pub fn fetch(space: &Space, pc: u64) -> Fault {
-    let (sig, code, status) = match (space.mapped(pc), space.fetchable(pc)) {
-        (false, _) => (libc::SIGSEGV, SEGV_MAPERR, FSC_TRANSLATION),
-        (true, false) => (libc::SIGSEGV, SEGV_ACCERR, FSC_PERMISSION),
-        // Behind the end of a mapped file.
-        (true, true) => (libc::SIGBUS, BUS_ADRERR, FSC_EXTERNAL),
+pub fn fetch(space: &Space, pc: u64) -> Cause {
+    let why = match (space.mapped(pc), space.fetchable(pc)) {
+        (false, _) => Why::Unmapped,
+        (true, false) => Why::Forbidden,
+        (true, true) => Why::Absent(None),
     };
-    Fault { info: SigInfo::fault(sig, code, pc), syndrome: Some((pc, EC_INSN_ABORT | IL | told(pc, status))) }
+    Cause::Memory { addr: pc, access: Access::Fetch, why }
 }
 
 /// A memory access of translated code failed. The host's mappings are the guest's, but for those of the runtime: there nothing is, to a guest.
-pub fn data(space: &Space, host: &HostFault) -> Fault {
-    let mut info = host.info;
+pub fn data(space: &Space, host: &HostFault) -> Cause {
+    let info = &host.info;
     let addr = info.rest[0];
-    let status = match info.signo {
-        libc::SIGSEGV => {
-            info.code = if space.mapped(GuestAddr(addr).host()) { SEGV_ACCERR } else { SEGV_MAPERR };
-            if info.code == SEGV_ACCERR {
-                FSC_PERMISSION
-            } else {
-                FSC_TRANSLATION
-            }
-        }
-        libc::SIGBUS if info.code == BUS_ADRALN => FSC_ALIGNMENT,
-        libc::SIGBUS => FSC_EXTERNAL,
-        _ => return Fault { info, syndrome: Some((0, 0)) },
+    let why = match info.signo {
+        libc::SIGSEGV if info.code == libc::SI_KERNEL => Why::Refused,
+        libc::SIGSEGV if space.mapped(GuestAddr(addr).host()) => Why::Forbidden,
+        libc::SIGSEGV => Why::Unmapped,
+        libc::SIGBUS if info.code == BUS_ADRALN => Why::Misaligned,
+        libc::SIGBUS => Why::Absent(Some(info.code)),
+        _ => return Cause::Host(*info),
     };
-    let write = if host.write { WNR } else { 0 };
-    Fault { info, syndrome: Some((addr, EC_DATA_ABORT | IL | write | told(addr, status))) }
-}
-
-/// Of the kernel's half of the addresses user space learns no more than that nothing is there.
-fn told(addr: u64, status: u64) -> u64 {
-    if addr >> 55 & 1 != 0 {
-        FSC_KERNEL
-    } else {
-        status
-    }
+    Cause::Memory { addr, access: if host.write { Access::Write } else { Access::Read }, why }
 }
 
 /// A line buffer on the stack: the place of the error may be anywhere, an allocation included.

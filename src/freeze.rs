@@ -1,6 +1,6 @@
 //! Holding a process still when one of its threads dies.
 
-use crate::machine::{context_of, Runtime};
+use crate::machine::Runtime;
 use crate::signals::{self, Anchor};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub fn stay_if_dying(runtime: &Runtime) {
     let dying = runtime.dying.load(Ordering::Relaxed);
     while dying != 0 && dying == getpid() {
         // SAFETY: sleeps; signals that don't end the process are blocked or noted.
-        unsafe { sys::raw(libc::SYS_pause, [0; 6]) };
+        unsafe { sys::raw(libc::SYS_ppoll, [0; 6]) };
     }
 }
 
@@ -53,7 +53,7 @@ pub fn others(runtime: &Runtime, own: i32) -> Vec<(i32, Context)> {
                     if (*cpu).epoch.load(Ordering::SeqCst) != 0 {
                         running.push(anchor.tid());
                     }
-                    found.push((anchor.tid(), context_of(&*cpu, &runtime.engine)));
+                    found.push((anchor.tid(), (runtime.guest.context)(&*cpu, &runtime.engine)));
                 }
             }
         });

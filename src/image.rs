@@ -18,13 +18,15 @@ pub const MAX_DEPTH: usize = 5;
 /// `AT_EXECVE_CHECK` (Linux 6.14): execveat answers whether the file may be executed, and does no more.
 const AT_EXECVE_CHECK: i32 = 0x10000;
 
-/// A foreign program, ready to be mapped.
+/// A program for us, ready to be mapped.
 #[derive(Debug)]
 pub struct Image {
     /// The program's file.
     pub file: File,
     /// The path that it was opened by.
     pub path: Text,
+    /// Whose program it is.
+    pub arch: Arch,
     /// Its headers.
     pub elf: Elf,
     /// Its ELF interpreter.
@@ -64,17 +66,17 @@ pub struct Request {
 }
 
 /// Follow scripts to the program behind them. `open` opens a path for execution (see [`open_for_exec`]) relative to the
-/// working directory.
-pub fn resolve(req: Request, guest: Arch, open: &mut dyn FnMut(&CStr) -> Result<File, Errno>) -> Result<Resolved, ExecError> {
+/// working directory. `all`: programs of this machine are for us, too.
+pub fn resolve(req: Request, all: bool, open: &mut dyn FnMut(&CStr) -> Result<File, Errno>) -> Result<Resolved, ExecError> {
     let Request { mut file, mut path, mut argv, path_inaccessible } = req;
     for _ in 0..=MAX_DEPTH {
         let mut head = [0u8; HEAD];
         elf::read_at_most(&file, &mut head, 0)?;
-        if elf::is_native(&head) && guest != Arch::HOST {
+        if elf::is_native(&head) && !(all && Arch::of(&head) == Some(Arch::HOST)) {
             return Ok(Resolved::Native);
         }
         if !head.starts_with(b"#!") {
-            return image(file, path, argv, &head, guest, open);
+            return image(file, path, argv, &head, open);
         }
         let line = parse_shebang(&head).ok_or_else(|| ExecError::new(libc::ENOEXEC, "malformed #! line"))?;
         if path_inaccessible {
@@ -94,22 +96,21 @@ fn image(
     path: Text,
     argv: Vec<Text>,
     head: &[u8; HEAD],
-    guest: Arch,
     open: &mut dyn FnMut(&CStr) -> Result<File, Errno>,
 ) -> Result<Resolved, ExecError> {
-    let elf = elf::parse_program(&file, head, guest)?;
+    let (arch, elf) = elf::parse_program(&file, head)?;
     let interp = match elf::interpreter_path(&file, &elf)? {
         None => None,
         Some(path) => {
             let file = open_interpreter(&path, open)?;
-            let elf = elf::parse_interpreter(&file, guest).map_err(|e| ExecError {
+            let elf = elf::parse_interpreter(&file, arch).map_err(|e| ExecError {
                 detail: Some(format!("{}: {}", path.to_string_lossy(), e.detail.unwrap_or_default())),
                 errno: e.errno,
             })?;
             Some(Interpreter { file, elf })
         }
     };
-    Ok(Resolved::Foreign(Box::new(Image { file, path, elf, interp, argv })))
+    Ok(Resolved::Foreign(Box::new(Image { file, path, arch, elf, interp, argv })))
 }
 
 fn open_interpreter(path: &CStr, open: &mut dyn FnMut(&CStr) -> Result<File, Errno>) -> Result<File, ExecError> {

@@ -198,9 +198,9 @@ fn resolved(path: &Path, args: &[&str]) -> Result<Image, Refused> {
     let argv = [path.clone()].into_iter().chain(args.iter().map(|a| c(a.as_bytes()))).map(Cow::Owned).collect();
     let req = Request { file, path: Cow::Owned(path), argv, path_inaccessible: false };
     let mut open = |p: &CStr| open_for_exec(libc::AT_FDCWD, p, 0);
-    match resolve(req, Arch::HOST, &mut open) {
+    match resolve(req, true, &mut open) {
         Ok(Resolved::Foreign(image)) => Ok(*image),
-        Ok(Resolved::Native) => unreachable!("the guest is the host here"),
+        Ok(Resolved::Native) => unreachable!("programs of this machine are asked for"),
         Err(e) => Err(Refused::Errno(e.errno.0)),
     }
 }
@@ -217,7 +217,7 @@ fn compare(path: &Path, what: &str) -> bool {
         (Err(e), Ok(_)) => panic!("{what}: runs natively, we say {e:?}"),
     };
     let mut mm = Recorder::default();
-    let layout = match (load(&mut mm, &image, &mut || 0), native.is_ok()) {
+    let layout = match (load(&mut mm, &image, 0x5000_0000_0000, &mut || 0), native.is_ok()) {
         (Ok(layout), true) => layout,
         (Err(_), false) => return false,
         (Ok(_), false) => panic!("{what}: {:?} natively, we load it", native.err()),
@@ -450,11 +450,12 @@ fn the_stack_is_laid_out_as_by_the_kernel() {
         argv: &argv,
         env: &env,
         execfn: &execfn,
+        platform: Arch::HOST.machine_name(),
         secure: false,
         hwcap: 0,
         hwcap2: 0,
         vdso: Some(1),
-        minsigstksz: auxv::ARM64_MINSIGSTKSZ,
+        minsigstksz: 4720,
         executable: false,
         random: [7; 16],
         jitter: 0,
@@ -499,6 +500,7 @@ fn describe(stack: &[u8], sp: u64, top: u64) -> Vec<String> {
     }
     let (execfn, random, platform) = (aux[&libc::AT_EXECFN], aux[&libc::AT_RANDOM], aux[&libc::AT_PLATFORM]);
     out.push(format!("execfn -{:#x} {}", top - execfn, string(execfn)));
+    out.push(format!("platform {}", string(platform)));
     // The platform's name ends at a multiple of 16, the random bytes end where it starts, the vector ends below them.
     out.push(format!("platform {}", (platform + string(platform).len() as u64 + 1) % 16));
     out.push(format!("random {} vector {}", platform - random, random - (at + 16) < 16));

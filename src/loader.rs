@@ -11,10 +11,7 @@ use libc::{MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_PRIVATE, PROT_EXEC
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 
-/// Where position-independent programs go: far from the host's mmap area (which grows down from 2^47) and from this program's own
-/// heap (near 0x5555_5555_0000), so that the guest's brk has room to grow behind its image.
-const PIE_BASE: u64 = 0x5000_0000_0000;
-/// Random bits of a PIE's page number, as many as arm64 uses by default (`arch_mmap_rnd_bits`, 4 KiB pages, 48-bit addresses).
+/// Random bits of a position-independent program's page number, as many as both kernels use by default (`arch_mmap_rnd_bits`, 4 KiB pages).
 const PIE_RANDOM_BITS: u32 = 28;
 
 /// Random bytes from the kernel (AT_RANDOM). Before the kernel's generator is seeded, whatever it has: a program must start.
@@ -110,10 +107,26 @@ pub struct Layout {
     pub end_data: u64,
 }
 
-/// Map a program and its interpreter. After a failure some of it may be mapped: the process is to end, as it does natively.
-pub fn load(mm: &mut dyn GuestMmap, image: &Image, random: &mut dyn FnMut() -> u64) -> Result<Layout, Errno> {
+/// Take the addresses from `limit` on, where the host has any, so that the kernel hands out none of them: guests may keep things in the bits above.
+/// The kernel places what may be anywhere as high as it fits, so that what is free there is found by asking for less and less.
+pub fn keep_below(limit: u64) {
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    for size in (PAGE.trailing_zeros()..limit.ilog2()).rev().map(|log2| 1usize << log2) {
+        // SAFETY: fresh mappings, of which those below the limit go again before anybody knows them.
+        while let Some(at) = unsafe {
+            let at = libc::mmap(std::ptr::null_mut(), size, libc::PROT_NONE, kind, -1, 0);
+            (at != libc::MAP_FAILED && (at as u64 >= limit || libc::munmap(at, size) != 0)).then_some(at)
+        } {
+            debug_assert!(at as u64 >= limit);
+        }
+    }
+}
+
+/// Map a program and its interpreter. `pie`: about where position-independent programs go. After a failure some of it may be mapped: the process is to
+/// end, as it does natively.
+pub fn load(mm: &mut dyn GuestMmap, image: &Image, pie: u64, random: &mut dyn FnMut() -> u64) -> Result<Layout, Errno> {
     let elf = &image.elf;
-    let mut out = map_program(mm, &image.file, elf, random)?;
+    let mut out = map_program(mm, &image.file, elf, pie, random)?;
     out.entry = elf.entry.wrapping_add(out.bias);
     out.start = out.entry;
     out.phnum = elf.segments.len() as u64;
@@ -127,7 +140,13 @@ pub fn load(mm: &mut dyn GuestMmap, image: &Image, random: &mut dyn FnMut() -> u
     Ok(out)
 }
 
-fn map_program(mm: &mut dyn GuestMmap, file: &File, elf: &Elf, random: &mut dyn FnMut() -> u64) -> Result<Layout, Errno> {
+fn map_program(
+    mm: &mut dyn GuestMmap,
+    file: &File,
+    elf: &Elf,
+    pie: u64,
+    random: &mut dyn FnMut() -> u64,
+) -> Result<Layout, Errno> {
     let mut out = Layout { start_code: u64::MAX, ..Layout::default() };
     let mut brk = 0;
     for (i, s) in elf.loads().enumerate() {
@@ -136,7 +155,7 @@ fn map_program(mm: &mut dyn GuestMmap, file: &File, elf: &Elf, random: &mut dyn 
         } else if elf.fixed {
             map_segment(mm, file, s, s.vaddr, MAP_FIXED_NOREPLACE, 0)?;
         } else {
-            out.bias = map_pie_start(mm, file, elf, s, random)?;
+            out.bias = map_pie_start(mm, file, elf, s, pie, random)?;
         }
         if s.offset <= elf.phoff && elf.phoff - s.offset < s.filesz {
             out.phdr = (elf.phoff - s.offset).wrapping_add(s.vaddr);
@@ -168,6 +187,7 @@ fn map_pie_start(
     file: &File,
     elf: &Elf,
     first: &Segment,
+    pie: u64,
     random: &mut dyn FnMut() -> u64,
 ) -> Result<u64, Errno> {
     let total = elf.total_size().ok_or(Errno(libc::EINVAL))?;
@@ -176,11 +196,16 @@ fn map_pie_start(
     let mut tries = 8;
     loop {
         let spread = (random() & ((1 << PIE_RANDOM_BITS) - 1)) * PAGE;
-        let base = (PIE_BASE + spread) & !(align - 1);
+        let base = (pie + spread) & !(align - 1);
         let bias = page_start(base.wrapping_sub(first.vaddr));
         match map_segment(mm, file, first, bias.wrapping_add(first.vaddr), MAP_FIXED_NOREPLACE, total) {
             Ok(_) => return Ok(bias),
             Err(Errno(libc::EEXIST)) if tries > 0 => tries -= 1,
+            // The host has no such addresses: anywhere, then.
+            Err(Errno(libc::ENOMEM)) => {
+                let at = map_segment(mm, file, first, 0, 0, total)?;
+                return Ok(at.wrapping_sub(page_start(first.vaddr)));
+            }
             Err(e) => return Err(e),
         }
     }

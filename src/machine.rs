@@ -2,6 +2,8 @@
 
 use crate::cli::Options;
 use crate::gdb::Debugger;
+use crate::guest::Guest;
+use crate::insight::{perf::Perf, stats::Stats};
 use crate::{exec, task};
 use jit::code::Engine;
 use jit::cpu::Cpu;
@@ -13,17 +15,16 @@ use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
 use syscalls::topics::signal::SigInfo;
-use syscalls::{sys, CloneArgs, Context, ExecRequest, Machine, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Context, ExecRequest, GuestAddr, Machine, SysResult, Thread};
 
-/// Slots of the register file (see `jit::guest::arm64::regs`).
-const SP: usize = 31;
-const TPIDR: usize = 32;
-/// Bytes of an instruction.
-const INSN: u64 = 4;
+/// Bytes of a word of code.
+const WORD: u64 = 4;
 const PAGE: u64 = 4096;
 
 /// What all threads of a process share and nothing changes: made once, never freed.
 pub struct Runtime {
+    /// What the guest's architecture is.
+    pub guest: &'static Guest,
     /// The translator.
     pub engine: Engine,
     /// Settings, for programs that this one starts.
@@ -38,6 +39,10 @@ pub struct Runtime {
     pub dying: AtomicI32,
     /// A debugger of this process.
     pub debugger: Option<Debugger>,
+    /// Say at the end what was done.
+    pub stats: Option<Stats>,
+    /// Tell a profiler.
+    pub perf: Option<&'static Perf>,
     /// Counts changes of mappings that hold code, so that readers of code notice.
     pub code_epoch: AtomicU64,
 }
@@ -98,31 +103,32 @@ impl Vcpu {
 
     /// After all the process goes on. By now the code may be another's.
     pub fn take_code_back(&self) {
-        let engine = &self.runtime.engine;
-        engine.fork_prepare();
-        engine.fork_parent();
-        engine.invalidate(0, u64::MAX);
+        self.runtime.engine.take_back();
     }
 
     /// Set the result of a system call.
     pub fn set_result(&mut self, value: u64) {
-        self.cpu_mut().gpr[0] = value;
+        let result = self.runtime.guest.linux.registers.result;
+        self.cpu_mut().gpr[result] = value;
     }
 
     /// Set the stack pointer.
     pub fn set_sp(&mut self, value: u64) {
-        self.cpu_mut().gpr[SP] = value;
+        let sp = self.runtime.guest.sp;
+        self.cpu_mut().gpr[sp] = value;
     }
 
     /// Set the thread pointer.
     pub fn set_tls(&mut self, value: u64) {
-        self.cpu_mut().gpr[TPIDR] = value;
+        let tls = self.runtime.guest.tls;
+        self.cpu_mut().gpr[tls] = value;
     }
 
-    /// Make the instruction before the pc happen again.
+    /// Make the system call before the pc happen again.
     pub fn rewind(&mut self) {
+        let bytes = self.runtime.guest.linux.registers.call_bytes;
         let cpu = self.cpu_mut();
-        cpu.pc = cpu.pc.wrapping_sub(INSN);
+        cpu.pc = cpu.pc.wrapping_sub(bytes);
     }
 }
 
@@ -133,25 +139,9 @@ impl Drop for Vcpu {
     }
 }
 
-/// The registers of a CPU that is outside of translated code.
-pub fn context_of(cpu: &Cpu, engine: &Engine) -> Context {
-    let mut x = [0; 31];
-    x.copy_from_slice(&cpu.gpr[..31]);
-    Context {
-        x,
-        sp: cpu.gpr[SP],
-        pc: cpu.pc,
-        pstate: u64::from(engine.nzcv(cpu)) << 28,
-        v: cpu.vec,
-        fpsr: engine.fpsr(cpu),
-        fpcr: cpu.fpcr,
-        tls: cpu.gpr[TPIDR],
-    }
-}
-
 impl Machine for Vcpu {
     fn context(&self) -> Context {
-        context_of(self.cpu(), &self.runtime.engine)
+        (self.runtime.guest.context)(self.cpu(), &self.runtime.engine)
     }
 
     fn pc(&self) -> u64 {
@@ -159,20 +149,8 @@ impl Machine for Vcpu {
     }
 
     fn set_context(&mut self, c: &Context) {
-        let engine = &self.runtime.engine;
-        let cpu = self.cpu_mut();
-        cpu.gpr[..31].copy_from_slice(&c.x);
-        cpu.gpr[SP] = c.sp;
-        cpu.gpr[TPIDR] = c.tls;
-        cpu.pc = c.pc;
-        cpu.vec = c.v;
-        // An exception return opens the exclusive monitor.
-        cpu.excl_size = 0;
-        engine.set_nzcv(cpu, (c.pstate >> 28 & 15) as u8);
-        engine.set_fpsr(cpu, c.fpsr);
-        if cpu.fpcr != c.fpcr {
-            engine.set_fpcr(cpu, c.fpcr);
-        }
+        let runtime = self.runtime;
+        (runtime.guest.set_context)(self.cpu_mut(), &runtime.engine, c);
     }
 
     fn invalidate(&self, start: u64, len: u64) {
@@ -241,7 +219,7 @@ impl Fetch for Code {
         }
         let mut word = [sys::load(pc)?];
         if let Some(debugger) = self.debugger {
-            debugger.overlay(pc, &mut word);
+            debugger.overlay_words(pc, &mut word);
         }
         Some(word[0])
     }
@@ -249,14 +227,36 @@ impl Fetch for Code {
     fn fetch(&self, pc: u64, out: &mut [u32]) -> usize {
         // A page is readable or not as a whole.
         let end = self.end(pc).min((pc | (PAGE - 1)).saturating_add(1));
-        let n = (end.saturating_sub(pc) / INSN).min(out.len() as u64) as usize;
+        let n = (end.saturating_sub(pc) / WORD).min(out.len() as u64) as usize;
         if !sys::load_words(pc, &mut out[..n]) {
             return 0;
+        }
+        if let Some(debugger) = self.debugger {
+            debugger.overlay_words(pc, &mut out[..n]);
+        }
+        n
+    }
+
+    fn fetch_bytes(&self, pc: u64, out: &mut [u8]) -> usize {
+        let mut n = 0;
+        while n < out.len() {
+            let at = pc.wrapping_add(n as u64);
+            // A page is readable or not as a whole.
+            let end = self.end(at).min((at | (PAGE - 1)).saturating_add(1));
+            let piece = (end.saturating_sub(at) as usize).min(out.len() - n);
+            if piece == 0 || GuestAddr(at).read_bytes(&mut out[n..n + piece]).is_err() {
+                break;
+            }
+            n += piece;
         }
         if let Some(debugger) = self.debugger {
             debugger.overlay(pc, &mut out[..n]);
         }
         n
+    }
+
+    fn own_code(&self, pc: u64) -> bool {
+        self.space.vdso().contains(&pc)
     }
 
     fn invalidated(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) {

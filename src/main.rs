@@ -14,8 +14,11 @@ mod exec;
 mod faults;
 mod freeze;
 mod gdb;
+mod guest;
+mod host;
 mod hwcap;
 mod image;
+mod insight;
 #[cfg(test)]
 mod kernel_oracle;
 mod loader;

@@ -2,16 +2,18 @@
 
 use crate::auxv::{self, StackParams};
 use crate::cli::{Comm, Gdb, Invocation, Program};
-use crate::elf::{Arch, ExecError};
+use crate::elf::{ExecError, PAGE};
 use crate::errno::Errno;
 use crate::gdb::{self, wire, Debugger};
+use crate::guest::{self, Guest, Vdso};
+use crate::hwcap::Features;
 use crate::image::{self, Image, Request, Resolved, Text};
+use crate::insight::{perf::Perf, stats::Stats};
 use crate::loader::{self, GuestMmap, HostMmap, Label, Layout};
 use crate::machine::{Runtime, Vcpu};
 use crate::thread::Task;
-use crate::{hwcap, sandbox, signals};
+use crate::{sandbox, signals};
 use jit::code::{self, Engine};
-use jit::guest::arm64;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -24,7 +26,7 @@ use syscalls::topics::mem::Space;
 use syscalls::topics::procfs::{self, Areas};
 use syscalls::topics::seccomp;
 use syscalls::topics::signal::{self, Actions, ThreadSignals, UNMASKABLE};
-use syscalls::{GuestAddr, Machine, Process, Thread};
+use syscalls::{Machine, Process, Thread};
 
 /// A program found and checked, in the environment that it is to run in.
 pub struct Prepared {
@@ -66,7 +68,7 @@ pub fn prepare(inv: &mut Invocation) -> Result<Prepared, ExecError> {
     let execfn = inv.execfn.clone().unwrap_or_else(|| path.clone());
     let req = Request { file, path, argv: inv.argv.clone(), path_inaccessible: false };
     let mut open = |p: &CStr| image::open_for_exec(libc::AT_FDCWD, p, 0);
-    match image::resolve(req, Arch::GUEST, &mut open)? {
+    match image::resolve(req, inv.options.test_native, &mut open)? {
         Resolved::Foreign(image) => {
             match inv.comm {
                 Comm::Path => name_task(&execfn),
@@ -167,44 +169,39 @@ struct Loaded {
 }
 
 /// Map the program and make the stack.
-fn load(inv: &Invocation, p: &Prepared, features: hwcap::Features) -> Result<Loaded, Errno> {
+fn load(inv: &Invocation, p: &Prepared, guest: &Guest, features: &Features) -> Result<Loaded, Errno> {
     let space = Space::default();
     let mut map = Mapper(&space);
     let random = loader::random_bytes();
     let placed = loader::placement_random();
-    let layout = loader::load(&mut map, &p.image, &mut loader::placement_random)?;
+    let layout = loader::load(&mut map, &p.image, guest.pie, &mut loader::placement_random)?;
     space.set_brk_start(layout.brk);
     let params = StackParams {
         argv: &p.image.argv,
         env: &inv.env,
         execfn: &p.execfn,
+        platform: p.image.arch.machine_name(),
         secure: inv.secure,
-        hwcap: features.hwcap()[0],
-        hwcap2: features.hwcap()[1],
-        vdso: None,
-        minsigstksz: auxv::ARM64_MINSIGSTKSZ,
+        hwcap: features.hwcap[0],
+        hwcap2: features.hwcap[1],
+        vdso: guest.vdso.as_ref().map(|v| adopt_vdso(&space, v)),
+        minsigstksz: guest.minsigstksz,
         executable: p.image.elf.executable_stack(),
         random,
         jitter: placed,
     };
     let stack = auxv::build(&mut map, &layout, &params)?;
     space.set_stack(stack.sp);
-    let sigreturn = map_sigreturn(&space).map_err(|e| Errno(e.0))?;
+    let sigreturn = guest.vdso.as_ref().map_or(0, |v| space.vdso().start + v.sigreturn);
     Ok(Loaded { space, layout, stack, sigreturn })
 }
 
-/// `__kernel_rt_sigreturn`, the one part of the kernel's vDSO that no program can do without. Unwinders know it by its instructions.
-fn map_sigreturn(space: &Space) -> Result<u64, syscalls::Errno> {
-    const PAGE: u64 = 4096;
-    /// nop (where unwinders look for the call); mov x8, #139; svc #0
-    const CODE: [u32; 3] = [0xd503_201f, 0xd280_1168, 0xd400_0001];
-    let at = space.map(0, PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
-    for (i, insn) in CODE.into_iter().enumerate() {
-        GuestAddr(at + i as u64 * 4).write(insn)?;
-    }
-    space.mprotect(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64, &mut Default::default())?;
+/// The guest's vDSO becomes the guest's memory; where it is.
+fn adopt_vdso(space: &Space, vdso: &Vdso) -> u64 {
+    let at = (&raw const *vdso.image) as u64;
+    space.adopt(at, PAGE, (libc::PROT_READ | libc::PROT_EXEC) as u64);
     space.set_vdso(at..at + PAGE);
-    Ok(at + 4)
+    at
 }
 
 /// Where the kernel would say that things are.
@@ -221,26 +218,42 @@ fn areas(loaded: &Loaded) -> Areas {
 
 /// Everything up to the first instruction.
 fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
-    let features = hwcap::Features::of(&inv.options).map_err(|e| ExecError::new(libc::EINVAL, e))?;
-    let loaded = load(&inv, &p, features)?;
+    let guest = guest::of(p.image.arch);
+    match auxv::own(libc::AT_PAGESZ) {
+        Some(PAGE) | None => {}
+        Some(size) => {
+            let why = format!("this machine's kernel has pages of {} KiB, and programs for it need 4", size >> 10);
+            return Err(ExecError::new(libc::ENOSYS, why));
+        }
+    }
+    let features = (guest.features)(&inv.options.cpu).map_err(|e| ExecError::new(libc::EINVAL, e))?;
     let self_exe = match inv.self_exe {
         None if !inv.by_binfmt => sandbox::keep_own_executable().ok(),
         known => known,
     };
+    let stats = inv.options.stats.clone().map(Stats::new);
+    let perf = inv.options.perf.map(|kind| &*Box::leak(Box::new(Perf::new(kind))));
     let options = code::Options {
         dump_ir: inv.options.dump_ir,
         dump_asm: inv.options.dump_asm,
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
-        hidden: features.hidden(),
+        hidden: features.hidden,
+        stats: inv.options.stats.is_some(),
+        watcher: perf.map(|p| p as &dyn code::Watcher),
         ..code::Options::default()
     };
-    let engine = Engine::new(&arm64::GUEST, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    if let Some(limit) = guest.limit {
+        loader::keep_below(limit);
+    }
+    let loaded = load(&inv, &p, guest, &features)?;
     let debugger = match &inv.gdb {
-        Some(gdb) => Some(debugger(gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
+        Some(gdb) => Some(debugger(guest, gdb).map_err(|e| ExecError { errno: e.into(), detail: Some("--gdb".into()) })?),
         None => None,
     };
     let mut process = Process {
+        abi: guest.linux,
         options: syscalls::Options { strace: inv.options.strace },
         exe: absolute_path(&p.image),
         self_fd: self_exe.unwrap_or(-1),
@@ -248,19 +261,23 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         argv: p.image.argv.iter().map(|a| a.to_bytes().to_vec()).collect(),
         auxv: loaded.stack.auxv.clone(),
         sigreturn: loaded.sigreturn,
-        features: features.names(),
+        features: features.names,
+        cpu: features.cpu,
         areas: areas(&loaded),
         ..Process::default()
     };
     process.published = procfs::publish(&process);
     let seccomp = inv.filters.map_or(Ok(seccomp::State::default()), filters)?;
     let runtime = Box::leak(Box::new(Runtime {
+        guest,
         engine,
         options: inv.options,
         by_binfmt: inv.by_binfmt,
         self_exe,
         dying: AtomicI32::new(0),
         debugger,
+        stats,
+        perf,
         users: AtomicUsize::new(1),
         code_epoch: AtomicU64::new(0),
     }));
@@ -277,12 +294,12 @@ fn filters(fd: RawFd) -> Result<seccomp::State, ExecError> {
 }
 
 /// Find gdb, or wait for it.
-fn debugger(gdb: &Gdb) -> std::io::Result<Debugger> {
+fn debugger(guest: &'static Guest, gdb: &Gdb) -> std::io::Result<Debugger> {
     let (fd, inherited) = match gdb {
         Gdb::Listen(place) => (wire::accept(place)?, false),
         Gdb::Connected(fd) => (*fd, true),
     };
-    Ok(Debugger::new(wire::keep(fd, sandbox::KEPT_FD)?, inherited))
+    Ok(Debugger::new(guest, wire::keep(fd, sandbox::KEPT_FD)?, inherited))
 }
 
 /// The main thread, with the signal state that this process inherited.
@@ -306,9 +323,7 @@ fn first_task(runtime: &'static Runtime, process: Process, loaded: Loaded, secco
         tid,
     };
     let mut vcpu = Vcpu::new(runtime, None);
-    let mut context = vcpu.context();
-    (context.pc, context.sp) = (loaded.layout.start, loaded.stack.sp);
-    vcpu.set_context(&context);
+    vcpu.set_context(&(runtime.guest.start)(loaded.layout.start, loaded.stack.sp));
     Task::new(thread, vcpu)
 }
 

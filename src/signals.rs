@@ -4,7 +4,8 @@
 //! say where the thread is to go on; `syscalls::topics::signal` tells the rest of the story.
 
 use crate::faults;
-use jit::code::{Engine, FaultAction, HostContext};
+use crate::host::{self, Frame};
+use jit::code::{Engine, FaultAction};
 use jit::cpu::Cpu;
 use libc::{siginfo_t, ucontext_t};
 use std::cell::Cell;
@@ -12,12 +13,6 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use syscalls::sys;
 use syscalls::topics::signal::{bit, HostEntry, Inbox, Posted, SigInfo, SYNCHRONOUS};
-
-core::arch::global_asm!(".text", ".globl rf_restorer", "rf_restorer:", "mov eax, 15", "syscall");
-
-extern "C" {
-    fn rf_restorer();
-}
 
 /// A fault of translated code, as the host reported it.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +95,13 @@ pub fn use_signal_stack(cpu: &Cpu) {
     unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
 }
 
+/// Let this host thread handle signals on its own stack: the CPU's is about to go.
+pub fn leave_signal_stack() {
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    // SAFETY: the thread is outside of translated code, so its stack pointer is its stack's.
+    unsafe { libc::sigaltstack(&none, ptr::null_mut()) };
+}
+
 /// This host thread's guest thread.
 pub fn current() -> *const Anchor {
     CURRENT.get()
@@ -107,7 +109,7 @@ pub fn current() -> *const Anchor {
 
 /// What `syscalls` is to install on the host.
 pub fn host_entry() -> HostEntry {
-    HostEntry { handler: entry as *const () as usize, restorer: rf_restorer as *const () as usize }
+    HostEntry { handler: entry as *const () as usize, restorer: host::rf_restorer as *const () as usize }
 }
 
 /// The signal mask in a context (the kernel's, 8 bytes).
@@ -141,29 +143,29 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     }
     // SAFETY: the CPU is alive; the word is atomic.
     unsafe { &(*cpu).pending }.store(1, Ordering::Release);
-    let gregs = &mut uc.uc_mcontext.gregs;
-    let (pc, sp) = (gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RSP as usize] as u64);
-    if let Some(to) = sys::interrupt(pc, gregs[libc::REG_RCX as usize] as u64) {
-        gregs[libc::REG_RIP as usize] = to as i64;
+    let mut frame = Frame(uc);
+    let (pc, sp) = (frame.pc(), frame.sp());
+    if let Some(to) = sys::interrupt(pc, frame.call_mark()) {
+        frame.set_pc(to);
     // SAFETY: this thread's anchor and CPU.
     } else if let Some((pc, sp)) = unsafe { (*anchor).engine.interrupt(cpu, pc, sp) } {
-        gregs[libc::REG_RIP as usize] = pc as i64;
-        gregs[libc::REG_RSP as usize] = sp as i64;
+        frame.set_pc(pc);
+        frame.set_sp(sp);
     }
 }
 
 /// The processor raised it: a guarded access, translated code, or a bug of ours.
 fn fault(info: &SigInfo, uc: &mut ucontext_t) {
-    let pc = uc.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
+    let mut frame = Frame(uc);
+    let pc = frame.pc();
     if let Some(to) = sys::fixup(pc) {
-        uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
-        return;
+        return frame.set_pc(to);
     }
     let anchor = CURRENT.get();
     if anchor.is_null() {
         faults::internal_error(info, pc, None);
     }
-    let host = host_context(uc);
+    let host = frame.context();
     // SAFETY: the anchor and its CPU are alive. While translated code runs, nobody else holds a reference to the CPU that is used before
     // this handler returns; elsewhere the engine only looks at the pc.
     let (anchor, action) = unsafe {
@@ -172,13 +174,9 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
     };
     let to = match action {
         FaultAction::Resume(to) => to,
-        FaultAction::Rewind(sp) => {
-            uc.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
-            return;
-        }
+        FaultAction::Rewind(sp) => return frame.set_sp(sp),
         FaultAction::Guest(to) => {
-            let write = uc.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
-            anchor.fault.set(Some(HostFault { info: *info, write }));
+            anchor.fault.set(Some(HostFault { info: *info, write: frame.is_write() }));
             to
         }
         FaultAction::Misaligned(to, addr) => {
@@ -188,29 +186,7 @@ fn fault(info: &SigInfo, uc: &mut ucontext_t) {
         // SAFETY: alive, as above.
         FaultAction::NotTranslated | FaultAction::Unknown => faults::internal_error(info, pc, Some(unsafe { (*anchor.cpu).pc })),
     };
-    uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
-}
-
-fn host_context(uc: &ucontext_t) -> HostContext {
-    use libc::*;
-    const ORDER: [i32; 16] = [
-        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
-        REG_R13, REG_R14, REG_R15,
-    ];
-    let gregs = &uc.uc_mcontext.gregs;
-    // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
-    let fp = unsafe { &*uc.uc_mcontext.fpregs };
-    let vec = fp._xmm.map(|x| {
-        let [a, b, c, d] = x.element.map(u128::from);
-        a | b << 32 | c << 64 | d << 96
-    });
-    HostContext {
-        gpr: ORDER.map(|r| gregs[r as usize] as u64),
-        vec,
-        pc: gregs[REG_RIP as usize] as u64,
-        flags: gregs[REG_EFL as usize] as u64,
-        fpctl: fp.mxcsr,
-    }
+    frame.set_pc(to);
 }
 
 /// A host system call that doesn't touch memory but for what its arguments point to, which must be valid.
@@ -247,17 +223,11 @@ pub fn die_dumping(sig: i32) {
 pub fn die_by_fault(sig: i32) -> ! {
     die(sig);
     let default = [0u64; 4];
-    // SAFETY: the structure is valid for the call; then a fault of the same kind, which the kernel doesn't forgive.
-    unsafe {
-        call(libc::SYS_rt_sigaction, [sig as u64, &raw const default as u64, 0, 8, 0, 0]);
-        match sig {
-            libc::SIGSEGV => core::arch::asm!("mov eax, dword ptr [0]", out("eax") _),
-            libc::SIGILL => core::arch::asm!("ud2"),
-            libc::SIGTRAP => core::arch::asm!("int3"),
-            _ => {}
-        }
-        exit_group(128 + sig)
-    }
+    // SAFETY: the structure is valid for the call.
+    unsafe { call(libc::SYS_rt_sigaction, [sig as u64, &raw const default as u64, 0, 8, 0, 0]) };
+    // A fault of the same kind, which the kernel doesn't forgive.
+    host::fault_by(sig);
+    exit_group(128 + sig)
 }
 
 /// exit_group.

@@ -5,6 +5,8 @@
 //! creating host thread sleeps until the child has gone on to another program or has ended. Where the guest doesn't ask for that
 //! sleep, a host thread made for the purpose sleeps instead.
 
+use crate::host;
+use crate::insight;
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::robust;
 use crate::signals;
@@ -230,6 +232,8 @@ fn end_thread(mut task: Task, status: i32) {
     let address = task.thread.clear_child_tid;
     signals::set_current(std::ptr::null());
     task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
+    // The word may be gone by now, which is found out by a fault.
+    signals::leave_signal_stack();
     drop(task);
     if address != 0 && GuestAddr(address).write(0u32).is_ok() {
         // SAFETY: the kernel only uses the address as a name.
@@ -242,6 +246,7 @@ pub fn exit_thread(task: &mut Task, status: i32) -> ! {
     if let Some(debugger) = task.vcpu.trace {
         debugger.leave(task.thread.tid, status);
     }
+    insight::end_thread(&task.vcpu, &task.thread, &|| format!("exit {status}"));
     task.vcpu.abandon_code();
     task.thread.seccomp.leave();
     if !task.vcpu.borrower {
@@ -294,6 +299,9 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     if let Some(debugger) = &runtime.debugger {
         vcpu.trace = None;
         debugger.forked(runtime);
+    }
+    if let Some(stats) = &runtime.stats {
+        stats.begin();
     }
     runtime.users.store(1, Ordering::Relaxed);
     set_registers(vcpu, args);
@@ -352,57 +360,29 @@ unsafe fn host_clone(
     parent_tid: u64,
     call: impl Fn(i64, [u64; 6]) -> Result<u64, Errno>,
 ) -> Result<u64, Errno> {
-    let host = |a: u64| GuestAddr(a).host();
-    let child_tid = host(args.child_tid);
+    let address = |a: u64| GuestAddr(a).host();
+    let child_tid = address(args.child_tid);
     let newer =
         flags & (CLONE_INTO_CGROUP | CLONE_NEWTIME) != 0 || args.set_tid != 0 || flags & PIDFD != 0 && flags & PARENT_SETTID != 0;
     if !newer {
-        let third = if flags & PIDFD != 0 { host(args.pidfd) } else { parent_tid };
-        return call(libc::SYS_clone, [flags | args.exit_signal, stack, third, child_tid, 0, 0]);
+        let third = if flags & PIDFD != 0 { address(args.pidfd) } else { parent_tid };
+        return call(libc::SYS_clone, host::clone_args(flags | args.exit_signal, stack, third, child_tid));
     }
     let (stack, stack_size) = if stack == 0 { (0, 0) } else { (stack - STACK as u64, STACK as u64) };
     let all = Clone3 {
         flags,
-        pidfd: host(args.pidfd),
+        pidfd: address(args.pidfd),
         child_tid,
         parent_tid,
         exit_signal: args.exit_signal,
         stack,
         stack_size,
         tls: 0,
-        set_tid: host(args.set_tid),
+        set_tid: address(args.set_tid),
         set_tid_size: args.set_tid_size,
         cgroup: args.cgroup,
     };
     call(libc::SYS_clone3, [&raw const all as u64, size_of::<Clone3>() as u64, 0, 0, 0, 0])
-}
-
-core::arch::global_asm!(
-    ".text",
-    ".globl rf_clone",
-    "rf_clone:", // (nr, args: *const [u64; 6]) -> result; the child calls what lies on its new stack: argument, function
-    "mov rax, rdi",
-    "mov r11, rsi",
-    "mov rdi, [r11]",
-    "mov rsi, [r11 + 8]",
-    "mov rdx, [r11 + 16]",
-    "mov r10, [r11 + 24]",
-    "mov r8, [r11 + 32]",
-    "mov r9, [r11 + 40]",
-    "syscall",
-    "test rax, rax",
-    "jz 1f",
-    "ret",
-    "1:",
-    "xor ebp, ebp",
-    "pop rdi",
-    "pop rax",
-    "call rax",
-    "ud2",
-);
-
-extern "sysv64" {
-    fn rf_clone(nr: u64, args: *const [u64; 6]) -> i64;
 }
 
 /// A host stack with a guard below.
@@ -427,11 +407,9 @@ impl Stack {
     }
 
     /// Let a child that starts on it call `f(argument)`; its initial stack pointer.
-    fn prepare(&mut self, f: extern "sysv64" fn(*mut Start) -> !, argument: *mut Start) -> u64 {
-        let top = self.base as u64 + (STACK + GUARD) as u64 - 16;
-        // SAFETY: the two topmost words of the mapping.
-        unsafe { (top as *mut [u64; 2]).write([argument as u64, f as *const () as u64]) };
-        top
+    fn prepare(&mut self, f: host::Entry<Start>, argument: *mut Start) -> u64 {
+        // SAFETY: the end of the mapping.
+        unsafe { host::child_stack(self.base as u64 + (STACK + GUARD) as u64, f, argument) }
     }
 }
 
@@ -451,7 +429,7 @@ struct Start {
 }
 
 /// The first function of a process on shared memory.
-extern "sysv64" fn begin(start: *mut Start) -> ! {
+extern "C" fn begin(start: *mut Start) -> ! {
     // SAFETY: the sleeper keeps it alive and away from others until this process has left the memory.
     let start = unsafe { &mut *start };
     if let Some(word) = &start.word {
@@ -512,9 +490,11 @@ fn sleep_for(start: Start, args: &CloneArgs, flags: u64, parent_tid: u64) -> Res
     // SAFETY: the child goes on with the prepared stack; it and `start` live until the child has left this memory, because the call
     // returns no sooner (CLONE_VFORK).
     let result = unsafe {
-        host_clone(flags & !(SETTLS | CLONE_CLEAR_SIGHAND), args, sp, parent_tid, |nr, args| match rf_clone(nr as u64, &args) {
-            r if r < 0 => Err(Errno(-r as i32)),
-            r => Ok(r as u64),
+        host_clone(flags & !(SETTLS | CLONE_CLEAR_SIGHAND), args, sp, parent_tid, |nr, args| {
+            match host::rf_clone(nr as u64, &args) {
+                r if r < 0 => Err(Errno(-r as i32)),
+                r => Ok(r as u64),
+            }
         })
     };
     signals::set_current(current);

@@ -1,13 +1,14 @@
 //! A guest thread and the loop that it lives in.
 
+use crate::faults::Cause;
 use crate::gdb::{Debugger, End, Reason};
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::report;
 use crate::signals::{self, Anchor};
-use crate::{core_file, faults, freeze};
+use crate::{core_file, faults, freeze, insight};
 use jit::code::Exit;
 use syscalls::topics::signal::{self, Delivery, Fault, SigInfo};
-use syscalls::{dispatch, Ctx, Flow, Machine, Stop, Thread};
+use syscalls::{dispatch, Context, Ctx, Flow, GuestAddr, Machine, Stop, Thread};
 
 /// A guest thread with all that it needs to run.
 pub struct Task {
@@ -31,9 +32,6 @@ struct Watcher {
     /// Watched memory that the instruction has changed.
     changed: Option<u64>,
 }
-
-/// System-call number and arguments.
-const NR: usize = 8;
 
 impl Task {
     /// Join the parts.
@@ -86,15 +84,15 @@ impl Task {
         let (runtime, tid) = (self.vcpu.runtime, self.thread.tid);
         let Some(debugger) = self.vcpu.trace.filter(|d| d.attached()) else {
             let exit = runtime.engine.run(self.vcpu.cpu_mut(), &self.code);
-            let at = self.vcpu.cpu().pc;
-            if !matches!(exit, Exit::Breakpoint(_)) || !runtime.debugger.as_ref().is_some_and(|d| d.has_breakpoint(at)) {
-                return (Some(exit), None);
-            }
+            let bytes = runtime.guest.debug.breakpoint.len() as u64;
+            let of_ours = |at: &u64| runtime.debugger.as_ref().is_some_and(|d| d.has_breakpoint(*at));
+            let Some(at) = exit.breakpoint(self.vcpu.cpu().pc, bytes).filter(of_ours) else { return (Some(exit), None) };
+            self.vcpu.cpu_mut().pc = at;
             // Somebody else's (vfork): what is below it.
             let bare = Code::bare(self.thread.mem.clone(), runtime);
-            runtime.engine.invalidate(at, 4);
+            runtime.engine.invalidate(at, bytes);
             let exit = runtime.engine.step(self.vcpu.cpu_mut(), &bare);
-            runtime.engine.invalidate(at, 4);
+            runtime.engine.invalidate(at, bytes);
             return (exit, None);
         };
         let (step, watch) = debugger.steps(tid);
@@ -106,7 +104,10 @@ impl Task {
         // Looked at before another thread has its turn.
         let changed = if turn.is_some() && exit.is_none() { debugger.changed_memory() } else { None };
         drop(turn);
-        if matches!(exit, Some(Exit::Breakpoint(_))) && debugger.has_breakpoint(self.vcpu.cpu().pc) {
+        let bytes = runtime.guest.debug.breakpoint.len() as u64;
+        let hit = exit.and_then(|e| e.breakpoint(self.vcpu.cpu().pc, bytes)).filter(|at| debugger.has_breakpoint(*at));
+        if let Some(at) = hit {
+            self.vcpu.cpu_mut().pc = at;
             debugger.report(&mut self.vcpu, tid, Reason::Breakpoint);
             return (None, None);
         }
@@ -123,17 +124,44 @@ impl Task {
         }
     }
 
-    fn fault(&self, exit: Exit) -> Option<Fault> {
+    fn fault(&mut self, exit: Exit) -> Option<Fault> {
         let pc = self.vcpu.cpu().pc;
-        match exit {
-            Exit::Undefined(_) => Some(faults::undefined(pc)),
-            Exit::Breakpoint(_) => Some(faults::breakpoint(pc)),
-            Exit::FetchFault => Some(faults::fetch(&self.thread.mem, pc)),
-            Exit::Exception(..) => None,
-            Exit::PcAlign => Some(faults::pc_alignment(pc)),
-            Exit::Fault => self.anchor.take_fault().map(|f| faults::data(&self.thread.mem, &f)),
-            Exit::Syscall | Exit::Pending => None,
+        let guest = self.vcpu.runtime.guest;
+        if let (Exit::FetchFault, Some(nr)) = (exit, (guest.gate)(pc)) {
+            return self.call_gate(nr);
         }
+        let cause = match exit {
+            Exit::Undefined(_) => Cause::Undefined,
+            Exit::Breakpoint(_) => Cause::Breakpoint,
+            Exit::Exception(trap, detail) => Cause::Exception(trap, detail),
+            Exit::FetchFault => faults::fetch(&self.thread.mem, pc),
+            Exit::PcAlign => Cause::PcAlignment,
+            Exit::Fault => faults::data(&self.thread.mem, &self.anchor.take_fault()?),
+            Exit::Syscall | Exit::Pending => return None,
+        };
+        Some((guest.fault)(&cause, pc, self.thread.signals.syndrome))
+    }
+
+    /// The guest has called an address that stands for a system call. Such calls don't end threads.
+    fn call_gate(&mut self, nr: u64) -> Option<Fault> {
+        if signal::raised(self.vcpu.pending()) {
+            return None;
+        }
+        let (guest, before) = (self.vcpu.runtime.guest, self.vcpu.context());
+        let registers = &guest.linux.registers;
+        let Ok(back) = GuestAddr(before.sp).read::<u64>() else {
+            let cause = Cause::Memory { addr: before.sp, access: faults::Access::Read, why: faults::Why::Unmapped };
+            return Some((guest.fault)(&cause, before.pc, self.thread.signals.syndrome));
+        };
+        let mut context = Context { pc: back, sp: before.sp.wrapping_add(8), ..before };
+        context.x[registers.number] = nr;
+        self.vcpu.set_context(&context);
+        self.syscall();
+        if self.vcpu.context().x[registers.result] != -i64::from(libc::EFAULT) as u64 {
+            return None;
+        }
+        self.vcpu.set_context(&before);
+        Some(Fault { info: SigInfo::kernel(libc::SIGSEGV), syndrome: None })
     }
 
     /// Carry out the system call that the registers ask for. `Some` when it ends the thread.
@@ -143,9 +171,9 @@ impl Task {
             self.vcpu.rewind();
             return None;
         }
-        let gpr = &self.vcpu.cpu().gpr;
-        let args = [gpr[0], gpr[1], gpr[2], gpr[3], gpr[4], gpr[5]];
-        let nr = u64::from(gpr[NR] as u32);
+        let (gpr, registers) = (&self.vcpu.cpu().gpr, &self.vcpu.runtime.guest.linux.registers);
+        let args = registers.args.map(|n| gpr[n]);
+        let nr = u64::from(gpr[registers.number] as u32);
         if self.vcpu.trace.is_some_and(|d| d.enter_kernel(&self.vcpu, self.thread.tid)) {
             self.vcpu.rewind();
             signal::raise(self.vcpu.pending());
@@ -157,17 +185,21 @@ impl Task {
             return None;
         }
         match result {
-            Ok(value) => self.vcpu.cpu_mut().gpr[0] = value,
-            Err(Stop::Errno(e)) => self.vcpu.cpu_mut().gpr[0] = -i64::from(e.0) as u64,
+            Ok(value) => self.vcpu.set_result(value),
+            Err(Stop::Errno(e)) => self.vcpu.set_result(-i64::from(e.0) as u64),
             Err(Stop::Restart) => self.deliver(true),
             Err(Stop::Flow(Flow::Replaced)) => {}
             Err(Stop::Flow(Flow::Repeat)) => self.vcpu.rewind(),
             Err(Stop::Flow(Flow::Exit(status))) => return Some(status),
-            Err(Stop::Flow(Flow::Die(sig))) => signals::die_by_fault(sig),
+            Err(Stop::Flow(Flow::Die(sig))) => {
+                insight::end(&self.vcpu, &self.thread, &|| format!("signal {sig}"));
+                signals::die_by_fault(sig)
+            }
             Err(Stop::Flow(Flow::ExitGroup(status))) => {
                 if let Some(debugger) = self.vcpu.trace {
                     debugger.end(End::Exited(status));
                 }
+                insight::end(&self.vcpu, &self.thread, &|| format!("exit {status}"));
                 self.vcpu.abandon_code();
                 signals::exit_group(status)
             }
@@ -178,6 +210,7 @@ impl Task {
     /// The process is about to die by a signal. True: it has left a core file.
     #[cold]
     fn last_words(&mut self, info: &SigInfo) -> bool {
+        insight::end(&self.vcpu, &self.thread, &|| format!("signal {}", info.signo));
         signal::host_mask(signal::ALL);
         freeze::begin(self.vcpu.runtime);
         report::death(self, info);

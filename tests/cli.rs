@@ -124,6 +124,56 @@ fn same_error(dir: &TempDir, what: &str, make: impl Fn(u8) -> Vec<u8>) {
     check_error(&dir.file("foreign", &make(GUEST)), &error);
 }
 
+/// A program for the guest's machine that leaves with status 7.
+fn exits_with_7() -> Vec<u8> {
+    let mut program = elf(GUEST, b"");
+    let code = [0xd280_00e0u32, 0xd280_0ba8, 0xd400_0001];
+    let at = program.len() - 64;
+    for (i, word) in code.into_iter().enumerate() {
+        program[at + 4 * i..at + 4 * i + 4].copy_from_slice(&word.to_le_bytes());
+    }
+    program
+}
+
+#[test]
+fn a_process_says_at_its_end_what_it_has_done() {
+    let dir = TempDir::new("stats");
+    let program = dir.file("seven", &exits_with_7());
+    let stats = dir.path.join("stats;%");
+    let option = format!("--stats={}", stats.display());
+    for _ in 0..2 {
+        let out = ours(&[&option, program.to_str().unwrap()]);
+        assert_eq!((out.status.code(), &*out.stderr), (Some(7), &b""[..]));
+    }
+    let said = fs::read_to_string(&stats).unwrap();
+    assert_eq!(said.matches(": exit 7\n").count(), 2, "{said}");
+    assert_eq!(said.matches("  translated   1 blocks, 3 guest instructions").count(), 2, "{said}");
+    assert_eq!(said.matches("  left for     1 system calls, 0 signals, 0 faults").count(), 2, "{said}");
+    let out = ours(&["--stats", program.to_str().unwrap()]);
+    assert!(out.stderr.starts_with(b"run-foreign["), "{out:?}");
+}
+
+#[test]
+fn perf_learns_the_names_of_translated_code() {
+    let dir = TempDir::new("perf");
+    let program = dir.file("seven", &exits_with_7());
+    for (kind, file) in [("map", "perf-PID.map"), ("jitdump", "jit-PID.dump")] {
+        let child = Command::new(BIN).args(["--perf", kind]).arg(&program).spawn().unwrap();
+        let path = Path::new("/tmp").join(file.replace("PID", &child.id().to_string()));
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(7));
+        let written = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let text = String::from_utf8_lossy(&written);
+        assert!(text.contains("run-foreign:stubs") && text.contains("seven:0x4"), "{text}");
+        match kind {
+            "map" => assert!(text.lines().all(|l| l.splitn(3, ' ').count() == 3), "{text}"),
+            _ => assert_eq!(&written[..4], b"DTiJ"),
+        }
+    }
+    let out = ours(&["--perf", "nothing", program.to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(125));
+}
+
 #[test]
 fn malformed_programs_get_the_kernels_error() {
     let dir = TempDir::new("malformed");

@@ -5,12 +5,15 @@
 #   SUITE_DEBIAN (trixie), MIRROR         what to install from where
 #   BASE_AMD64, BASE_ARM64                configured minimal roots to start from in place of new ones
 #   KEEP_ROOTS=1                          keep the sections' roots (in CACHE) for the next run
+#   SLOW=N                                watchdogs wait N times as long (1), for a machine that is busy with other things
 #
-# A section's folder holds `packages`, cases (NAME.sh, started by sh in an empty folder as root, with a loopback device, process ids and System V
-# IPC of its own), and what these need, at /srv/SECTION. The first lines of a case may say:
+# A section's folder holds `packages` (NAME@ARCH: on that architecture only; src:NAME: its source, in /usr/src), cases (NAME.sh, started by sh in
+# an empty folder as root, with a loopback device, process ids and System V IPC of its own), and what these need, at /srv/SECTION. The first lines
+# of a case may say:
 #   # limit: SECONDS       the watchdog, 300 if not said
 #   # arm64 only           nothing to compare with: it prints what went wrong, and must print nothing but `done`
 set -u
+shopt -s extglob
 . "$(dirname "$0")/lib.sh"
 ARGS=("$@")
 SUITE_DEBIAN=${SUITE_DEBIAN:-trixie}
@@ -54,19 +57,22 @@ inside() {
 
 # root SECTION ARCH: a root with the section's packages in it; sets ROOT.
 root() {
-    local section=$1 arch=$2 packages from start=$SECONDS
+    local section=$1 arch=$2 packages sources from start=$SECONDS
     ROOT=$CACHE/runtimes-$section-$arch
-    # `name@arch` is wanted on that architecture only.
     packages=$(grep -v '^#' "$SECTIONS/$section/packages" | tr ' ' '\n' | awk -F@ -v a="$arch" 'NF == 1 || $2 == a { print $1 }' | xargs)
+    sources=$(tr ' ' '\n' <<<"$packages" | sed -n 's/^src://p' | xargs)
     if [ "$(cat "$ROOT.made" 2>/dev/null)" != "$packages" ]; then
         from=$(base "$arch") || { fail "$section: no minimal $arch root"; return 1; }
         rm -rf --one-file-system "$ROOT" "$ROOT.made"
-        cp -a --reflink=auto "$from" "$ROOT" || return 1
+        # Device nodes can't be made in a user namespace; /dev is the machine's.
+        mkdir -p "$ROOT/dev" && (shopt -s dotglob; for e in "$from"/*; do [ "${e##*/}" = dev ] || cp -a --reflink=auto "$e" "$ROOT/" || exit; done) ||
+            { fail "$section: no copy of the minimal $arch root"; return 1; }
         printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d" && chmod 755 "$ROOT/usr/sbin/policy-rc.d"
         cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
         sed "s/^deb /deb-src /" "$ROOT/etc/apt/sources.list" >"$ROOT/etc/apt/sources.list.d/source.list"
         if ! inside "$ROOT" shared "${APT_LIMIT:-2400}" sh -c "apt-get -o Acquire::Check-Date=false -o APT::Sandbox::User=root update &&
-            apt-get -o Acquire::Retries=3 -o APT::Sandbox::User=root install -y --no-install-recommends $packages && apt-get clean" >"$CACHE/runtimes-$section-$arch.log" 2>&1; then
+            apt-get -o Acquire::Retries=3 -o APT::Sandbox::User=root install -y --no-install-recommends ${packages//src:*([^ ])/} && apt-get clean &&
+            cd /usr/src && for p in $sources; do apt-get -o Acquire::Retries=3 -o APT::Sandbox::User=root source --download-only \$p || exit; done" >"$CACHE/runtimes-$section-$arch.log" 2>&1; then
             fail "$section: apt-get install ($arch)" "$(tail -n 30 "$CACHE/runtimes-$section-$arch.log")"; return 1
         fi
         [ "$arch" != arm64 ] || same "$section: apt-get install, no crash in the log ($((SECONDS - start)) s)" "" \
@@ -78,16 +84,14 @@ root() {
 
 unroot() { [ -n "${KEEP_ROOTS:-}" ] || rm -rf --one-file-system "$CACHE/runtimes-$1-amd64" "$CACHE/runtimes-$1-arm64" "$CACHE/runtimes-$1"-*.made; }
 
-# job SECTION CASE ARCH: output and status in $TMP/ARCH, messages in $TMP/ARCH.err, milliseconds in MS.
+# job SECTION CASE ARCH: output and status in $TMP/ARCH, messages in $TMP/ARCH.err, seconds (and those of the processors) in TOOK.
 job() {
-    local section=$1 name=$2 arch=$3 limit start
+    local section=$1 name=$2 arch=$3 limit TIMEFORMAT='%0R s (%0U + %0S)'
     ROOT=$CACHE/runtimes-$section-$arch
     limit=$(sed -nE '1,5s/^# limit: ([0-9]+)$/\1/p' "$SECTIONS/$section/$name.sh")
-    start=$(date +%s%N)
-    inside "$ROOT" own "${limit:-300}" /bin/sh -c "umask 022; ulimit -c 0; rm -rf /tmp/home /tmp/run; mkdir -p /tmp/home /tmp/run && cd /tmp/run && exec /bin/sh /srv/$section/$name.sh" \
-        >"$TMP/$arch" 2>"$TMP/$arch.err"
-    printf 'status %s\n' $? >>"$TMP/$arch"
-    MS=$((($(date +%s%N) - start) / 1000000))
+    { time inside "$ROOT" own $((${limit:-300} * ${SLOW:-1})) /bin/sh -c "umask 022; ulimit -c 0; chmod 1777 /tmp; rm -rf /tmp/home /tmp/run; mkdir -p /tmp/home /tmp/run && cd /tmp/run && exec /bin/sh /srv/$section/$name.sh" \
+        >"$TMP/$arch" 2>"$TMP/$arch.err"; printf 'status %s\n' $? >>"$TMP/$arch"; } 2>"$TMP/took"
+    TOOK=$(tail -n 1 "$TMP/took")
 }
 
 run_case() {
@@ -95,16 +99,16 @@ run_case() {
     if sed -n 1,5p "$SECTIONS/$section/$name.sh" | grep -qx '# arm64 only'; then
         printf 'done\nstatus 0\n' >"$TMP/amd64"
     else
-        job "$section" "$name" amd64; native="$MS ms natively, "
+        job "$section" "$name" amd64; native="natively $TOOK, "
         tail -n 1 "$TMP/amd64" | grep -qx 'status 0' || { fail "$section/$name: fails natively" "$(tail -n 20 "$TMP/amd64" "$TMP/amd64.err")"; return; }
     fi
     job "$section" "$name" arm64
     if ! cmp -s "$TMP/amd64" "$TMP/arm64"; then
-        fail "$section/$name ($native$MS ms)" "$(diff -a "$TMP/amd64" "$TMP/arm64" | head -n 30; tail -n 15 "$TMP/arm64.err" | sed 's/^/stderr: /')"
+        fail "$section/$name ($native$TOOK)" "$(diff -a "$TMP/amd64" "$TMP/arm64" | head -n 30; tail -n 15 "$TMP/arm64.err" | sed 's/^/stderr: /')"
     elif grep -aqE "$CRASH" "$TMP/arm64.err"; then
         fail "$section/$name: right output, but a crash on stderr" "$(tail -n 15 "$TMP/arm64.err")"
     else
-        pass "$section/$name ($native$MS ms)"
+        pass "$section/$name ($native$TOOK)"
     fi
 }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The kernel's word: each tests/sys/*.c is built for both architectures and run natively and by run-foreign; output and exit status agree.
 #   tests/sys-run.sh [--qemu] [NAME…]       --qemu: show also what QEMU answers (for information; it doesn't count)
+# GUEST_CC and RUNNER put another compiler for the guest and another command in front of the program (tests/pairs.sh), LDFLAGS other libraries.
 set -u
 . "$(dirname "$0")/lib.sh"
 QEMU=${QEMU:-qemu-aarch64-static}
@@ -11,6 +12,9 @@ need_program
 make_tmp
 SRC=${SYS_SRC:-$TESTS/sys}
 LIMIT=${LIMIT:-60}
+GUEST_CC=${GUEST_CC:-$CC_ARM64}
+read -ra runner <<<"${RUNNER:-$EMU}"
+read -ra flags <<<"${LDFLAGS:--static}"
 
 # run LABEL PROGRAM [EMULATOR]: the program, always under one name and in a fresh folder of one name; leaves $TMP/out.LABEL with output and status. stderr is for people.
 run() {
@@ -22,17 +26,19 @@ run() {
     chmod -R u+rwx "$dir" 2>/dev/null; rm -rf "$dir"
 }
 
+# `// build: OPTIONS` in the first lines: in place of -static.
 build() {
-    local name=$1
-    "$CC_AMD64" -O1 -w -pthread -static -o "$TMP/native" "$SRC/$name.c" -lm >"$TMP/build" 2>&1 &&
-        "$CC_ARM64" -O1 -w -pthread -static -o "$TMP/guest" "$SRC/$name.c" -lm >>"$TMP/build" 2>&1
+    local name=$1 how
+    how=$(sed -n '1,5s|^// build: ||p' "$SRC/$name.c")
+    "$CC_AMD64" -O1 -w -pthread ${how:--static} -o "$TMP/native" "$SRC/$name.c" -lm >"$TMP/build" 2>&1 &&
+        "$GUEST_CC" -O1 -w -pthread -o "$TMP/guest" "$SRC/$name.c" ${how:-"${flags[@]}"} -lm >>"$TMP/build" 2>&1
 }
 
 one() {
     local name=$1 report
     build "$name" || { fail "$name: build" "$(cat "$TMP/build")"; return; }
     run native "$TMP/native"
-    run guest "$TMP/guest" "$EMU"
+    run guest "$TMP/guest" "${runner[@]}"
     if cmp -s "$TMP/out.native" "$TMP/out.guest"; then
         pass "$name"
     else

@@ -52,10 +52,15 @@ pub enum ExitKind {
     Fault = 4,
 }
 
+/// Taken (1) around atomic operations that the host has no instruction for.
+pub static SPLIT_LOCK: AtomicU32 = AtomicU32::new(0);
+
 /// The state block. Host code addresses it through one register that points [`Cpu::BIAS`] bytes into it, so that the first
 /// 256 bytes are reached with 8-bit displacements.
 #[repr(C, align(64))]
 pub struct Cpu {
+    /// 64-bit guest slots.
+    pub gpr: [u64; GPR_SLOTS],
     /// The flags in the host's resting shape (the host module says which).
     pub flags: u32,
     /// Non-zero: a signal is waiting. Whoever sets it while translated code runs sees to it that the thread leaves (`Engine::interrupt`);
@@ -63,8 +68,6 @@ pub struct Cpu {
     pub pending: AtomicU32,
     /// First table of indirect branches (`JUMP_CACHE_ENTRIES` entries), or an empty one while the thread is asked to leave.
     pub jump_cache: *const JumpEntry,
-    /// 64-bit guest slots.
-    pub gpr: [u64; GPR_SLOTS],
     /// Guest pc, valid whenever translated code is not running.
     pub pc: u64,
     /// `ExitKind`.
@@ -111,6 +114,10 @@ pub struct Cpu {
     pub area: [u64; AREA_WORDS],
     /// `Guest::helpers`.
     pub helpers: &'static [HelperFn],
+    /// What the host's FP status register accumulated while translated code ran, on hosts that have one apart from the control word.
+    pub fp_status: u32,
+    /// [`SPLIT_LOCK`], for hosts whose atomic operations can't cross every boundary.
+    pub split_lock: &'static AtomicU32,
     /// An operation left to a helper raised an exception that is not masked.
     pub fp_trap: u32,
     /// `Guest::fp`.
@@ -133,6 +140,8 @@ pub struct Cpu {
     pub own_mask2: u32,
     /// Engine: branches that missed the first table.
     pub misses: u32,
+    /// Engine: returns that the top of the return stack didn't match, and branches that missed the first table, if they are counted.
+    pub table_misses: [u64; 2],
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }
@@ -146,11 +155,12 @@ impl Cpu {
 
     /// A fresh CPU: all zero, no jump cache.
     pub fn new() -> Box<Cpu> {
-        // SAFETY: every field is plain data for which all-zero is valid (the pointers are null until set), but for the one reference.
+        // SAFETY: every field is plain data for which all-zero is valid (the pointers are null until set), but for two references.
         unsafe {
             let mut cpu = Box::<Cpu>::new_uninit();
             cpu.as_mut_ptr().write_bytes(0, 1);
             (&raw mut (*cpu.as_mut_ptr()).helpers).write(&[]);
+            (&raw mut (*cpu.as_mut_ptr()).split_lock).write(&SPLIT_LOCK);
             cpu.assume_init()
         }
     }

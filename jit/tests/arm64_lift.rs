@@ -14,6 +14,9 @@ impl Fetch for Word {
     fn fetch32(&self, pc: u64) -> Option<u32> {
         (pc == PC).then_some(self.0)
     }
+    fn own_code(&self, pc: u64) -> bool {
+        pc == PC
+    }
 }
 
 struct NoHints;

@@ -3,6 +3,10 @@
 //!
 //! `ENGINE_ROUNDS` (default 3000), `ENGINE_SEED`.
 
+#[allow(dead_code)]
+#[path = "common/context.rs"]
+mod context;
+
 use jit::code::{Engine, Exit, Options};
 use jit::cpu::Cpu;
 use jit::guest::arm64::GUEST;
@@ -146,33 +150,20 @@ fn interpret(program: &Program, cpu: &mut Cpu, interp: &mut Interp, block: &mut 
 /// FP traps of translated code: the engine's to deal with.
 mod traps {
     use super::*;
-    use jit::code::{FaultAction, HostContext};
+    use jit::code::FaultAction;
     use std::sync::atomic::{AtomicPtr, Ordering::*};
 
     pub static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
     pub static CPU: AtomicPtr<Cpu> = AtomicPtr::new(std::ptr::null_mut());
 
-    extern "C" fn on_fpe(number: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-        use libc::*;
-        const ORDER: [i32; 16] = [
-            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
-            REG_R13, REG_R14, REG_R15,
-        ];
+    extern "C" fn on_fpe(number: i32, _: *mut libc::siginfo_t, uc: *mut libc::c_void) {
         // SAFETY: the kernel's context; engine and CPU are set while translated code runs, and their owner waits for us.
         unsafe {
-            let uc = &mut *context.cast::<ucontext_t>();
-            let gregs = &mut uc.uc_mcontext.gregs;
-            let fp = &*uc.uc_mcontext.fpregs;
-            let host = HostContext {
-                gpr: ORDER.map(|r| gregs[r as usize] as u64),
-                vec: fp._xmm.map(|x| x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128)),
-                pc: gregs[REG_RIP as usize] as u64,
-                flags: gregs[REG_EFL as usize] as u64,
-                fpctl: fp.mxcsr,
-            };
+            let uc = &mut *uc.cast::<libc::ucontext_t>();
+            let host = context::context(uc);
             match (*ENGINE.load(Acquire)).fault(&mut *CPU.load(Acquire), &host, number, 1) {
-                FaultAction::Resume(to) => gregs[REG_RIP as usize] = to as i64,
-                _ => _exit(99),
+                FaultAction::Resume(to) => context::set_pc(uc, to),
+                _ => libc::_exit(99),
             }
         }
     }

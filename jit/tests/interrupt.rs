@@ -1,6 +1,10 @@
 //! A thread in translated code, which doesn't poll, leaves when it is asked to: each kind of loop, interrupted at random places many times.
 //! A missed request hangs, which the watchdog ends.
 
+#[allow(dead_code)]
+#[path = "common/context.rs"]
+mod context;
+
 use jit::code::{region, Engine, Options};
 use jit::cpu::Cpu;
 use jit::guest::{arm64::GUEST, Fetch};
@@ -58,35 +62,18 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, uc: *mut libc::
     unsafe {
         let uc = &mut *uc.cast::<libc::ucontext_t>();
         let (engine, cpu) = (&*ENGINE.load(Acquire), CPU.load(Acquire));
-        let gregs = &mut uc.uc_mcontext.gregs;
-        let (pc, sp) = (gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RSP as usize] as u64);
         if signal == libc::SIGUSR1 {
             (*cpu).pending.store(1, Release);
-            if let Some((pc, sp)) = engine.interrupt(cpu, pc, sp) {
-                gregs[libc::REG_RIP as usize] = pc as i64;
-                gregs[libc::REG_RSP as usize] = sp as i64;
+            if let Some((pc, sp)) = engine.interrupt(cpu, context::pc(uc), context::sp(uc)) {
+                context::set_pc(uc, pc);
+                context::set_sp(uc, sp);
             }
             return;
         }
-        let fp = &*uc.uc_mcontext.fpregs;
-        use libc::{
-            REG_EFL, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_R8, REG_R9, REG_RAX, REG_RBP, REG_RBX, REG_RCX,
-            REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
-        };
-        let order = [
-            REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
-            REG_R13, REG_R14, REG_R15,
-        ];
-        let host = jit::code::HostContext {
-            gpr: order.map(|r| gregs[r as usize] as u64),
-            vec: fp._xmm.map(|x| x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128)),
-            pc,
-            flags: gregs[REG_EFL as usize] as u64,
-            fpctl: fp.mxcsr,
-        };
+        let host = context::context(uc);
         match engine.fault(&mut *cpu, &host, signal, (*info).si_addr() as u64) {
-            FaultAction::Resume(to) => gregs[REG_RIP as usize] = to as i64,
-            FaultAction::Rewind(sp) => gregs[REG_RSP as usize] = sp as i64,
+            FaultAction::Resume(to) => context::set_pc(uc, to),
+            FaultAction::Rewind(sp) => context::set_sp(uc, sp),
             _ => std::process::abort(),
         }
     }

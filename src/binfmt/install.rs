@@ -109,12 +109,12 @@ pub fn uninstall(what: Option<&str>) -> Result<(), String> {
 pub fn status(json: bool) -> Result<(), String> {
     let mounted = mount_state() == MountState::Mounted;
     let all = entries();
-    let first = first_match(&all, Arch::GUEST).map(|e| e.name.clone());
+    let first = first_match(&all, Arch::FOREIGN).map(|e| e.name.clone());
     if json {
         println!("{}", status_json(mounted, &all, first.as_deref()));
         return Ok(());
     }
-    println!("run-foreign {}: {} programs on {}", env!("CARGO_PKG_VERSION"), Arch::GUEST.name(), Arch::HOST.name());
+    println!("run-foreign {}: {} programs on {}", env!("CARGO_PKG_VERSION"), Arch::FOREIGN.name(), Arch::HOST.name());
     if !mounted {
         println!("binfmt_misc is not mounted: nothing is registered");
         return Ok(());
@@ -128,8 +128,8 @@ pub fn status(json: bool) -> Result<(), String> {
         println!("{mark} {:<24} {state:<8} {:<5} {}", e.name, e.flags, e.interpreter);
     }
     match first {
-        Some(name) => println!("{} programs run by {name} (*)", Arch::GUEST.name()),
-        None => println!("nothing is registered for {} programs", Arch::GUEST.name()),
+        Some(name) => println!("{} programs run by {name} (*)", Arch::FOREIGN.name()),
+        None => println!("nothing is registered for {} programs", Arch::FOREIGN.name()),
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ fn status_json(mounted: bool, all: &[Entry], first: Option<&str>) -> String {
     let list: Vec<String> = all
         .iter()
         .map(|e| {
-            let arch = [Arch::Arm64, Arch::Amd64].into_iter().find(|&a| e.matches(a));
+            let arch = Arch::ALL.into_iter().find(|&a| e.matches(a));
             let arch = arch.map_or("null".into(), |a| quote(a.name()));
             format!(
                 "{{\"name\":{},\"enabled\":{},\"interpreter\":{},\"flags\":{},\"arch\":{arch},\"ours\":{}}}",
@@ -154,7 +154,7 @@ fn status_json(mounted: bool, all: &[Entry], first: Option<&str>) -> String {
         "{{\"version\":{},\"host\":{},\"guest\":{},\"mounted\":{mounted},\"enabled\":{},\"first\":{},\"entries\":[{}]}}",
         quote(env!("CARGO_PKG_VERSION")),
         quote(Arch::HOST.name()),
-        quote(Arch::GUEST.name()),
+        quote(Arch::FOREIGN.name()),
         globally_enabled(),
         first.map_or("null".into(), quote),
         list.join(",")

@@ -15,17 +15,16 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// The ELF header that a program of `arch` starts with. Bytes 7 (OS ABI) and 8 to 10 (AppImages put their mark there) may be anything, the
-/// type is a program or a shared object.
+/// type is a program or a shared object. Old amd64 programs leave byte order and version out.
 pub fn magic(arch: Arch) -> ([u8; 20], [u8; 20]) {
-    let machine = match arch {
-        Arch::Arm64 => 0xb7,
-        Arch::Amd64 => 0x3e,
-    };
     let mut magic = *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\0\0";
     let mut mask = [0xff; 20];
-    magic[18] = machine;
+    magic[18] = arch.machine() as u8;
     mask[7..11].fill(0);
     mask[16] = 0xfe;
+    if arch == Arch::Amd64 {
+        mask[5..7].fill(0xfe);
+    }
     (magic, mask)
 }
 
@@ -65,7 +64,7 @@ pub fn register_line(name: &str, arch: Arch, interpreter: &str, flags: &str) -> 
 /// The architectures that a word names, among those that don't run natively.
 pub fn architectures(word: Option<&str>) -> Result<Vec<Arch>, String> {
     let arch = match word.unwrap_or("all") {
-        "all" => return Ok(vec![Arch::GUEST]),
+        "all" => return Ok(vec![Arch::FOREIGN]),
         "arm64" | "aarch64" | "linux/arm64" => Arch::Arm64,
         "amd64" | "x86_64" | "x86-64" | "linux/amd64" => Arch::Amd64,
         other => return Err(format!("{other}: unknown architecture (arm64, amd64 or all)")),

@@ -105,7 +105,7 @@ fn remove_when_gone(dir: &Path) -> Option<()> {
 
 /// The helper: no allocation, no locks.
 fn sweep(us: i32, folder: i32, path: &CString) {
-    const PATIENCE: u64 = 30_000;
+    let mut patience = libc::timespec { tv_sec: 30, tv_nsec: 0 };
     let mut poll = libc::pollfd { fd: us, events: libc::POLLIN, revents: 0 };
     let mut entries = [0u8; 4096];
     let (low, high) = (us.min(folder) as u32, us.max(folder) as u32);
@@ -118,13 +118,13 @@ fn sweep(us: i32, folder: i32, path: &CString) {
         close(low + 1, high - 1);
         close(high + 1, u32::MAX);
         sys::raw(libc::SYS_setsid, [0; 6]);
-        sys::raw(libc::SYS_poll, [&raw mut poll as u64, 1, PATIENCE, 0, 0, 0]);
+        sys::raw(libc::SYS_ppoll, [&raw mut poll as u64, 1, &raw mut patience as u64, 0, 0, 0]);
         let len = sys::raw(libc::SYS_getdents64, [folder as u64, entries.as_mut_ptr() as u64, entries.len() as u64, 0, 0, 0]);
         let mut at = 0;
         while at + 19 < len as usize {
             sys::raw(libc::SYS_unlinkat, [folder as u64, entries.as_ptr().add(at + 19) as u64, 0, 0, 0, 0]);
             at += usize::from(u16::from_le_bytes([entries[at + 16], entries[at + 17]])).max(20);
         }
-        sys::raw(libc::SYS_rmdir, [path.as_ptr() as u64, 0, 0, 0, 0, 0]);
+        sys::raw(libc::SYS_unlinkat, [libc::AT_FDCWD as u64, path.as_ptr() as u64, libc::AT_REMOVEDIR as u64, 0, 0, 0]);
     }
 }

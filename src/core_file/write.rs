@@ -1,5 +1,6 @@
-//! The file: an arm64 ELF core as `fs/binfmt_elf.c` of an arm64 kernel lays it out.
+//! The file: an ELF core as `fs/binfmt_elf.c` of the guest's kernel lays it out.
 
+use crate::guest::Guest;
 use crate::report::memory::{Mapping, Memory};
 use crate::thread::Task;
 use std::fs::File;
@@ -15,11 +16,9 @@ const NT_PRPSINFO: u32 = 3;
 const NT_AUXV: u32 = 6;
 const NT_FILE: u32 = 0x4649_4c45;
 const NT_SIGINFO: u32 = 0x5349_4749;
-const NT_ARM_TLS: u32 = 0x401;
 const EHDR: u64 = 64;
 const PHDR: u64 = 56;
 const ET_CORE: u16 = 4;
-const EM_AARCH64: u16 = 183;
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
 /// More program headers would need another form.
@@ -74,10 +73,9 @@ impl Bytes {
         self
     }
     fn note(&mut self, kind: u32, body: &[u8]) {
-        let name: &[u8] = match kind {
-            NT_ARM_TLS => b"LINUX\0",
-            _ => b"CORE\0",
-        };
+        self.note_of(b"CORE\0", kind, body);
+    }
+    fn note_of(&mut self, name: &[u8], kind: u32, body: &[u8]) {
         self.u32(name.len() as u32).u32(body.len() as u32).u32(kind);
         for part in [name, body] {
             self.0.extend(part);
@@ -93,6 +91,10 @@ struct Segment<'a> {
 }
 
 impl Core<'_> {
+    fn guest(&self) -> &'static Guest {
+        self.task.vcpu.runtime.guest
+    }
+
     /// Write it, as much as the limit allows.
     pub fn write(&self, file: &File) -> io::Result<()> {
         let segments = self.segments();
@@ -103,7 +105,7 @@ impl Core<'_> {
         let data = (notes_at + notes.0.len() as u64).next_multiple_of(PAGE);
         let mut head = Bytes::default();
         head.0.extend(b"\x7fELF\x02\x01\x01");
-        head.pad(16).u16(ET_CORE).u16(EM_AARCH64).u32(1).u64(0).u64(EHDR).u64(0);
+        head.pad(16).u16(ET_CORE).u16(self.guest().arch.machine()).u32(1).u64(0).u64(EHDR).u64(0);
         head.u32(0).u16(EHDR as u16).u16(PHDR as u16).u16(count as u16).u16(0).u16(0).u16(0);
         head.u32(PT_NOTE).u32(0).u64(notes_at).u64(0).u64(0).u64(notes.0.len() as u64).u64(0).u64(4);
         let mut at = data;
@@ -165,8 +167,9 @@ impl Core<'_> {
 
     fn notes(&self, out: &mut Bytes) {
         let own = self.task.vcpu.context();
+        let debug = &self.guest().debug;
         let thread = &self.task.thread;
-        out.note(NT_PRSTATUS, &prstatus(thread.tid, &own, self.info, thread.signals.mask()));
+        out.note(NT_PRSTATUS, &prstatus(thread.tid, &(debug.gregs)(&own), self.info, thread.signals.mask()));
         out.note(NT_PRPSINFO, &self.prpsinfo());
         let mut info = Bytes::default();
         info.u32(self.info.signo as u32).u32(self.info.errno as u32).u32(self.info.code as u32).u32(0);
@@ -176,12 +179,12 @@ impl Core<'_> {
         out.note(NT_AUXV, &auxv);
         out.note(NT_FILE, &self.files());
         let registers = |out: &mut Bytes, c: &Context| {
-            out.note(NT_FPREGSET, &fpregset(c));
-            out.note(NT_ARM_TLS, &c.tls.to_le_bytes());
+            out.note(NT_FPREGSET, &(debug.fpregs)(c));
+            (debug.notes)(c).iter().for_each(|(kind, body)| out.note_of(b"LINUX\0", *kind, body));
         };
         registers(out, &own);
         for (tid, context) in &self.threads {
-            out.note(NT_PRSTATUS, &prstatus(*tid, context, self.info, 0));
+            out.note(NT_PRSTATUS, &prstatus(*tid, &(debug.gregs)(context), self.info, 0));
             registers(out, context);
         }
     }
@@ -265,28 +268,19 @@ fn number(nr: i64) -> u32 {
 
 /// pid, ppid, pgrp, sid.
 fn ids(b: &mut Bytes, pid: u32) {
-    // SAFETY: asks for a number.
-    let session = unsafe { sys::raw(libc::SYS_getsid, [0; 6]) as u32 };
-    b.u32(pid).u32(number(libc::SYS_getppid)).u32(number(libc::SYS_getpgrp)).u32(session);
+    // Without an argument, of the calling process.
+    b.u32(pid).u32(number(libc::SYS_getppid)).u32(number(libc::SYS_getpgid)).u32(number(libc::SYS_getsid));
 }
 
 /// `struct elf_prstatus`.
-fn prstatus(tid: i32, c: &Context, info: &SigInfo, mask: u64) -> Vec<u8> {
+fn prstatus(tid: i32, registers: &[u8], info: &SigInfo, mask: u64) -> Vec<u8> {
     let mut b = Bytes::default();
     b.u32(info.signo as u32).u32(info.code as u32).u32(info.errno as u32).u16(info.signo as u16).pad(16).u64(0).u64(mask);
     ids(&mut b, tid as u32);
     // Times.
     b.pad(112);
-    c.x.iter().chain([&c.sp, &c.pc, &c.pstate]).for_each(|&v| b.0.extend(v.to_le_bytes()));
-    b.u32(1).pad(392);
-    b.0
-}
-
-/// `struct user_fpsimd_state`.
-fn fpregset(c: &Context) -> Vec<u8> {
-    let mut b = Bytes::default();
-    c.v.iter().for_each(|v| b.0.extend(v.to_le_bytes()));
-    b.u32(c.fpsr).u32(c.fpcr).pad(528);
+    b.0.extend(registers);
+    b.u32(1).u32(0);
     b.0
 }
 

@@ -19,6 +19,7 @@ mod files;
 pub mod server;
 pub mod wire;
 
+use crate::guest::Guest;
 use crate::machine::{Runtime, Vcpu};
 use crate::signals;
 use std::collections::BTreeSet;
@@ -29,10 +30,6 @@ use std::time::Duration;
 use syscalls::topics::signal::SigInfo;
 use syscalls::{sys, Context, GuestAddr, Machine};
 
-/// What the translator sees at a breakpoint: `brk #0xf000`.
-const BREAK: u32 = 0xd43e_0000;
-/// Bytes of an instruction.
-const INSN: u64 = 4;
 /// How long a dying process waits until gdb has been told.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -127,6 +124,7 @@ impl State {
 
 /// See the module.
 pub struct Debugger {
+    guest: &'static Guest,
     state: Mutex<State>,
     /// Something in `state` has changed that a thread may wait for.
     changed: Condvar,
@@ -147,8 +145,9 @@ pub struct Debugger {
 
 impl Debugger {
     /// With gdb at the other end of a connection.
-    pub fn new(connection: RawFd, inherited: bool) -> Debugger {
+    pub fn new(guest: &'static Guest, connection: RawFd, inherited: bool) -> Debugger {
         Debugger {
+            guest,
             state: Mutex::default(),
             changed: Condvar::new(),
             breakpoints: RwLock::default(),
@@ -322,7 +321,7 @@ impl Debugger {
     /// The thread is about to make a system call; its pc is behind the instruction. True: not yet, because the guest is to stop first.
     pub fn enter_kernel(&self, vcpu: &Vcpu, tid: i32) -> bool {
         let mut context = vcpu.context();
-        context.pc = context.pc.wrapping_sub(INSN);
+        context.pc = context.pc.wrapping_sub(self.guest.linux.registers.call_bytes);
         let mut state = self.lock();
         if state.must_wait(tid) {
             return true;
@@ -379,11 +378,27 @@ impl Debugger {
     }
 
     /// Put breakpoints over words fetched from `pc` on.
-    pub fn overlay(&self, pc: u64, words: &mut [u32]) {
+    pub fn overlay_words(&self, pc: u64, words: &mut [u32]) {
+        let Ok(trap) = self.guest.debug.breakpoint.try_into().map(u32::from_le_bytes) else { return };
         let set = self.breakpoints.read().unwrap_or_else(|e| e.into_inner());
-        for &at in set.range(pc..pc.saturating_add(words.len() as u64 * INSN)) {
-            words[((at - pc) / INSN) as usize] = BREAK;
+        for &at in set.range(pc..pc.saturating_add(words.len() as u64 * 4)) {
+            words[((at - pc) / 4) as usize] = trap;
         }
+    }
+
+    /// Put breakpoints over bytes fetched from `pc` on.
+    pub fn overlay(&self, pc: u64, bytes: &mut [u8]) {
+        let set = self.breakpoints.read().unwrap_or_else(|e| e.into_inner());
+        let trap = self.guest.debug.breakpoint;
+        let first = pc.saturating_sub(trap.len() as u64 - 1);
+        for &at in set.range(first..pc.saturating_add(bytes.len() as u64)) {
+            let covered = (at..).zip(trap).filter_map(|(at, &b)| Some((usize::try_from(at.checked_sub(pc)?).ok()?, b)));
+            covered.for_each(|(i, b)| bytes.get_mut(i).into_iter().for_each(|place| *place = b));
+        }
+    }
+
+    fn breakpoint_bytes(&self) -> u64 {
+        self.guest.debug.breakpoint.len() as u64
     }
 
     /// Add or remove a breakpoint. False: it was so already.
@@ -391,7 +406,7 @@ impl Debugger {
         let mut set = self.breakpoints.write().unwrap_or_else(|e| e.into_inner());
         let done = if on { set.insert(at) } else { set.remove(&at) };
         drop(set);
-        runtime.engine.invalidate(at, INSN);
+        runtime.engine.invalidate(at, self.breakpoint_bytes());
         done
     }
 
@@ -399,7 +414,7 @@ impl Debugger {
     fn detach(&self, runtime: &Runtime) {
         self.attached.store(false, Ordering::Release);
         let set = std::mem::take(&mut *self.breakpoints.write().unwrap_or_else(|e| e.into_inner()));
-        set.into_iter().for_each(|at| runtime.engine.invalidate(at, INSN));
+        set.into_iter().for_each(|at| runtime.engine.invalidate(at, self.breakpoint_bytes()));
         self.watching.store(false, Ordering::Release);
         let mut state = self.lock();
         (state.stopping, state.locked, state.event) = (false, false, None);

@@ -2,9 +2,10 @@
 
 use super::files::Files;
 use super::wire::{self, Gone, Wire};
-use super::{Action, At, End, Reason, Watched, INSN};
+use super::{Action, At, End, Reason, Watched};
 use crate::machine::Runtime;
 use crate::signals;
+use gdbstub::arch::{Arch, Registers};
 use gdbstub::common::{Pid, Signal, Tid};
 use gdbstub::conn::ConnectionExt;
 use gdbstub::stub::run_blocking::{BlockingEventLoop, Event, WaitForStopReasonError};
@@ -15,15 +16,14 @@ use gdbstub::target::ext::base::BaseOps;
 use gdbstub::target::ext::breakpoints::*;
 use gdbstub::target::ext::exec_file::{ExecFile, ExecFileOps};
 use gdbstub::target::ext::host_io::HostIoOps;
+use gdbstub::target::ext::target_description_xml_override::{TargetDescriptionXmlOverride, TargetDescriptionXmlOverrideOps};
 use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
 use gdbstub::target::{Target, TargetError, TargetResult};
-use gdbstub_arch::aarch64::reg::AArch64CoreRegs;
-use gdbstub_arch::aarch64::AArch64;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use syscalls::topics::mem::Space;
 use syscalls::topics::signal;
-use syscalls::{sys, Context, GuestAddr, Process};
+use syscalls::{sys, GuestAddr, Process};
 
 /// Enough for the protocol.
 const STACK: usize = 256 << 10;
@@ -147,12 +147,47 @@ impl Guest {
     }
 }
 
+/// Any architecture with 64 bits: which one it is, the description tells gdb.
+pub enum Any {}
+
+impl Arch for Any {
+    type Usize = u64;
+    type Registers = Bytes;
+    type BreakpointKind = usize;
+    type RegId = ();
+}
+
+/// Registers as gdb's description has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    bytes: Vec<u8>,
+    pc: u64,
+}
+
+impl Registers for Bytes {
+    type ProgramCounter = u64;
+
+    fn pc(&self) -> u64 {
+        self.pc
+    }
+    fn gdb_serialize(&self, mut write_byte: impl FnMut(Option<u8>)) {
+        self.bytes.iter().for_each(|&b| write_byte(Some(b)));
+    }
+    fn gdb_deserialize(&mut self, bytes: &[u8]) -> Result<(), ()> {
+        self.bytes = bytes.to_vec();
+        Ok(())
+    }
+}
+
 impl Target for Guest {
-    type Arch = AArch64;
+    type Arch = Any;
     type Error = Gone;
 
-    fn base_ops(&mut self) -> BaseOps<'_, AArch64, Gone> {
+    fn base_ops(&mut self) -> BaseOps<'_, Any, Gone> {
         BaseOps::MultiThread(self)
+    }
+    fn support_target_description_xml_override(&mut self) -> Option<TargetDescriptionXmlOverrideOps<'_, Self>> {
+        Some(self)
     }
     fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Self>> {
         Some(self)
@@ -169,29 +204,20 @@ impl Target for Guest {
 }
 
 impl MultiThreadBase for Guest {
-    fn read_registers(&mut self, regs: &mut AArch64CoreRegs, tid: Tid) -> TargetResult<(), Self> {
+    fn read_registers(&mut self, regs: &mut Bytes, tid: Tid) -> TargetResult<(), Self> {
         let mut state = self.debugger.lock();
         let c = &state.meant(tid.get() as i32).ok_or(TargetError::NonFatal)?.context;
-        *regs = AArch64CoreRegs { x: c.x, sp: c.sp, pc: c.pc, cpsr: c.pstate as u32, v: c.v, fpcr: c.fpcr, fpsr: c.fpsr };
+        *regs = Bytes { bytes: (self.runtime.guest.debug.read)(c), pc: c.pc };
         Ok(())
     }
 
-    fn write_registers(&mut self, regs: &AArch64CoreRegs, tid: Tid) -> TargetResult<(), Self> {
+    fn write_registers(&mut self, regs: &Bytes, tid: Tid) -> TargetResult<(), Self> {
         let mut state = self.debugger.lock();
         let t = state.meant(tid.get() as i32).filter(|t| t.at != At::Running).ok_or(TargetError::NonFatal)?;
-        let c = &t.context;
-        let new = Context {
-            x: regs.x,
-            sp: regs.sp,
-            pc: regs.pc,
-            pstate: u64::from(regs.cpsr & 0xf000_0000),
-            v: regs.v,
-            fpsr: regs.fpsr,
-            fpcr: regs.fpcr,
-            tls: c.tls,
-        };
+        let mut new = t.context;
+        (self.runtime.guest.debug.write)(&mut new, &regs.bytes).ok_or(TargetError::NonFatal)?;
         // What is written back as it was breaks no call off.
-        if new != *c {
+        if new != t.context {
             (t.context, t.dirty) = (new, true);
         }
         Ok(())
@@ -312,7 +338,7 @@ impl Breakpoints for Guest {
 
 impl SwBreakpoint for Guest {
     fn add_sw_breakpoint(&mut self, at: u64, _: usize) -> TargetResult<bool, Self> {
-        if at % INSN != 0 || !self.space.fetchable(at) {
+        if at % self.runtime.guest.debug.alignment != 0 || !self.space.fetchable(at) {
             return Ok(false);
         }
         self.debugger.set_breakpoint(self.runtime, at, true);
@@ -356,6 +382,16 @@ fn piece(all: &[u8], offset: u64, length: usize, buf: &mut [u8]) -> usize {
     let n = rest.len().min(length).min(buf.len());
     buf[..n].copy_from_slice(&rest[..n]);
     n
+}
+
+impl TargetDescriptionXmlOverride for Guest {
+    fn target_description_xml(&self, annex: &[u8], offset: u64, length: usize, buf: &mut [u8]) -> TargetResult<usize, Self> {
+        let text = match annex {
+            b"target.xml" => self.runtime.guest.debug.description,
+            _ => return Err(TargetError::NonFatal),
+        };
+        Ok(piece(text.as_bytes(), offset, length, buf))
+    }
 }
 
 impl Auxv for Guest {

@@ -40,8 +40,8 @@ impl Wire {
     pub fn wait(&mut self) -> bool {
         let mut poll = libc::pollfd { fd: self.fd, events: libc::POLLIN, revents: 0 };
         let mask = !syscalls::topics::signal::SYNCHRONOUS;
-        let timeout = libc::timespec { tv_sec: 1, tv_nsec: 0 };
-        let args = [&raw mut poll as u64, 1, &raw const timeout as u64, &raw const mask as u64, 8, 0];
+        let mut timeout = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+        let args = [&raw mut poll as u64, 1, &raw mut timeout as u64, &raw const mask as u64, 8, 0];
         // SAFETY: the structures are valid for the call.
         unsafe { sys::raw(libc::SYS_ppoll, args) == 1 }
     }

@@ -32,8 +32,8 @@ use syscalls::topics::signal::SigInfo;
 
 /// Lines of a report.
 pub const MAX_LINES: usize = 60;
-/// How long to wait for a reader, in milliseconds.
-const PATIENCE: u64 = 1000;
+/// How long to wait for a reader.
+const PATIENCE: libc::timespec = libc::timespec { tv_sec: 1, tv_nsec: 0 };
 /// What a pipe takes at once when it takes anything.
 const PIECE: usize = 4096;
 
@@ -100,10 +100,11 @@ fn write(fd: RawFd, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {
         let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        let mut patience = PATIENCE;
         let piece = rest.len().min(PIECE);
         // SAFETY: the structure and the text are valid for the calls.
         let written = unsafe {
-            match sys::raw(libc::SYS_poll, [&raw mut poll as u64, 1, PATIENCE, 0, 0, 0]) {
+            match sys::raw(libc::SYS_ppoll, [&raw mut poll as u64, 1, &raw mut patience as u64, 0, 0, 0]) {
                 1 => sys::raw(libc::SYS_write, [fd as u64, rest.as_ptr() as u64, piece as u64, 0, 0, 0]),
                 _ => 0,
             }

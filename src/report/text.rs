@@ -4,15 +4,12 @@ use super::memory::{Memory, Module};
 use super::symbols::Symbols;
 use super::unwind::{self, Frame};
 use super::{printable, words, MAX_LINES};
+use crate::guest::Guest;
 use crate::thread::Task;
-use jit::guest::arm64::GUEST;
 use std::fmt::Write as _;
 use syscalls::topics::signal::SigInfo;
-use syscalls::{Context, GuestAddr, Machine, Thread};
+use syscalls::{Context, Machine, Thread};
 
-/// Instructions shown before and after the one that failed.
-const BEFORE: u64 = 4;
-const AFTER: u64 = 3;
 /// Frames shown.
 const FRAMES: usize = 16;
 
@@ -37,7 +34,7 @@ fn heading(task: &Task, info: &SigInfo, context: &Context) -> String {
     // SAFETY: asks for a number.
     let pid = unsafe { syscalls::sys::raw(libc::SYS_getpid, [0; 6]) };
     let who = if i64::from(thread.tid) == pid { format!("pid {pid}") } else { format!("pid {pid}, thread {}", thread.tid) };
-    let reason = words::reason(info, thread.signals.syndrome, context.pc, context.sp);
+    let reason = words::reason(&task.vcpu.runtime.guest.report, info, thread.signals.syndrome, context);
     format!("run-foreign: {} ({who}) was killed by {}: {reason}", printable(&thread.process.exe), words::signal(info.signo))
 }
 
@@ -58,12 +55,13 @@ pub fn full(task: &Task, info: &SigInfo, verbose: bool) -> String {
     if words::is_fault(info) && info.rest[0] != context.pc && info.code != libc::SI_KERNEL {
         lines.add(&format!("  address {:#x} {}", info.rest[0], words::place(&memory, info.rest[0])));
     }
-    code(&mut lines, &memory, context.pc);
-    registers(&mut lines, &context);
-    if verbose || uses_vectors(context.pc) {
-        vectors(&mut lines, &context);
+    let guest = task.vcpu.runtime.guest;
+    code(&mut lines, guest, &memory, context.pc);
+    (guest.report.registers)(&context).iter().for_each(|line| lines.add(line));
+    if verbose || (guest.report.uses_vectors)(context.pc) {
+        (guest.report.vectors)(&context).iter().for_each(|line| lines.add(line));
     }
-    backtrace(&mut lines, &context, &memory, &mut symbols);
+    backtrace(&mut lines, guest, &context, &memory, &mut symbols);
     lines.add(&format!("  run-foreign {}; --report=off or RUN_FOREIGN_REPORT=off keeps this away", env!("CARGO_PKG_VERSION")));
     lines.text
 }
@@ -74,43 +72,18 @@ fn arguments(lines: &mut Lines, thread: &Thread) {
 }
 
 /// Disassembly around the pc, of what can be fetched.
-fn code(lines: &mut Lines, memory: &Memory, pc: u64) {
-    if pc & 3 != 0 || !memory.executable(pc) {
+fn code(lines: &mut Lines, guest: &Guest, memory: &Memory, pc: u64) {
+    if !memory.executable(pc) {
         return;
     }
-    for at in (pc.saturating_sub(BEFORE * 4)..=pc.saturating_add(AFTER * 4)).step_by(4) {
-        let Some(bytes) = GuestAddr(at).read::<[u8; 4]>().ok().filter(|_| memory.executable(at)) else { continue };
+    for (at, bytes, text) in (guest.report.code)(pc, &|at| memory.executable(at)) {
         let mark = if at == pc { '>' } else { ' ' };
-        lines.add(&format!("  {mark} {at:#x}: {:08x}  {}", u32::from_le_bytes(bytes), (GUEST.disasm)(&bytes, at)));
+        lines.add(&format!("  {mark} {at:#x}: {bytes}  {text}"));
     }
 }
 
-fn registers(lines: &mut Lines, c: &Context) {
-    let mut named: Vec<(String, u64)> = c.x.iter().enumerate().map(|(i, v)| (format!("x{i}"), *v)).collect();
-    named.push(("sp".into(), c.sp));
-    for four in named.chunks(4) {
-        let line: Vec<String> = four.iter().map(|(name, value)| format!("{name:>5} {value:016x}")).collect();
-        lines.add(&line.join(""));
-    }
-    let flag = |bit: u32, name: char| if c.pstate >> bit & 1 != 0 { name } else { '-' };
-    let flags: String = [(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V')].map(|(bit, name)| flag(bit, name)).iter().collect();
-    lines.add(&format!("   pc {:016x} nzcv {flags} tpidr {:016x} fpcr {:08x} fpsr {:08x}", c.pc, c.tls, c.fpcr, c.fpsr));
-}
-
-fn vectors(lines: &mut Lines, c: &Context) {
-    for (i, two) in c.v.chunks(2).enumerate() {
-        lines.add(&format!("  {:>3} {:032x}  {:>3} {:032x}", format!("v{}", 2 * i), two[0], format!("v{}", 2 * i + 1), two[1]));
-    }
-}
-
-/// Whether the instruction at `pc` is one of FP or SIMD, loads and stores included.
-fn uses_vectors(pc: u64) -> bool {
-    let Ok(insn) = GuestAddr(pc).read::<u32>() else { return false };
-    insn >> 25 & 7 == 7 || insn >> 25 & 5 == 4 && insn >> 26 & 1 != 0
-}
-
-fn backtrace(lines: &mut Lines, context: &Context, memory: &Memory, symbols: &mut Symbols) {
-    let frames = unwind::backtrace(context, memory, FRAMES + 1);
+fn backtrace(lines: &mut Lines, guest: &Guest, context: &Context, memory: &Memory, symbols: &mut Symbols) {
+    let frames = unwind::backtrace(&guest.frames, context, memory, FRAMES + 1);
     for (n, frame) in frames.iter().take(FRAMES).enumerate() {
         lines.add(&format!("  #{n:<2} {:#x} {}", frame.pc, name(frame, memory, symbols)));
     }

@@ -1,20 +1,14 @@
 //! Who called whom: from registers and guest memory to a list of frames.
 //!
 //! For each frame the first that works: the kernel's signal trampoline is known by its instructions, and its frame holds all registers;
-//! the module's `.eh_frame`; a jump to where no code is came from x30; the chain of frame records from x29. Frames must lead up the stack, so the
-//! walk ends.
+//! the module's `.eh_frame`; a jump to where no code is came from where the call before it left its return address; the chain of frame records. Frames
+//! must lead up the stack, so the walk ends.
 
 use super::memory::{word, Memory, Module};
+use crate::guest::Frames;
 use gimli::{BaseAddresses, CfaRule, EhFrame, EhFrameHdr, LittleEndian, Pointer, RegisterRule, UnwindContext, UnwindSection};
 use syscalls::{Context, GuestAddr};
 
-/// `mov x8, #139; svc #0`
-const SIGRETURN: u64 = 0xd400_0001_d280_1168;
-/// From the stack pointer of a signal handler's return to the interrupted registers.
-const FRAME_X0: u64 = 128 + 176 + 8;
-const FP: usize = 29;
-const LR: usize = 30;
-const SP: usize = 31;
 /// Larger tables are not looked at.
 const MAX_SECTION: u64 = 16 << 20;
 
@@ -36,26 +30,28 @@ impl Frame {
     }
 }
 
-/// The registers that an unwinder needs: x0–x30, sp.
+/// The registers that an unwinder needs, in DWARF's numbering.
 #[derive(Clone)]
-struct Registers {
-    x: [u64; 32],
-    pc: u64,
-    called: bool,
+pub struct Registers {
+    /// The registers.
+    pub x: [u64; 32],
+    /// The pc.
+    pub pc: u64,
+    /// The pc is a return address.
+    pub called: bool,
 }
 
 /// The frames, innermost first, `max` at most.
-pub fn backtrace(context: &Context, memory: &Memory, max: usize) -> Vec<Frame> {
-    let mut at = Registers { x: [0; 32], pc: context.pc, called: false };
-    at.x[..31].copy_from_slice(&context.x);
-    at.x[SP] = context.sp;
+pub fn backtrace(guest: &Frames, context: &Context, memory: &Memory, max: usize) -> Vec<Frame> {
+    let sp = guest.sp;
+    let mut at = (guest.registers)(context);
     let mut frames = Vec::new();
     let mut tables = Tables::default();
     while frames.len() < max {
-        let signal = memory.executable(at.pc) && word(at.pc) == Some(SIGRETURN);
+        let signal = memory.executable(at.pc) && (guest.is_signal)(at.pc);
         frames.push(Frame { pc: at.pc, called: at.called && !signal, signal });
-        let Some(next) = caller(&at, memory, &mut tables, signal) else { break };
-        let up = next.x[SP] > at.x[SP] || next.x[SP] == at.x[SP] && !at.called && next.pc != at.pc;
+        let Some(next) = caller(guest, &at, memory, &mut tables, signal) else { break };
+        let up = next.x[sp] > at.x[sp] || next.x[sp] == at.x[sp] && !at.called && next.pc != at.pc;
         if next.pc == 0 || !(up || signal) {
             break;
         }
@@ -64,57 +60,52 @@ pub fn backtrace(context: &Context, memory: &Memory, max: usize) -> Vec<Frame> {
     frames
 }
 
-fn caller(at: &Registers, memory: &Memory, tables: &mut Tables, signal: bool) -> Option<Registers> {
+fn caller(guest: &Frames, at: &Registers, memory: &Memory, tables: &mut Tables, signal: bool) -> Option<Registers> {
     if signal {
-        return interrupted(at);
+        return (guest.interrupted)(at);
     }
     if !memory.executable(at.pc) {
-        return (!at.called && memory.executable(at.x[LR])).then(|| Registers { pc: at.x[LR], called: true, ..at.clone() });
+        return before_prologue(guest, at).filter(|r| !at.called && memory.executable(r.pc));
     }
-    let by_table = memory.module(at.pc).map(|m| tables.caller(at, m));
+    let by_table = memory.module(at.pc).map(|m| tables.caller(guest, at, m));
     match by_table {
         Some(Found::Caller(r)) if memory.executable(r.pc) => Some(*r),
         Some(Found::Outermost) => None,
-        _ => by_record(at, memory),
+        _ => by_record(guest, at, memory),
     }
 }
 
-/// The registers that the kernel saved for the handler's return.
-fn interrupted(at: &Registers) -> Option<Registers> {
-    let saved = GuestAddr(at.x[SP].wrapping_add(FRAME_X0)).read::<[u64; 33]>().ok()?;
-    let mut x = [0; 32];
-    x.copy_from_slice(&saved[..32]);
-    Some(Registers { x, pc: saved[32], called: false })
-}
-
-/// Without a table, the frame record that x29 points at; x30 where the function has not made its own, or makes none.
-fn by_record(at: &Registers, memory: &Memory) -> Option<Registers> {
-    let fp = at.x[FP];
-    let mut next = at.clone();
-    if !at.called && memory.executable(at.x[LR]) && calls(at.x[LR].wrapping_sub(4), at.pc) {
-        let record_too = GuestAddr(fp.wrapping_add(8)).read::<u64>() == Ok(at.x[LR]);
-        if !record_too {
-            return Some(Registers { pc: at.x[LR], called: true, ..next });
-        }
+/// The caller of a function that has done nothing yet.
+fn before_prologue(guest: &Frames, at: &Registers) -> Option<Registers> {
+    let mut next = Registers { called: true, ..at.clone() };
+    if guest.link {
+        next.pc = at.x[guest.ra];
+    } else {
+        next.pc = word(at.x[guest.sp])?;
+        next.x[guest.sp] = at.x[guest.sp].wrapping_add(8);
     }
-    if fp & 7 != 0 || fp < at.x[SP] {
-        return None;
-    }
-    let [outer, lr] = GuestAddr(fp).read::<[u64; 2]>().ok()?;
-    if !memory.executable(lr) {
-        return None;
-    }
-    (next.x[FP], next.x[SP], next.pc, next.called) = (outer, fp.wrapping_add(16), lr, true);
     Some(next)
 }
 
-/// Whether the instruction at `from` is a call of the function that `pc` is in, as far as distance tells: a return address that
-/// a function got from its own calls doesn't follow one.
-fn calls(from: u64, pc: u64) -> bool {
-    const NEAR: u64 = 4096;
-    let Ok(insn) = GuestAddr(from).read::<u32>() else { return false };
-    let target = from.wrapping_add_signed(i64::from((insn << 6) as i32 >> 4));
-    insn >> 26 == 0x25 && pc.wrapping_sub(target) < NEAR
+/// Without a table, the frame record that the frame pointer points at; but where the function has not made its own, or makes none, what the call left.
+fn by_record(guest: &Frames, at: &Registers, memory: &Memory) -> Option<Registers> {
+    let fp = at.x[guest.fp];
+    if let Some(early) = before_prologue(guest, at).filter(|r| !at.called && memory.executable(r.pc)) {
+        let record_too = guest.link && GuestAddr(fp.wrapping_add(8)).read::<u64>() == Ok(early.pc);
+        if !record_too && (guest.follows_call)(early.pc, at.pc) {
+            return Some(early);
+        }
+    }
+    let mut next = at.clone();
+    if fp & 7 != 0 || fp < at.x[guest.sp] {
+        return None;
+    }
+    let [outer, back] = GuestAddr(fp).read::<[u64; 2]>().ok()?;
+    if !memory.executable(back) {
+        return None;
+    }
+    (next.x[guest.fp], next.x[guest.sp], next.pc, next.called) = (outer, fp.wrapping_add(16), back, true);
+    Some(next)
 }
 
 enum Found {
@@ -139,11 +130,11 @@ fn read(start: u64, end: u64) -> Option<Vec<u8>> {
 }
 
 impl Tables {
-    fn caller(&mut self, at: &Registers, module: &Module) -> Found {
-        self.try_caller(at, module).unwrap_or(Found::Nothing)
+    fn caller(&mut self, guest: &Frames, at: &Registers, module: &Module) -> Found {
+        self.try_caller(guest, at, module).unwrap_or(Found::Nothing)
     }
 
-    fn try_caller(&mut self, at: &Registers, module: &Module) -> Option<Found> {
+    fn try_caller(&mut self, guest: &Frames, at: &Registers, module: &Module) -> Option<Found> {
         let hdr = &module.eh_frame_hdr;
         if self.module != hdr.start {
             self.frames.clear();
@@ -164,7 +155,7 @@ impl Tables {
         let bases = bases.set_eh_frame(section);
         let mut frames = EhFrame::new(&self.frames, LittleEndian);
         frames.set_address_size(8);
-        frames.set_vendor(gimli::Vendor::AArch64);
+        frames.set_vendor(guest.vendor);
         let entry = frames.fde_from_offset(&bases, ((entry - section) as usize).into(), EhFrame::cie_from_offset).ok()?;
         if !entry.contains(pc) {
             return None;
@@ -174,13 +165,16 @@ impl Tables {
         let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return None };
         let cfa = at.x.get(usize::from(register.0))?.wrapping_add_signed(*offset);
         let mut next = at.clone();
-        // Who was called and has not saved where to return to has no caller.
-        if at.called && !row.registers().any(|(register, _)| usize::from(register.0) == LR) {
-            return Some(Found::Outermost);
+        // Who has nowhere to return to has no caller; nor has who was called and has not saved where to.
+        match row.registers().find(|(register, _)| usize::from(register.0) == guest.ra) {
+            Some((_, RegisterRule::Undefined)) => return Some(Found::Outermost),
+            None if guest.link && !at.called => {}
+            None => return Some(Found::Outermost),
+            Some(_) => {}
         }
         for (register, rule) in row.registers() {
             let i = usize::from(register.0);
-            if i < SP {
+            if i < at.x.len() && i != guest.sp {
                 next.x[i] = match *rule {
                     RegisterRule::SameValue | RegisterRule::Undefined => at.x[i],
                     RegisterRule::Offset(n) => word(cfa.wrapping_add_signed(n))?,
@@ -190,7 +184,7 @@ impl Tables {
                 };
             }
         }
-        (next.x[SP], next.pc, next.called) = (cfa, next.x[LR], true);
+        (next.x[guest.sp], next.pc, next.called) = (cfa, next.x[guest.ra], true);
         Some(Found::Caller(Box::new(next)))
     }
 }

@@ -1,10 +1,11 @@
 //! Signals and their reasons in words.
 
 use super::memory::{Mapping, Memory};
+use crate::guest::Report;
 use std::fmt::Write as _;
 use syscalls::topics::mem::vma::Prot;
 use syscalls::topics::signal::{bit, SigInfo, SEGV_ACCERR, SEGV_MAPERR, SYNCHRONOUS};
-use syscalls::GuestAddr;
+use syscalls::{Context, GuestAddr};
 
 const NAMES: [(i32, &str); 31] = [
     (libc::SIGHUP, "SIGHUP"),
@@ -40,10 +41,6 @@ const NAMES: [(i32, &str); 31] = [
     (libc::SIGSYS, "SIGSYS"),
 ];
 
-/// ESR: exception class of a data abort, and its bit for writes.
-const EC_DATA_ABORT: u64 = 0x24;
-const WNR: u64 = 1 << 6;
-
 /// A signal's name.
 pub fn signal(sig: i32) -> String {
     NAMES.iter().find(|n| n.0 == sig).map_or_else(|| format!("signal {sig}"), |n| n.1.into())
@@ -55,7 +52,7 @@ pub fn is_fault(info: &SigInfo) -> bool {
 }
 
 /// Why a signal came. `syndrome`: what is remembered of the last fault.
-pub fn reason(info: &SigInfo, syndrome: (u64, u64), pc: u64, sp: u64) -> String {
+pub fn reason(guest: &Report, info: &SigInfo, syndrome: (u64, u64), context: &Context) -> String {
     const ILL: [&str; 3] =
         ["undefined instruction (ILL_ILLOPC)", "illegal operand (ILL_ILLOPN)", "illegal address mode (ILL_ILLADR)"];
     const FPE: [&str; 4] = [
@@ -65,17 +62,16 @@ pub fn reason(info: &SigInfo, syndrome: (u64, u64), pc: u64, sp: u64) -> String 
         "FP overflow (FPE_FLTOVF)",
     ];
     let addr = info.rest[0];
-    let access = match syndrome.1 >> 26 {
-        EC_DATA_ABORT if syndrome.1 & WNR != 0 => "write to",
-        EC_DATA_ABORT => "read of",
-        _ if addr == pc => "jump to",
-        _ => "access to",
-    };
+    let access = (guest.access)(syndrome).unwrap_or(if addr == context.pc { "jump to" } else { "access to" });
     let of =
         |table: &[&str]| table.get((info.code - 1) as usize).map_or_else(|| format!("code {}", info.code), |s| s.to_string());
+    let own = (guest.reason)(info, syndrome);
     match (info.signo, info.code) {
         (_, c) if c <= 0 => sender(info),
-        (libc::SIGSEGV, libc::SI_KERNEL) => format!("no room for a signal handler's frame below the stack pointer {sp:#x}"),
+        _ if own.is_some() => own.unwrap_or_default().into(),
+        (libc::SIGSEGV, libc::SI_KERNEL) => {
+            format!("no room for a signal handler's frame below the stack pointer {:#x}", context.sp)
+        }
         (_, libc::SI_KERNEL) => "sent by the kernel".into(),
         (libc::SIGSEGV, SEGV_MAPERR) => format!("{access} {addr:#x}, where nothing is mapped (SEGV_MAPERR)"),
         (libc::SIGSEGV, SEGV_ACCERR) => format!("{access} {addr:#x}, which is not allowed there (SEGV_ACCERR)"),

@@ -1,5 +1,6 @@
 //! What a handler works on.
 
+use crate::abi::Abi;
 use crate::topics::{mem, procfs, seccomp, signal};
 use crate::{sys, Errno};
 use std::ffi::CString;
@@ -44,24 +45,58 @@ pub type SysResult = Result<u64, Stop>;
 pub type Handler = fn(&mut Ctx<'_>, [u64; 6]) -> SysResult;
 
 /// The guest's registers in a neutral form, for signal frames, ptrace-like views and dumps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// arm64: X0..X30; amd64 (later): the sixteen in the manual's order.
+    /// arm64: X0..X30; amd64: the sixteen in the order of their encoding, but rsp, which is in `sp` (`x[4]` means nothing).
     pub x: [u64; 31],
     /// Stack pointer.
     pub sp: u64,
     /// Program counter.
     pub pc: u64,
-    /// arm64: NZCV in bits 31..28.
+    /// arm64: NZCV in bits 31..28; amd64: RFLAGS.
     pub pstate: u64,
-    /// Vector registers.
+    /// Vector registers; amd64: xmm0..xmm15, then the upper halves of ymm0..ymm15.
     pub v: [u128; 32],
     /// arm64 FPSR (incl. accumulated bits) and FPCR.
     pub fpsr: u32,
-    /// See `fpsr`.
+    /// See `fpsr`; amd64: MXCSR, flags included.
     pub fpcr: u32,
-    /// Thread pointer.
+    /// Thread pointer; amd64: the base of FS.
     pub tls: u64,
+    /// amd64: the base of GS.
+    pub gs: u64,
+    /// amd64: the x87.
+    pub x87: X87,
+}
+
+/// amd64's x87 (and MMX) state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct X87 {
+    /// FCW.
+    pub control: u16,
+    /// FSW, TOP included.
+    pub status: u16,
+    /// The abridged tag word of FXSAVE: bit n says that physical register n is not empty.
+    pub tags: u8,
+    /// FOP.
+    pub opcode: u16,
+    /// FIP.
+    pub ip: u64,
+    /// FDP.
+    pub dp: u64,
+    /// ST(0) to ST(7) in the low 80 bits.
+    pub st: [u128; 8],
+}
+
+impl X87 {
+    /// As FNINIT leaves it.
+    pub const INIT: X87 = X87 { control: 0x37f, status: 0, tags: 0, opcode: 0, ip: 0, dp: 0, st: [0; 8] };
+}
+
+impl Default for X87 {
+    fn default() -> X87 {
+        X87::INIT
+    }
 }
 
 /// Arguments of clone, clone3, fork, vfork in one form (clone3's struct; see clone(2)).
@@ -139,8 +174,10 @@ pub struct Options {
 }
 
 /// What all threads of a process share that never changes after start (an exec makes a new one).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Process {
+    /// The guest's Linux.
+    pub abi: &'static Abi,
     /// Options.
     pub options: Options,
     /// Absolute path of the guest program, for /proc/self/exe.
@@ -160,8 +197,30 @@ pub struct Process {
     pub areas: procfs::Areas,
     /// The kernel knows them: see [`procfs::publish`].
     pub published: bool,
-    /// HWCAP names for /proc/cpuinfo's Features line.
+    /// Names of the CPU's features for /proc/cpuinfo.
     pub features: String,
+    /// The rest of what an amd64 guest's CPUID says.
+    pub cpu: crate::amd64::CpuIdentity,
+}
+
+impl Default for Process {
+    /// Of nothing; an arm64 guest's.
+    fn default() -> Process {
+        Process {
+            abi: &crate::arm64::ABI,
+            options: Options::default(),
+            exe: Vec::new(),
+            self_fd: 0,
+            debug_fd: None,
+            argv: Vec::new(),
+            auxv: Vec::new(),
+            sigreturn: 0,
+            areas: procfs::Areas::default(),
+            published: false,
+            features: String::new(),
+            cpu: Default::default(),
+        }
+    }
 }
 
 impl Process {
@@ -199,6 +258,12 @@ pub struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    /// The guest's Linux.
+    #[inline]
+    pub fn abi(&self) -> &'static Abi {
+        self.thread.process.abi
+    }
+
     /// A host system call that may block: waits, is interrupted by signals, restarts as the kernel would.
     pub fn sys(&mut self, nr: i64, args: [u64; 6]) -> SysResult {
         // SAFETY: handlers pass guest addresses or buffers of their own; what the guest asks the kernel to do to its own memory is its right.

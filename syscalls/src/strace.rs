@@ -198,7 +198,7 @@ mod tests {
     use crate::table::{Run, Support};
 
     fn show(name: &'static str, letters: &'static str, args: [u64; 6], result: SysResult) -> String {
-        let row = Row { nr: 0, name, args: letters, run: Run::Fail(0), support: Support::Full };
+        let row = Row { name, args: letters, run: Run::Fail(0), support: Support::Full };
         let call = Call { row: Some(&row), args, tid: 7, early: None };
         let mut out = call.text(result.as_ref().ok().copied());
         out.push_str(" = ");

@@ -1,5 +1,7 @@
 //! A thread without a machine, for tests of handlers on this process's own memory.
 
+use crate::abi::Abi;
+use crate::topics::mem::Space;
 use crate::{CloneArgs, Context, Ctx, ExecRequest, Machine, Process, SysResult, Thread};
 use std::sync::Arc;
 
@@ -19,11 +21,16 @@ impl Machine for NoMachine {
     fn pending(&self) -> *const u32 { &self.pending }
 }
 
-/// A thread of a process.
+/// A thread of a process of an arm64 guest.
 pub fn guest(process: Process) -> Thread {
+    guest_of(&crate::arm64::ABI, process)
+}
+
+/// A thread of a process.
+pub fn guest_of(abi: &'static Abi, process: Process) -> Thread {
     Thread {
-        process: Arc::new(process),
-        mem: Arc::default(),
+        process: Arc::new(Process { abi, ..process }),
+        mem: Arc::new(Space::new(&abi.memory)),
         actions: Arc::default(),
         signals: Default::default(),
         seccomp: Default::default(),

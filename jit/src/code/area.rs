@@ -4,6 +4,7 @@
 //! addresses ([`Area::own`]). A count of users in the area's first word tells the last one that it may keep the original, so
 //! a fork costs at most one copy, and none if one side executes another program first.
 
+use crate::host;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 
@@ -20,6 +21,8 @@ pub struct Area {
     ready: usize,
     /// Another process may map the same pages.
     shared: bool,
+    /// This process does not count as a user any more.
+    abandoned: bool,
 }
 
 // SAFETY: plain memory; who may write is decided by the engine's lock.
@@ -85,7 +88,7 @@ impl Area {
     /// Map an area of `size` bytes (a multiple of the page size).
     pub fn new(size: usize) -> Result<Area, i32> {
         let (rw, rx) = map_pair(size)?;
-        let a = Area { rx, rw, size, used: HEADER, ready: 0, shared: false };
+        let a = Area { rx, rw, size, used: HEADER, ready: 0, shared: false, abandoned: false };
         a.users().store(1, Relaxed);
         Ok(a)
     }
@@ -144,10 +147,24 @@ impl Area {
         unsafe { std::slice::from_raw_parts_mut(self.rw.add(off as usize), len) }
     }
 
+    /// Change the word at `off`, which nobody executes yet.
+    pub fn rewrite(&mut self, off: u32, f: impl FnOnce(u32) -> u32) {
+        let bytes = self.bytes(off, 4);
+        let old = bytes.try_into().map_or(0, u32::from_le_bytes);
+        bytes.copy_from_slice(&f(old).to_le_bytes());
+    }
+
+    /// The bytes there are whole: from now on they may be executed.
+    pub fn written(&self, off: u32, len: usize) {
+        host::code_changed(self.rw.wrapping_add(off as usize), self.rx.wrapping_add(off as usize), len);
+    }
+
     /// Replace the 32-bit word at `off`, which lies within an aligned 64-bit one, while others may execute it.
-    pub fn patch(&mut self, off: u32, word: u32) {
+    pub fn patch(&mut self, off: u32, f: impl FnOnce(u32) -> u32) {
         assert!(off & 7 <= 4 && off as usize + 4 <= self.used);
         let at = self.rw.wrapping_add(off as usize);
+        // SAFETY: inside of the mapping.
+        let word = f(unsafe { at.cast::<u32>().read_unaligned() });
         #[cfg(target_arch = "x86_64")]
         // SAFETY: inside of the mapping; a single store that does not cross a quadword is atomic, to instruction fetch, too. (Rust has no
         // atomic for a misaligned word.)
@@ -155,10 +172,12 @@ impl Area {
             std::arch::asm!("mov dword ptr [{0}], {1:e}", in(reg) at, in(reg) word, options(nostack, preserves_flags))
         }
         #[cfg(not(target_arch = "x86_64"))]
-        // SAFETY: inside of the mapping and, instructions being words, aligned.
+        // SAFETY: inside of the mapping and, instructions being words, aligned. Old and new are both `b` or both `bl`, which may change while others
+        // execute them.
         unsafe {
             (*at.cast::<AtomicU32>()).store(word, Release)
         }
+        self.written(off, 4);
     }
 
     /// Another process is about to share the pages (call in the parent before fork).
@@ -170,14 +189,15 @@ impl Area {
     pub fn unshare_failed(&mut self) {
         self.users().fetch_sub(1, AcqRel);
     }
-    /// This process will not use the area any more (it executes another program or ends).
-    pub fn abandon(&self) {
-        self.users().fetch_sub(1, AcqRel);
+    /// No thread of this process executes in the area any more, nor will: another process may write to what is shared.
+    pub fn abandon(&mut self) {
+        if self.shared && !std::mem::replace(&mut self.abandoned, true) {
+            self.users().fetch_sub(1, AcqRel);
+        }
     }
-
-    /// Whether [`Area::own`] would have something to do.
-    pub fn own_needed(&self) -> bool {
-        self.shared
+    /// Whether another process may write here by now.
+    pub fn abandoned(&self) -> bool {
+        self.abandoned
     }
 
     /// Move a mapping over another.
@@ -193,7 +213,7 @@ impl Area {
         }
     }
 
-    /// Make sure that writes are seen by this process alone. Addresses stay.
+    /// Make sure that writes are seen by this process alone. Addresses stay. Not for an area that was abandoned.
     pub fn own(&mut self) -> Result<(), i32> {
         if !self.shared {
             return Ok(());
@@ -208,7 +228,8 @@ impl Area {
                 ptr::copy_nonoverlapping(self.rw.add(HEADER), rw.add(HEADER), self.used - HEADER);
                 self.replace(rx, self.rx)?;
                 self.users().fetch_sub(1, AcqRel);
-                self.replace(rw, self.rw)?;
+                // What executes and what is written to are two by now: no way on.
+                self.replace(rw, self.rw).unwrap_or_else(|e| super::no_memory(e));
             }
             self.users().store(1, Relaxed);
             self.ready = 0;
@@ -220,6 +241,7 @@ impl Area {
 
 impl Drop for Area {
     fn drop(&mut self) {
+        self.abandon();
         // SAFETY: both mappings are ours, and the engine drops an area only when no thread executes in it.
         unsafe {
             libc::munmap(self.rx.cast(), self.size);

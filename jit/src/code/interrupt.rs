@@ -18,12 +18,12 @@ impl Inner {
     /// The thread is inside of translated code, in the sense of `Cpu::inside`.
     unsafe fn in_block(&mut self, cpu: &Cpu, pc: u64, sp: u64) -> (u64, u64) {
         let slot = match self.cache_of(pc) {
-            Some(c) if pc == c.stub(host::STUB_EVAL) => sp,
+            Some(c) if (c.stub(host::STUB_EVAL)..c.stub(host::STUB_EVAL) + host::EVAL_NOTED).contains(&pc) => sp,
             Some(c) if !(c.stub(host::STUB_EVAL)..c.stub(host::STUB_EVAL_END)).contains(&pc) => return (pc, sp),
             _ => cpu.eval_sp,
         };
         // SAFETY: the way back from a helper, on the thread's return stack.
-        (unsafe { (slot as *const u64).read() }, slot + 8)
+        (unsafe { (slot as *const u64).read() }, slot + host::EVAL_FRAME)
     }
 }
 
@@ -55,7 +55,7 @@ impl Engine {
             }
             let pending = c.stub(host::STUB_PENDING);
             if (c.stub(host::STUB_RETURN_MISS)..c.stub(host::STUB_LOOKUP_LEAVE)).contains(&at) {
-                return Some((pending, sp));
+                return Some((pending + host::PENDING_OF_STUBS, sp));
             }
             let place = c.locate(at);
             if c.cuttable(at) {
@@ -64,8 +64,8 @@ impl Engine {
                 }
                 c.cut(at);
             }
-            let pushed = host::before_branch(&place?)?;
-            Some((pending, sp + pushed))
+            let (entry, pushed) = host::before_branch(&place?)?;
+            Some((pending + entry, sp + pushed))
         })
     }
 

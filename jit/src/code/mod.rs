@@ -5,20 +5,24 @@ mod cache;
 mod dump;
 mod family;
 mod interrupt;
+pub mod lift;
 mod lock;
 mod pages;
 pub mod region;
+mod stats;
 mod step;
 
 use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Guest, Hints, Limits};
 pub use crate::host::HostContext;
 use crate::host::{self, Backend, Emitted, Features};
-use crate::ir::{self, hint, Mode, Trap};
+use crate::ir::{self, Mode, Trap};
 use area::Area;
 use cache::Cache;
 use family::Notes;
 use lock::Lock;
+pub use stats::Stats;
+use stats::{Counters, Stopwatch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
@@ -41,6 +45,17 @@ pub enum Exit {
     Pending,
     /// The fault handler ended a block: `cpu.pc` is the faulting instruction; what happened is with the handler.
     Fault,
+}
+
+impl Exit {
+    /// The address of the breakpoint instruction of `bytes` bytes that was executed, if it was that, given [`Cpu::pc`].
+    pub fn breakpoint(&self, pc: u64, bytes: u64) -> Option<u64> {
+        match self {
+            Exit::Breakpoint(_) => Some(pc),
+            Exit::Exception(Trap::Debug, 0) => Some(pc.wrapping_sub(bytes)),
+            _ => None,
+        }
+    }
 }
 
 /// What the handler of a synchronous signal learns from [`Engine::fault`].
@@ -77,13 +92,24 @@ pub struct Options {
     pub disorder: u64,
     /// Optional features of the guest that it must not have, in the guest's own numbering.
     pub hidden: u64,
+    /// Count what costs time to count, too (see [`Engine::stats`]).
+    pub stats: bool,
+    /// Who is told of code.
+    pub watcher: Option<&'static dyn Watcher>,
+}
+
+/// Wants to know what lies where in code memory: a profiler. Called with the engine's lock held.
+pub trait Watcher: Sync + std::fmt::Debug {
+    /// The translation of guest code at `pc` lies at `host`.
+    fn placed(&self, pc: u64, host: u64, code: &[u8]);
+    /// So do the common stubs, in one piece.
+    fn stubs(&self, host: u64, code: &[u8]);
+    /// This process has just been forked.
+    fn forked(&self);
 }
 
 /// Size of the code area when the options don't say.
 const DEFAULT_CACHE: usize = 128 << 20;
-
-/// How far one translation runs.
-const LIMITS: Limits = Limits { insns: 64, side_exits: 3 };
 
 /// What the lock protects.
 struct Inner {
@@ -149,6 +175,7 @@ pub struct Engine {
     interrupting: AtomicU32,
     /// `enter` of the current cache.
     enter: AtomicU64,
+    count: Counters,
 }
 
 impl Engine {
@@ -157,6 +184,7 @@ impl Engine {
         let features = options.features.unwrap_or_else(host::detect);
         let mut backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
         backend.disorder(options.disorder);
+        backend.count_misses(options.stats);
         let mut emitted = Emitted::default();
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
@@ -181,6 +209,7 @@ impl Engine {
             retired: AtomicU32::new(0),
             interrupting: AtomicU32::new(0),
             enter,
+            count: Counters::default(),
         })
     }
 
@@ -191,14 +220,16 @@ impl Engine {
     /// Run from `cpu.pc` until something needs the runtime.
     pub fn run(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Exit {
         // Before anything is looked up: what is found stays mapped.
-        let epoch = self.epoch.load(SeqCst);
-        cpu.epoch.store(epoch, SeqCst);
+        let epoch = self.join_epoch(cpu);
         if self.retired.load(Relaxed) != 0 {
             self.inner.with(|i| self.reap(i));
         }
         // Whatever this thread was outside for, coming back is a context synchronization.
         mem.synchronize(&mut |range| self.invalidate(range.start, range.end - range.start));
         let exit = self.run_inside(cpu, mem, epoch);
+        if self.options.stats {
+            self.count.exit(exit);
+        }
         cpu.epoch.store(0, Release);
         exit
     }
@@ -221,7 +252,10 @@ impl Engine {
             epoch = self.epoch.load(SeqCst);
             next = match cpu.exit_kind {
                 k if k == ExitKind::Link as u32 => self.follow_link(cpu, mem),
-                k if k == ExitKind::Lookup as u32 => self.host_for(cpu, mem),
+                k if k == ExitKind::Lookup as u32 => {
+                    Counters::add(&self.count.lookups, 1);
+                    self.host_for(cpu, mem)
+                }
                 k if k == ExitKind::Pending as u32 => return Exit::Pending,
                 k if k == ExitKind::Trap as u32 => match self.trap(cpu, mem) {
                     Some(exit) => return exit,
@@ -229,6 +263,18 @@ impl Engine {
                 },
                 _ => return Exit::Fault,
             };
+        }
+    }
+
+    /// Note the epoch in a CPU that has noted none, and whose return stack, tables and locals may still lead to code of the last one that it had: between
+    /// reading and noting a number, the epoch may end and its cache be unmapped, so only one that is still current then counts.
+    fn join_epoch(&self, cpu: &Cpu) -> u64 {
+        loop {
+            let epoch = self.epoch.load(SeqCst);
+            cpu.epoch.store(epoch, SeqCst);
+            if self.epoch.load(SeqCst) == epoch {
+                return epoch;
+            }
         }
     }
 
@@ -263,6 +309,7 @@ impl Engine {
     }
 
     fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
+        Counters::add(&self.count.link_exits, 1);
         let site = cpu.exit_arg;
         let mode = self.mode(cpu);
         self.inner.with(|i| {
@@ -301,7 +348,8 @@ impl Engine {
     }
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
-        self.lift(i, pc, mode, mem, LIMITS);
+        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
+        self.lift(i, pc, mode, mem, lift::LIMITS);
         if i.block.starts.is_empty() {
             // Not kept: what is not there now may be mapped later.
             return Err(match i.block.insts[0].trap() {
@@ -315,9 +363,7 @@ impl Engine {
                 std::process::abort();
             }
         }
-        if i.block.backward {
-            self.mark_dead_flags(&mut i.block, mem);
-        }
+        lift::look_ahead(self.guest, &mut i.block, mem);
         let host = self.place(i);
         if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
             i.for_parent = None;
@@ -339,64 +385,48 @@ impl Engine {
             self.flush(i);
         }
         let cut = self.interrupting.load(Acquire) != 0;
-        match i.cache.publish(&i.block, &i.emitted, &host::helper, cut) {
+        let host = match i.cache.publish(&i.block, &i.emitted, &host::helper, cut) {
             Some(h) => h,
             None => {
                 self.flush(i);
                 i.cache.publish(&i.block, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
             }
+        };
+        self.count.translation(&i.block, &i.emitted);
+        if let Some(watcher) = self.options.watcher {
+            // SAFETY: the block has just been placed there.
+            watcher.placed(i.block.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, i.emitted.code.len()) });
         }
+        host
     }
 
-    /// Tell the exits backward whose targets overwrite the flags before they read them (loops whose condition is at their end), where the
-    /// block has flags to bring to rest. What was looked at for that counts as part of the block, so targets far away are left alone; looking
-    /// ahead from the other exits costs more than it finds.
-    fn mark_dead_flags(&self, b: &mut ir::Block, mem: &dyn Fetch) {
-        const NEAR: u64 = 2048;
-        let mut unsaved = false;
-        for n in 0..b.insts.len() {
-            let i = b.insts[n];
-            match i.op {
-                ir::Op::Set if i.reg() == ir::GuestReg::FLAGS => unsaved = true,
-                op if unsaved && op.fx() & ir::fx::EXIT != 0 => {
-                    // An exit that needs them saves them for all that follow.
-                    unsaved = false;
-                    let indirect = matches!(op, ir::Op::Trap | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return);
-                    if indirect || i.imm >= b.end {
-                        continue;
-                    }
-                    let mut near = b.pc.saturating_sub(NEAR)..b.pc.saturating_add(NEAR);
-                    if (self.guest.flags_dead)(i.imm, mem, &mut near) {
-                        b.insts[n].aux |= ir::FLAGS_DEAD;
-                        b.seen = b.seen.start.min(near.start)..b.seen.end.max(near.end);
-                        unsaved = true;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Replace the cache by an empty one.
-    fn flush(&self, i: &mut Inner) {
+    /// Replace the cache by an empty one; the old one, and the epoch that it was current in.
+    fn replace(&self, i: &mut Inner) -> (u64, Cache) {
         let cache = match new_cache(&self.options, &i.stubs) {
             Ok(c) => c,
             Err(e) => no_memory(e),
         };
         let old = std::mem::replace(&mut i.cache, cache);
         self.enter.store(i.cache.stub(host::STUB_ENTER), Release);
-        i.retired.push((self.epoch.load(Relaxed), old));
-        self.epoch.fetch_add(1, SeqCst);
+        // Before the epoch ends: who has noted the next finds nothing of this one.
+        for &cpu in &i.cpus {
+            // SAFETY: registered CPUs are alive.
+            unsafe { region::forget(cpu, None) };
+        }
+        (self.epoch.fetch_add(1, SeqCst), old)
+    }
+
+    /// Retire the cache.
+    fn flush(&self, i: &mut Inner) {
+        Counters::add(&self.count.flushes, 1);
+        let old = self.replace(i);
+        i.retired.push(old);
         self.retired.store(i.retired.len() as u32, Relaxed);
         for (_, c) in &mut i.retired {
             // After a fork the code is shared with another process, until then nobody runs it: see `own` in `translate`.
             if c.area.own().is_ok() {
                 c.cut_all();
             }
-        }
-        for &cpu in &i.cpus {
-            // SAFETY: registered CPUs are alive.
-            unsafe { region::forget(cpu, None) };
         }
     }
 
@@ -439,6 +469,7 @@ impl Engine {
     /// Translations of code in `start..start+len` are void. Callable from any thread.
     pub fn invalidate(&self, start: u64, len: u64) {
         let Some(end) = start.checked_add(len).filter(|&e| e > start) else { return };
+        Counters::add(&self.count.invalidations, 1);
         self.inner.with(|i| {
             if !i.hints.is_empty() {
                 forget_hints(&mut i.hints, start, end);
@@ -456,8 +487,11 @@ impl Engine {
             if c.area.own().is_err() {
                 no_memory(libc::ENOMEM);
             }
-            // SAFETY: registered CPUs are alive.
-            c.invalidate(start..end, &mut |pc| cpus.iter().for_each(|&cpu| unsafe { region::forget(cpu, Some(pc)) }));
+            c.invalidate(start..end, &mut |pc| {
+                Counters::add(&self.count.invalidated, 1);
+                // SAFETY: registered CPUs are alive.
+                cpus.iter().for_each(|&cpu| unsafe { region::forget(cpu, Some(pc)) })
+            });
         }
     }
 
@@ -470,6 +504,7 @@ impl Engine {
         self.inner.with(|i| {
             if signal == libc::SIGSEGV && host::stack_pointer(host).abs_diff(addr) <= 16 && region::overflowed(cpu, addr) {
                 region::reset_returns(cpu, i.cache.stub(host::STUB_RET_EMPTY));
+                Counters::add(&self.count.return_overflows, 1);
                 return FaultAction::Rewind(cpu.ret_base);
             }
             let Inner { cache, retired, .. } = &*i;
@@ -480,22 +515,21 @@ impl Engine {
             let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
-            let learned = match signal {
-                libc::SIGFPE if self.guest.fp == ir::FpRules::Arm => hint::SOFT_FP,
-                // A non-canonical address: #GP, which the kernel reports without an address.
-                libc::SIGSEGV if addr == 0 && self.guest.tagged => hint::TAGGED,
-                _ => 0,
+            let learned = match host::learned(signal, addr) {
+                ir::hint::SOFT_FP if self.guest.fp != ir::FpRules::Arm => 0,
+                ir::hint::TAGGED if !self.guest.tagged => 0,
+                learned => learned,
             };
             host::save_context(&i.backend, cpu, host, &at);
             cpu.pc = pc;
-            // Like a non-canonical address, a misaligned one is #GP.
-            if let Some(at) = host::misaligned(host, &at).filter(|_| signal == libc::SIGSEGV && addr == 0) {
+            if let Some(at) = host::misaligned(host, &at, signal, addr) {
                 cpu.exit_kind = ExitKind::Fault as u32;
                 return FaultAction::Misaligned(resume, at);
             }
             let known = i.hints.entry(pc).or_insert(0);
             if learned & !*known != 0 {
                 *known |= learned;
+                self.count.learned(learned);
                 self.invalidate_locked(i, pc, pc + 4);
                 cpu.exit_kind = ExitKind::Lookup as u32;
                 return FaultAction::Resume(resume);
@@ -504,6 +538,7 @@ impl Engine {
                 i.hints.remove(&pc);
             }
             cpu.exit_kind = ExitKind::Fault as u32;
+            Counters::add(&self.count.faults, 1);
             FaultAction::Guest(resume)
         })
     }
@@ -559,15 +594,32 @@ impl Engine {
             i.for_parent = i.from_children.take();
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
+            crate::cpu::SPLIT_LOCK.store(0, Relaxed);
+            if self.options.stats {
+                self.count.reset();
+                region::take_misses(cpu);
+            }
+            if let Some(watcher) = self.options.watcher {
+                watcher.forked();
+            }
             self.inner.release();
         }
     }
-    /// This process is about to execute another program or to end: let a process that shares the code memory have it.
-    /// (If it does not come to it after all, the worst is one needless copy.)
+    /// The only thread of this process, which calls this, is about to execute another program or to end: let a process that shares the code memory
+    /// have it. If it does not come to it, [`Engine::take_back`] must follow.
     pub fn abandon(&self) {
         self.inner.with(|i| {
-            if i.cache.area.own_needed() {
-                i.cache.area.abandon();
+            i.cache.area.abandon();
+            i.retired.iter_mut().for_each(|(_, c)| c.area.abandon());
+        });
+    }
+    /// The process goes on after [`Engine::abandon`]. What was given away may have been changed by now, also where returns lead to.
+    pub fn take_back(&self) {
+        self.inner.with(|i| {
+            i.retired.retain(|(_, c)| !c.area.abandoned());
+            self.retired.store(i.retired.len() as u32, Relaxed);
+            if i.cache.area.abandoned() {
+                drop(self.replace(i));
             }
         });
     }
@@ -635,6 +687,11 @@ impl Engine {
     pub fn drop_cpu(&self, mut cpu: Box<Cpu>) {
         let ptr: *mut Cpu = &mut *cpu;
         self.inner.with(|i| i.cpus.retain(|&c| c != ptr));
+        self.count.misses(region::take_misses(&mut cpu));
+        if cpu.interrupted.load(Relaxed) != 0 {
+            // Its process was killed.
+            self.interrupting.fetch_sub(1, Release);
+        }
         // SAFETY: the thread has left for good, and no other finds the CPU any more.
         unsafe { region::detach(&mut cpu) };
     }
@@ -642,6 +699,20 @@ impl Engine {
     /// Number of translations made so far.
     pub fn translations(&self) -> usize {
         self.inner.with(|i| i.cache.len())
+    }
+
+    /// What has happened so far in this process. Some of it is counted only with [`Options::stats`].
+    pub fn stats(&self) -> Stats {
+        self.inner.with(|i| {
+            let mut s = self.count.read();
+            for &cpu in &i.cpus {
+                // SAFETY: registered CPUs are alive; a count that its thread changes at the moment may be either.
+                let misses = unsafe { (&raw const (*cpu).table_misses).read_volatile() };
+                s.return_misses += misses[0];
+                s.table_misses += misses[1];
+            }
+            s
+        })
     }
 }
 
@@ -669,5 +740,11 @@ fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i3
         // At least what the stubs and the largest block need.
         n => (n.max(64 << 10) + 4095) & !4095,
     };
-    Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)
+    let cache = Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)?;
+    if let Some(watcher) = options.watcher {
+        let at = cache.area.range().start;
+        // SAFETY: the stubs have just been placed there.
+        watcher.stubs(at, unsafe { std::slice::from_raw_parts(at as *const u8, stubs.0.code.len()) });
+    }
+    Ok(cache)
 }

@@ -10,9 +10,10 @@ use std::ptr;
 const PAGE: usize = 4096;
 /// Room for the kernel's frame with all of the processor's state, and for handlers.
 const SIGNAL_STACK: usize = 15 * PAGE;
-/// Pairs of addresses, and the pairs at the base that no return may pop.
+/// Entries as the host has them, and those at the base that lead out.
 const RETURN_STACK: usize = 16 * PAGE;
-const BASE_PAIRS: usize = 8;
+const BASE: usize = 8 * ENTRY;
+const ENTRY: usize = crate::host::RETURN_ENTRY;
 const TABLE: usize = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
 const SIZE: usize = SIGNAL_STACK + PAGE + RETURN_STACK + TABLE;
 /// Entries of the second table.
@@ -57,11 +58,16 @@ pub fn attach(cpu: &mut Cpu) {
         let at = at.cast::<u8>();
         assert!(libc::mprotect(at.add(SIGNAL_STACK).cast(), PAGE, libc::PROT_NONE) == 0, "out of memory");
         let end = at.add(SIGNAL_STACK + PAGE + RETURN_STACK);
-        cpu.ret_base = end as u64 - 16 * BASE_PAIRS as u64;
+        cpu.ret_base = (end as usize - BASE) as u64;
         cpu.tables[0] = end.cast();
         (*cpu.tables[0]).pc = empty_pc(0);
     }
     restore_tables(cpu);
+}
+
+/// What `cpu` has counted since the last time.
+pub fn take_misses(cpu: &mut Cpu) -> [u64; 2] {
+    std::mem::take(&mut cpu.table_misses)
 }
 
 /// Give it back.
@@ -92,22 +98,26 @@ pub fn overflowed(cpu: &Cpu, addr: u64) -> bool {
     (end - PAGE as u64..end).contains(&addr)
 }
 
-/// Empty the return stack; its base pairs lead to host address `empty`.
+/// Empty the return stack; its base entries lead to host address `empty`.
 pub fn reset_returns(cpu: &mut Cpu, empty: u64) {
     cpu.ret_sp = cpu.ret_base;
-    // SAFETY: the base pairs are the last in the return stack, above all that is in use.
-    unsafe { (0..BASE_PAIRS).for_each(|n| (cpu.ret_base as *mut [u64; 2]).add(n).write([empty, 0])) };
+    for at in (0..BASE).step_by(ENTRY) {
+        // SAFETY: the base entries are the last in the return stack, above all that is in use.
+        unsafe {
+            let entry = (cpu.ret_base as *mut u8).add(at);
+            entry.write_bytes(0, ENTRY);
+            entry.cast::<u64>().write(empty);
+        }
+    }
 }
 
-/// The top pairs of the return stack, seen from `sp`, lead to host address `to` from now on.
+/// The top entries of the return stack, seen from `sp`, lead to host address `to` from now on.
 pub fn redirect_returns(cpu: &Cpu, sp: u64, to: u64) {
-    let first = sp.next_multiple_of(16);
-    let end = cpu.ret_base + 16 * BASE_PAIRS as u64;
-    for pair in
-        (0..4).map(|n| first + 16 * n).filter(|p| (cpu.ret_base + 16 * BASE_PAIRS as u64 - RETURN_STACK as u64..end).contains(p))
-    {
-        // SAFETY: a pair in the return stack of a thread that is stopped in its signal handler.
-        unsafe { (pair as *mut u64).write_volatile(to) };
+    let first = sp.next_multiple_of(ENTRY as u64);
+    let end = cpu.ret_base + BASE as u64;
+    for entry in (0..4).map(|n| first + n * ENTRY as u64).filter(|p| (end - RETURN_STACK as u64..end).contains(p)) {
+        // SAFETY: an entry in the return stack of a thread that is stopped in its signal handler.
+        unsafe { (entry as *mut u64).write_volatile(to) };
     }
 }
 

@@ -13,8 +13,7 @@ const ONE: Limits = Limits { insns: 1, side_exits: 0 };
 impl Engine {
     /// Execute the instruction at `cpu.pc`, whatever signals wait: `None` when that is done, or what [`Engine::run`] would have returned for it.
     pub fn step(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Option<Exit> {
-        let epoch = self.epoch.load(SeqCst);
-        cpu.epoch.store(epoch, SeqCst);
+        let epoch = self.join_epoch(cpu);
         self.renew(cpu, epoch);
         let exit = self.step_inside(cpu, mem);
         cpu.epoch.store(0, Release);

@@ -19,6 +19,11 @@ pub trait Fetch {
         out.iter_mut().zip(words).map_while(|(out, word)| word.map(|w| *out = w)).count()
     }
 
+    /// Whether the code at `pc` is the runtime's own, which may ask for what guests can't.
+    fn own_code(&self, _pc: u64) -> bool {
+        false
+    }
+
     /// Read bytes from `pc` on into `out`: how many could be read; it may stop short of what could be read where a page ends, but not at its first byte.
     fn fetch_bytes(&self, pc: u64, out: &mut [u8]) -> usize {
         let mut n = 0;

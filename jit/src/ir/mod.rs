@@ -131,6 +131,8 @@ pub mod hint {
     pub const SOFT_FP: u8 = 1;
     /// Mask the top byte of the addresses of this instruction's memory operations (tagged pointers).
     pub const TAGGED: u8 = 2;
+    /// What is ordered may be misaligned: on hosts whose ordered accesses may not, it is a plain access with a barrier.
+    pub const UNALIGNED: u8 = 4;
 }
 
 /// No operands.
@@ -172,6 +174,8 @@ pub struct Block {
     pub seen: std::ops::Range<u64>,
     /// It has a direct exit backward, perhaps a loop's.
     pub backward: bool,
+    /// It overwrites the flags before anything can read them, as far as is known.
+    pub flags_dead: bool,
     /// The mode it was translated for.
     pub mode: Mode,
     /// The rules of its FP operations.
@@ -194,6 +198,7 @@ impl Block {
         self.end = pc;
         self.seen = pc..pc;
         self.backward = false;
+        self.flags_dead = false;
         self.mode = mode;
         self.fp = FpRules::default();
         self.insts.clear();
@@ -375,6 +380,17 @@ impl Block {
                 let c = self.iconst(ty, c);
                 self.push_own(op, ty, [a, c, Value::NONE], 0, 0)
             }
+        }
+    }
+    /// `a + (b << n)`.
+    pub fn add_shl(&mut self, a: Value, b: Value, n: u32) -> Value {
+        let ty = self.ty(a);
+        debug_assert_eq!(ty, self.ty(b));
+        match (n, self.def(a), self.def(b)) {
+            (0, ..) => self.bin(Op::Add, a, b),
+            (_, _, &Inst { op: Op::Const, imm, .. }) => self.bin_imm(Op::Add, a, imm << n),
+            (_, &Inst { op: Op::Const, imm: 0, .. }, _) => self.bin_imm(Op::Shl, b, n as u64),
+            _ => self.op(Op::AddShl, ty, &[a, b], 0, n as u64),
         }
     }
     /// `a` with the low `width` bits of `b` in their place at `pos`.

@@ -68,6 +68,18 @@ pub mod fx {
     pub const TERM: u8 = 32;
     /// Reads something that changes by itself (counter): keep order, don't merge.
     pub const VOLATILE: u8 = 64;
+    /// Has an operand that is flags (found from the row).
+    pub const READS_FLAGS: u8 = 128;
+
+    /// [`READS_FLAGS`] of operands of these kinds.
+    pub(super) const fn of_operands(a: super::Kind, b: super::Kind, c: super::Kind) -> u8 {
+        use super::Kind::F;
+        if matches!(a, F) || matches!(b, F) || matches!(c, F) {
+            READS_FLAGS
+        } else {
+            0
+        }
+    }
 }
 
 macro_rules! ops {
@@ -99,7 +111,7 @@ macro_rules! ops {
         const COUNT: usize = ALL_OPS.len();
 
         /// The effects once more, close together for those who look at nothing else.
-        static EFFECTS: [u8; COUNT] = [$(0 $(| fx::$fx)+),*];
+        static EFFECTS: [u8; COUNT] = [$(fx::of_operands(Kind::$a, Kind::$b, Kind::$c) $(| fx::$fx)+),*];
 
         static INFO: [OpInfo; COUNT] = [$(OpInfo {
             text: $text, result: Kind::$res, args: [Kind::$a, Kind::$b, Kind::$c],
@@ -131,6 +143,8 @@ ops! {
     // --- integers (type i32 or i64; i32 arithmetic wraps at 32 bits) -----------------------------
     Add "add" T (T T No) No PURE;
     Sub "sub" T (T T No) No PURE;
+    /// a + (b << imm), 0 < imm < width.
+    AddShl "addshl" T (T T No) Imm PURE;
     /// a + b + C
     Adc "adc" T (T T F) No PURE;
     /// a - b - !C  (Arm's SBC)
@@ -246,7 +260,7 @@ ops! {
     Fence "fence" No (No No No) Imm MEM STATE;
 
     // --- system --------------------------------------------------------------------------------
-    /// imm 0: the virtual counter (CNTVCT_EL0): monotonic, 1 GHz. imm 1: a random number.
+    /// imm 0: the virtual counter (CNTVCT_EL0): monotonic, 1 GHz. imm 1: a random number. imm 2 + n: the system's clock n in nanoseconds.
     Counter "counter" X (No No No) Imm VOLATILE;
     /// FPCR as the guest wrote it.
     GetFpcr "getfpcr" X (No No No) No VOLATILE;

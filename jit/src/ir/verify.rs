@@ -56,6 +56,8 @@ pub fn verify_lifted(b: &Block) -> Result<(), String> {
     for (n, i) in b.insts.iter().enumerate() {
         match i.op {
             Op::Set => set = Some((n, i.guest)),
+            // Of a pair, the first register may be loaded already: the program starts over.
+            Op::Load => {}
             op if op.info().fx & (fx::FAULT | fx::FP) != 0 => {
                 if let Some((s, _)) = set.filter(|s| s.1 == i.guest) {
                     return Err(format!("v{n} ({}) can fault after the set v{s}", op.info().text));
@@ -163,10 +165,11 @@ fn detail(b: &Block, i: &Inst) -> Result<(), String> {
     let ok = match i.op {
         Op::Const => i.ty == Type::I64 || i.imm <= u32::MAX as u64,
         Op::Extr => i.imm < width,
+        Op::AddShl => (1..width).contains(&i.imm),
         Op::Rev => matches!(i.imm, 2 | 4 | 8) && i.imm * 8 <= width,
         Op::Ubfx | Op::Sbfx | Op::Bfi => field_ok(i.imm, width),
         Op::Fence => i.imm <= 2,
-        Op::Counter => i.imm <= 1,
+        Op::Counter => i.imm < 2 + 32,
         Op::Area | Op::SetArea => i.imm < AREA_WORDS as u64,
         Op::FlagsInsert => i.imm & 0xf0 == 0 && i.imm >> 8 < b.ty(i.args[1]).bits() as u64,
         Op::Crypto => ((i.imm & 0xff) as usize) < Crypto::ALL.len() && i.imm >> 8 < 64,

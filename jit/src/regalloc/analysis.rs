@@ -2,14 +2,14 @@
 //! the flags, and the list of what is left to emit. (The builder has found the roots.)
 
 use super::{Home, NONE};
-use crate::ir::{fact, fx, Block, Inst, Op, Type, FLAGS_DEAD, GUEST_REGS};
+use crate::ir::{fact, fx, Block, GuestReg, Inst, Op, Type, FLAGS_DEAD, GUEST_REGS};
 use crate::table::{Table, Zeroed};
 
 /// No code is needed for the instruction.
 pub const DEAD: u8 = fact::NOTHING;
 /// An i32 root whose host register has zeros in its upper half.
 pub const CLEAN: u8 = fact::CLEAN;
-/// The guest's flags as of before this instruction are read later (or here) before they are overwritten.
+/// The guest's flags as of before this instruction are read later, or here by what may fault, before they are overwritten.
 pub const FLAGS_LIVE: u8 = 4;
 /// The root is a constant.
 pub(super) const CONST: u8 = fact::CONST;
@@ -42,6 +42,9 @@ pub struct Val {
 
 // SAFETY: plain numbers, and the first kind of home.
 unsafe impl Zeroed for Val {}
+
+/// In `Val::want` until the value's definition is reached: it is an operand on the way to what the register is set to.
+const CHAINED: u8 = 0x80;
 
 /// No instruction.
 const FAR: u16 = u16::MAX;
@@ -80,7 +83,7 @@ pub fn run(block: &Block, vals: &mut Table<Val>, live: &mut Vec<u16>) {
             continue;
         }
         let needed = match inst.op {
-            Op::Set => set(inst, vals, i, &mut behind),
+            Op::Set => set(insts, vals, i, &mut behind),
             Op::Get => get(inst, vals, i, &mut behind),
             _ => operation(insts, vals, i, &mut behind),
         };
@@ -98,12 +101,15 @@ fn get(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> boo
     v.bits |= behind.flags_live as u8 * FLAGS_LIVE;
     if v.uses != 0 {
         behind.get[inst.imm as usize & 0xff] = i as u16;
+        // Hosts differ in where the flags are until they are asked for.
+        behind.flags_live |= inst.imm == GuestReg::FLAGS.0 as u64;
     }
     v.uses != 0
 }
 
 #[inline(always)]
-fn set(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
+fn set(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> bool {
+    let inst = &insts[i];
     let g = inst.imm as usize & 0xff;
     let dead = if g == 128 { !std::mem::take(&mut behind.flags_live) } else { behind.set[g] < behind.barrier };
     if dead {
@@ -117,6 +123,8 @@ fn set(inst: &Inst, vals: &mut Table<Val>, i: usize, behind: &mut Behind) -> boo
     }
     let last = used(v, i as u16);
     vals[i].bits |= last as u8 * KILLS;
+    // Flags of an earlier guest instruction, which are to be found there after a fault in between.
+    behind.flags_live |= g == 128 && insts[root].guest != inst.guest;
     true
 }
 
@@ -126,24 +134,23 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     let at = i as u16;
     let effects = inst.op.fx();
     let barrier = effects & (fx::FAULT | fx::EXIT | fx::FP) != 0;
-    let flags_dead_there = effects & fx::EXIT != 0 && inst.aux & FLAGS_DEAD != 0 && inst.op != Op::Trap;
-    behind.flags_live |= barrier & !flags_dead_there;
+    // Whoever looks at them after a fault (a handler at the frame's) may find stale ones, if all that follows overwrites them.
+    // Those that have the value as an operand read the register if they are gone on from.
+    let leaves = effects & fx::EXIT != 0;
+    // (What the guest instruction itself has made it will make again.)
+    let reads = effects & fx::READS_FLAGS != 0 && reads_earlier(insts, vals, inst);
+    behind.flags_live |= leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
     let v = &mut vals[i];
-    let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
+    let faults = effects & (fx::FAULT | fx::FP) != 0;
+    let mut bits = v.bits | ((behind.flags_live | reads & faults) as u8 * FLAGS_LIVE);
+    behind.flags_live |= reads;
     if v.uses == 0 && inst.ty != Type::None {
         bits |= UNUSED;
-        if effects & !fx::VOLATILE == 0 && !flagsof_follows(insts, vals, i) {
+        if effects & !(fx::VOLATILE | fx::READS_FLAGS) == 0 && !flagsof_follows(insts, vals, i) {
             return false;
         }
     }
-    let w = vals[i].want as usize;
-    if w != NONE as usize {
-        let set_at = behind.set[w];
-        let same = set_at != FAR && vals[insts[set_at as usize].args[0].index()].root == at;
-        if !same || behind.barrier <= set_at || behind.get[w] <= set_at {
-            vals[i].want = NONE;
-        }
-    }
+    let w = destiny(insts, vals, i, behind);
     if barrier {
         behind.barrier = at;
     }
@@ -151,7 +158,12 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
         for (k, a) in inst.args.iter().enumerate() {
             if a.is_some() {
                 let root = vals[a.index()].root as usize;
-                bits |= used(&mut vals[root], at) as u8 * (KILLS << k);
+                let ends = used(&mut vals[root], at);
+                bits |= ends as u8 * (KILLS << k);
+                // What is changed in place may be made there already.
+                if ends && w < 64 && vals[root].want == NONE && in_place(inst.op) >> k & 1 != 0 && insts[root].ty != Type::Flags {
+                    vals[root].want = w | CHAINED;
+                }
             }
         }
         if reads_condition(inst.op) {
@@ -161,6 +173,33 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     }
     vals[i].bits = bits;
     true
+}
+
+/// The guest register whose pin the result of instruction `i` is to be computed into: one that is set to it, or to what is made of it in place,
+/// before anything could see the difference.
+#[inline(always)]
+fn destiny(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &Behind) -> u8 {
+    let want = vals[i].want;
+    if want == NONE {
+        return NONE;
+    }
+    let w = want & !CHAINED;
+    let set_at = behind.set[w as usize];
+    let same = |set_at: u16| want & CHAINED != 0 || vals[insts[set_at as usize].args[0].index()].root == i as u16;
+    let may = set_at != FAR && same(set_at) && behind.barrier > set_at && behind.get[w as usize] > set_at;
+    vals[i].want = if may { w } else { NONE };
+    vals[i].want
+}
+
+/// The operands (as bits) that hosts with two-address instructions change in place.
+#[inline]
+fn in_place(op: Op) -> u8 {
+    match op {
+        Op::Add | Op::And | Op::Or | Op::Xor | Op::Mul => 3,
+        Op::Sub | Op::Shl | Op::Shr | Op::Sar | Op::Ror | Op::Not | Op::Neg | Op::Bfi | Op::Ubfx | Op::Sbfx => 1,
+        Op::Select => 6,
+        _ => 0,
+    }
 }
 
 /// Count a use, seen from behind: whether it is the last one.
@@ -175,6 +214,14 @@ fn used(v: &mut Val, at: u16) -> bool {
 /// Whether instruction `i`'s flags are wanted.
 fn flagsof_follows(insts: &[Inst], vals: &Table<Val>, i: usize) -> bool {
     insts.get(i + 1).is_some_and(|n| n.op == Op::FlagsOf) && !vals[i + 1].is(DEAD)
+}
+
+/// Whether an operand is flags of an earlier guest instruction.
+fn reads_earlier(insts: &Table<Inst>, vals: &Table<Val>, inst: &Inst) -> bool {
+    inst.args.iter().filter(|a| a.is_some() && insts[a.index()].ty == Type::Flags).any(|a| {
+        let made = &insts[vals[a.index()].root as usize];
+        made.guest != inst.guest || made.op == Op::Get
+    })
 }
 
 /// Whether operand 0 is flags that `aux` is a condition on.

@@ -1,7 +1,12 @@
 //! Random amd64 instructions: on the real CPU, by the IR interpreter, and translated. Registers, all defined flags, memory, MXCSR, x87 state and
 //! faults must agree. `AMD64_SEED`, `AMD64_CASES` (of each kind), `AMD64_ONLY` (a part of a mnemonic), `AMD64_STOP` (differences to show).
 
+#![cfg(target_arch = "x86_64")]
+
 mod case;
+#[allow(dead_code)]
+#[path = "../common/context.rs"]
+mod context;
 mod draw;
 mod ours;
 mod real;

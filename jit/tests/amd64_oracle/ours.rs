@@ -1,7 +1,8 @@
 //! Our sides: the interpreter, and translated code on the real engine.
 
 use crate::case::*;
-use jit::code::{Engine, Exit, FaultAction, HostContext, Options};
+use crate::context;
+use jit::code::{Engine, Exit, FaultAction, Options};
 use jit::cpu::Cpu;
 use jit::guest::amd64::{regs, state, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
@@ -247,35 +248,18 @@ pub unsafe fn on_signal(signal: i32, addr: u64, uc: &mut libc::ucontext_t) -> bo
     if cpu.is_null() {
         return false;
     }
-    let host = host_context(uc);
+    // SAFETY: by the contract.
+    let host = unsafe { context::context(uc) };
     // SAFETY: both are alive while a case runs.
     match unsafe { (*engine).fault(&mut *cpu, &host, signal, addr) } {
-        FaultAction::Resume(to) => uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64,
+        FaultAction::Resume(to) => context::set_pc(uc, to),
         FaultAction::Guest(to) | FaultAction::Misaligned(to, _) => {
             SIGNAL.store(signal, Relaxed);
-            uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
+            context::set_pc(uc, to);
         }
         _ => return false,
     }
     true
-}
-
-fn host_context(uc: &libc::ucontext_t) -> HostContext {
-    use libc::*;
-    const ORDER: [i32; 16] = [
-        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
-        REG_R13, REG_R14, REG_R15,
-    ];
-    let gregs = &uc.uc_mcontext.gregs;
-    // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
-    let fp = unsafe { &*uc.uc_mcontext.fpregs };
-    HostContext {
-        gpr: ORDER.map(|r| gregs[r as usize] as u64),
-        vec: fp._xmm.map(|x| x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128)),
-        pc: gregs[REG_RIP as usize] as u64,
-        flags: gregs[REG_EFL as usize] as u64,
-        fpctl: fp.mxcsr,
-    }
 }
 
 /// Make sure that the features of the host are known before anything depends on them.

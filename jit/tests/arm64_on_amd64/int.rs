@@ -2,8 +2,7 @@
 
 use super::run::*;
 use jit::cpu::*;
-use jit::host::amd64::flags::{nzcv_from_rest, rest_from_nzcv};
-use jit::host::Features;
+use jit::host::{nzcv_from_rest, rest_from_nzcv, Features};
 use jit::ir::*;
 
 const REGS: u8 = 32;
@@ -151,7 +150,7 @@ impl Model {
                 Op::Zext => x & 0xffff_ffff,
                 Op::Trunc => x & 0xffff_ffff,
                 Op::Sext => x as i32 as i64 as u64,
-                Op::Crc32 => jit::host::amd64::helpers::crc32(i, x as u32, y) as u64,
+                Op::Crc32 => jit::host::software::crc32(i, x as u32, y) as u64,
                 Op::FlagsOf => self.flags_of(b, i.args[0].index()) as u64,
                 Op::Ccmp | Op::Ccmn if !i.cond().holds(x as u8) => i.imm,
                 Op::Ccmp => add_carry(b.ty(i.args[1]), y, !z, 1).1 as u64,
@@ -525,12 +524,20 @@ fn one(m: &mut Machine, seed: u64, steps: usize) {
         model.gpr[n] = r.number();
     }
     model.gpr[33] = model.base;
-    cpu.gpr = model.gpr;
+    let start = model.gpr;
+    cpu.gpr = start;
     cpu.flags = rest_from_nzcv(model.nzcv);
     let copy = b.clone();
+    let (flags, before) = (cpu.flags, mem.clone());
     let want = model.run(&b);
-    let got = m.run(&mut b, &mut cpu);
-    let _ = &mut mem;
+    let mut got = m.run(&mut b, &mut cpu);
+    if cpu.exit_kind == ExitKind::Fault as u32 && cpu.exit_arg == libc::SIGBUS as u64 {
+        // As the engine does it: what is in order here can't be misaligned unless it is translated for that.
+        (b, cpu.gpr, cpu.flags) = (copy.clone(), start, flags);
+        b.hints.push((0x5000, hint::UNALIGNED));
+        mem.copy_from_slice(&before);
+        got = m.run(&mut b, &mut cpu);
+    }
     let ok =
         want == got && cpu.gpr == model.gpr && (model.flags_dead || nzcv_from_rest(cpu.flags) == model.nzcv) && mem == model.mem;
     if !ok {
@@ -567,6 +574,7 @@ fn sweep(features: Features, seed: u64) {
 
 #[test]
 fn random_blocks() {
+    catch_faults();
     for (n, f) in feature_sets().into_iter().enumerate() {
         sweep(f, n as u64 * 1_000_003);
     }
@@ -612,14 +620,9 @@ fn edges() {
                 continue;
             }
             assert_eq!((cpu.exit_kind, link.unwrap_or(cpu.pc)), (kind as u32, target), "{op:?}");
-            // A call has left its pair on the return stack.
+            // A call has left an entry on the return stack.
             let call = matches!(op, Op::Call | Op::CallInd) as u64;
-            let base = cpu.ret_base + (op == Op::Return && target == 0) as u64 * 16;
-            assert_eq!(cpu.ret_sp, base - 16 * call, "{op:?}");
-            if call != 0 {
-                // SAFETY: the pair that was just pushed.
-                assert_eq!(unsafe { ((cpu.ret_sp + 8) as *const u64).read() }, end);
-            }
+            assert_eq!(cpu.ret_sp, cpu.ret_base - 8 * call, "{op:?}");
         }
     }
 }

@@ -7,6 +7,9 @@ use jit::host::amd64::{stubs::*, Amd64};
 use jit::host::*;
 use jit::ir::Block;
 
+/// The bits of FPSR that are compared. Not UFC: x86 detects tininess after rounding, Arm before.
+pub const FPSR_COMPARED: u32 = !8;
+
 /// Executable memory with the common stubs and one block behind them.
 pub struct Machine {
     pub host: Amd64,

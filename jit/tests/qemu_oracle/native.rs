@@ -124,6 +124,9 @@ extern "C" fn on_hang(_: i32, _: *mut libc::siginfo_t, uc: *mut libc::c_void) {
         let gregs = &mut (*uc.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let (pc, sp) = (gregs[libc::REG_RIP as usize] as u64, gregs[libc::REG_RSP as usize] as u64);
         let (engine, cpu) = (ENGINE.load(Acquire), CPU.load(Acquire));
+        if cpu.is_null() {
+            return;
+        }
         (*cpu).pending.store(1, Release);
         if let Some((pc, sp)) = (*engine).interrupt(cpu, pc, sp) {
             gregs[libc::REG_RIP as usize] = pc as i64;
@@ -265,6 +268,7 @@ fn new_engine(set: Set, dump: bool) -> (Engine, Box<Cpu>) {
         hidden: 0,
         verify: false,
         disorder: disorder as u64 * 0x9e37_79b9_7f4a_7c15,
+        ..Options::default()
     };
     let engine = Engine::new(&GUEST, options).expect("code memory");
     let cpu = engine.new_cpu(None);
@@ -330,6 +334,10 @@ fn run(engine: &Engine, cpu: &mut Cpu, case: &Case, edges: &Edges) -> Outcome {
             }
         }
     };
+    // A long wait for the next case is no hang.
+    CPU.store(null_mut(), Release);
+    HUNG.store(false, Relaxed);
+    cpu.pending.store(0, Relaxed);
     let mut state = State { pc: cpu.pc, sp: cpu.gpr[31], nzcv: engine.nzcv(cpu) as u64, ..State::default() };
     state.x.copy_from_slice(&cpu.gpr[..31]);
     state.v = cpu.vec;

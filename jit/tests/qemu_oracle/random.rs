@@ -92,12 +92,23 @@ impl Random {
         })
     }
 
+    /// A vector of lanes at the very ends of their range, so that those of two operands meet, too.
+    fn extremes(&mut self, size: u64) -> u128 {
+        let bits = 8u32 << size;
+        (0..128 / bits).fold(0, |v, _| {
+            let least = 1u64 << (bits - 1);
+            let lane = self.pick(&[least, least, least - 1, u64::MAX, 0]);
+            v << (bits % 128) | (lane & (u64::MAX >> (64 - bits))) as u128
+        })
+    }
+
     /// Registers at the start of a case.
     pub fn state(&mut self, pc: u64) -> State {
         let mut s = State { pc, sp: WINDOW + 16 * self.below(24), nzcv: self.below(16), ..State::default() };
         s.x = std::array::from_fn(|_| self.int());
         let size = self.below(4);
-        s.v = std::array::from_fn(|_| self.vector(size));
+        let extremes = self.chance(12);
+        s.v = std::array::from_fn(|_| if extremes { self.extremes(size) } else { self.vector(size) });
         // Equal and opposite operands.
         if self.chance(25) {
             let flip = self.pick(&[

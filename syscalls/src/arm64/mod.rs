@@ -1,63 +1,49 @@
-//! The arm64 guest's Linux: its table and its layouts.
+//! Linux for arm64: its numbers and its layouts.
 
-pub mod abi;
-mod rows_fs;
-mod rows_io;
-mod rows_ipc;
-mod rows_mem;
-mod rows_net;
-mod rows_proc;
-mod rows_signal;
-mod rows_task;
-mod rows_time;
+mod cpu;
+mod layouts;
+pub mod numbers;
+mod signal;
 
-use crate::table::Row;
+use crate::abi::{Abi, Arch, CloneOrder, EpollEvent, Memory, OpenFlags, Registers};
+use crate::table::Table;
 
-/// Size of the table: numbers at or above are unknown.
-pub const NR_MAX: usize = 512;
+static TABLE: Table = Table::new(numbers::ROWS);
 
-const TOPICS: [&[Row]; 9] = [
-    rows_fs::ROWS,
-    rows_io::ROWS,
-    rows_net::ROWS,
-    rows_ipc::ROWS,
-    rows_mem::ROWS,
-    rows_time::ROWS,
-    rows_signal::ROWS,
-    rows_task::ROWS,
-    rows_proc::ROWS,
-];
+const PROT_SEM: u64 = 8;
+const PROT_BTI: u64 = 0x10;
 
-const fn index() -> [Option<&'static Row>; NR_MAX] {
-    let mut table = [None; NR_MAX];
-    let mut t = 0;
-    while t < TOPICS.len() {
-        let mut i = 0;
-        while i < TOPICS[t].len() {
-            let row = &TOPICS[t][i];
-            assert!(table[row.nr as usize].is_none(), "a system call has two rows");
-            table[row.nr as usize] = Some(row);
-            i += 1;
-        }
-        t += 1;
-    }
-    table
-}
-
-const TABLE_BY_NR: [Option<&'static Row>; NR_MAX] = index();
-
-/// The table, by number.
-pub static TABLE: [Option<&'static Row>; NR_MAX] = TABLE_BY_NR;
-
-/// For each number what [`crate::dispatch()`] has to know to pass the call on.
-pub(crate) static PASS: [u8; NR_MAX] = {
-    let mut bytes = [0; NR_MAX];
-    let mut nr = 0;
-    while nr < NR_MAX {
-        if let Some(row) = TABLE_BY_NR[nr] {
-            bytes[nr] = crate::dispatch::pass(row);
-        }
-        nr += 1;
-    }
-    bytes
+/// Linux for arm64.
+pub static ABI: Abi = Abi {
+    arch: Arch::Arm64,
+    machine: "aarch64",
+    linux32: None,
+    table: &TABLE,
+    registers: Registers {
+        number: 8,
+        args: [0, 1, 2, 3, 4, 5],
+        result: 0,
+        call_bytes: 4,
+        clone: CloneOrder { tls: 3, child_tid: 4 },
+    },
+    tag: 0xff << 56,
+    // 48 bits.
+    memory: Memory {
+        task_size: 1 << 48,
+        default_top: 1 << 47,
+        prot: PROT_SEM | PROT_BTI,
+        map_range: 0,
+        // PKEY_DISABLE_ACCESS, _WRITE, _EXECUTE, _READ.
+        pkey_rights: 0xf,
+    },
+    open: OpenFlags { directory: 0o40000, nofollow: 0o100000, direct: 0o200000, largefile: 0o400000 },
+    write_stat: layouts::write_stat,
+    epoll_event: EpollEvent { size: 16, data: 8 },
+    read_semaphores: layouts::read_semaphores,
+    write_semaphores: layouts::write_semaphores,
+    frame: signal::ABI,
+    audit_arch: 0xc000_00b7,
+    strict: [numbers::nr::read as u64, numbers::nr::write as u64, numbers::nr::exit as u64, numbers::nr::rt_sigreturn as u64],
+    cpuinfo: cpu::cpuinfo,
+    prctl: cpu::prctl,
 };

@@ -10,3 +10,4 @@ pub mod procfs;
 pub mod seccomp;
 pub mod signal;
 pub mod task;
+pub mod time;

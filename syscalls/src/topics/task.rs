@@ -21,6 +21,7 @@ const fn flag(f: i32) -> u64 {
 }
 
 const VM: u64 = flag(libc::CLONE_VM);
+const VFORK: u64 = flag(libc::CLONE_VFORK);
 const FS: u64 = flag(libc::CLONE_FS);
 const SIGHAND: u64 = flag(libc::CLONE_SIGHAND);
 const THREAD: u64 = flag(libc::CLONE_THREAD);
@@ -28,8 +29,10 @@ const PARENT: u64 = flag(libc::CLONE_PARENT);
 const PIDFD: u64 = flag(libc::CLONE_PIDFD);
 const PARENT_SETTID: u64 = flag(libc::CLONE_PARENT_SETTID);
 
-/// clone(flags, stack, parent_tid, tls, child_tid): arm64's order.
-pub fn clone(ctx: &mut Ctx<'_>, [flags, sp, parent_tid, tls, child_tid, _]: [u64; 6]) -> SysResult {
+/// clone(flags, stack, parent_tid, …): the order of the thread pointer and the child's id differs.
+pub fn clone(ctx: &mut Ctx<'_>, all: [u64; 6]) -> SysResult {
+    let order = &ctx.abi().registers.clone;
+    let ([flags, sp, parent_tid, ..], tls, child_tid) = (all, all[order.tls], all[order.child_tid]);
     let flags = flags & LEGACY_FLAGS;
     let args = CloneArgs {
         flags: flags & !CSIGNAL,
@@ -42,6 +45,16 @@ pub fn clone(ctx: &mut Ctx<'_>, [flags, sp, parent_tid, tls, child_tid, _]: [u64
         ..CloneArgs::default()
     };
     start(ctx, &args)
+}
+
+/// fork().
+pub fn fork(ctx: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
+    start(ctx, &CloneArgs { exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() })
+}
+
+/// vfork().
+pub fn vfork(ctx: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
+    start(ctx, &CloneArgs { flags: VFORK | VM, exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() })
 }
 
 /// clone3(args, size).
@@ -218,9 +231,54 @@ fn text(bytes: Vec<u8>) -> CString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Context, Machine, Thread};
 
     fn parse(words: &[u64], size: u64) -> Result<CloneArgs, Errno> {
         read_clone_args(GuestAddr(words.as_ptr() as u64), size)
+    }
+
+    /// Notes what it is to clone.
+    struct Recorder {
+        args: Option<CloneArgs>,
+        pending: u32,
+    }
+
+    #[rustfmt::skip]
+    impl Machine for Recorder {
+        fn context(&self) -> Context { Context::default() }
+        fn set_context(&mut self, _: &Context) {}
+        fn invalidate(&self, _: u64, _: u64) {}
+        fn clone(&mut self, _: &mut Thread, args: &CloneArgs) -> SysResult { self.args = Some(*args); Ok(77) }
+        fn exec(&mut self, _: &mut Thread, _: ExecRequest) -> SysResult { unreachable!() }
+        fn pending(&self) -> *const u32 { &self.pending }
+    }
+
+    /// Each guest's numbers of its calls that make tasks, and what they ask for.
+    #[test]
+    fn arguments_are_in_the_guests_order() {
+        let both = CloneArgs {
+            flags: VM,
+            pidfd: 3,
+            child_tid: 5,
+            parent_tid: 3,
+            exit_signal: 17,
+            sp: 2,
+            tls: 4,
+            ..CloneArgs::default()
+        };
+        let fork = CloneArgs { exit_signal: 17, ..CloneArgs::default() };
+        let vfork = CloneArgs { flags: VFORK | VM, ..fork };
+        for (abi, nr, args, expected) in [
+            (&crate::arm64::ABI, 220, [VM | 17, 2, 3, 4, 5, 0], both),
+            (&crate::amd64::ABI, 56, [VM | 17, 2, 3, 5, 4, 0], both),
+            (&crate::amd64::ABI, 57, [9; 6], fork),
+            (&crate::amd64::ABI, 58, [9; 6], vfork),
+        ] {
+            let thread = &mut crate::testing::guest_of(abi, Default::default());
+            let mut machine = Recorder { args: None, pending: 0 };
+            let result = crate::dispatch(&mut Ctx { thread, machine: &mut machine }, nr, args);
+            assert_eq!((result, machine.args), (Ok(77), Some(expected)), "{abi:?} {nr}");
+        }
     }
 
     #[test]

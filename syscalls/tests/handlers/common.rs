@@ -3,9 +3,10 @@
 use std::ffi::CString;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Once};
-use syscalls::arm64::TABLE;
-use syscalls::table::Run;
-use syscalls::{sys, CloneArgs, Context, Ctx, Errno, ExecRequest, Machine, Process, Stop, SysResult, Thread};
+use syscalls::topics::mem::Space;
+use syscalls::{
+    amd64, arm64, dispatch, sys, Abi, CloneArgs, Context, Ctx, Errno, ExecRequest, Machine, Process, Stop, SysResult, Thread,
+};
 
 static PENDING: AtomicU32 = AtomicU32::new(0);
 
@@ -13,7 +14,7 @@ struct NoMachine;
 
 #[rustfmt::skip]
 impl Machine for NoMachine {
-    fn context(&self) -> Context { unreachable!() }
+    fn context(&self) -> Context { Context::default() }
     fn set_context(&mut self, _: &Context) { unreachable!() }
     fn invalidate(&self, _: u64, _: u64) {}
     fn clone(&mut self, _: &mut Thread, _: &CloneArgs) -> SysResult { unreachable!() }
@@ -23,9 +24,13 @@ impl Machine for NoMachine {
 
 extern "C" fn on_fault(sig: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a ucontext_t to handlers with SA_SIGINFO.
-    let regs = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-    match sys::fixup(regs[libc::REG_RIP as usize] as u64) {
-        Some(to) => regs[libc::REG_RIP as usize] = to as i64,
+    let machine = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
+    #[cfg(target_arch = "x86_64")]
+    let pc = &mut machine.gregs[libc::REG_RIP as usize];
+    #[cfg(target_arch = "aarch64")]
+    let pc = &mut machine.pc;
+    match sys::fixup(*pc as u64) {
+        Some(to) => *pc = to as _,
         // SAFETY: back to the default action, at the same instruction.
         None => unsafe {
             libc::signal(sig, libc::SIG_DFL);
@@ -34,7 +39,7 @@ extern "C" fn on_fault(sig: i32, _: *mut libc::siginfo_t, context: *mut libc::c_
 }
 
 /// Make accesses to bad guest addresses fail instead of killing the test.
-fn catch_faults() {
+pub fn catch_faults() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler only looks at its own arguments.
@@ -48,38 +53,41 @@ fn catch_faults() {
     });
 }
 
-/// A guest thread whose runtime hides a descriptor (-1: none).
-pub struct Guest(Thread);
+/// A guest thread.
+pub struct Guest {
+    thread: Thread,
+    pub abi: &'static Abi,
+}
+
+/// A guest of each architecture, whose runtime hides a descriptor (-1: none).
+pub fn guests(self_fd: i32) -> [Guest; 2] {
+    [Guest::new(&arm64::ABI, self_fd), Guest::new(&amd64::ABI, self_fd)]
+}
 
 impl Guest {
-    pub fn new(self_fd: i32) -> Guest {
+    pub fn new(abi: &'static Abi, self_fd: i32) -> Guest {
         catch_faults();
-        Guest(Thread {
-            process: Arc::new(Process { self_fd, ..Default::default() }),
-            mem: Arc::default(),
+        let thread = Thread {
+            process: Arc::new(Process { abi, self_fd, ..Default::default() }),
+            mem: Arc::new(Space::new(&abi.memory)),
             actions: Arc::default(),
             signals: Default::default(),
             seccomp: Default::default(),
             clear_child_tid: 0,
             tid: 0,
-        })
+        };
+        Guest { thread, abi }
     }
 
-    /// The call of an arm64 guest: its result, negative errno on error.
-    pub fn call<const N: usize>(&mut self, nr: u32, args: [u64; N]) -> i64 {
+    /// A call of the guest: its result, negative errno on error.
+    pub fn call<const N: usize>(&mut self, name: &str, args: [u64; N]) -> i64 {
         let args = std::array::from_fn(|i| args.get(i).copied().unwrap_or(0));
-        let row = TABLE[nr as usize].expect("a call in the table");
+        let (nr, _) = self.abi.table.rows().find(|(_, row)| row.name == name).expect("a call in the table");
         let mut machine = NoMachine;
-        let mut ctx = Ctx { thread: &mut self.0, machine: &mut machine };
-        let result: SysResult = match row.run {
-            Run::Call(handler) => handler(&mut ctx, args),
-            Run::Pass(nr) => ctx.sys(nr, args),
-            Run::Fail(e) => Err(Stop::Errno(Errno(e))),
-        };
-        match result {
+        match dispatch(&mut Ctx { thread: &mut self.thread, machine: &mut machine }, nr, args) {
             Ok(v) => v as i64,
             Err(Stop::Errno(Errno(e))) => -i64::from(e),
-            Err(other) => panic!("{}: {other:?}", row.name),
+            Err(other) => panic!("{name}: {other:?}"),
         }
     }
 }

@@ -70,6 +70,12 @@ pub fn add_sub_shifted(l: &mut Lifter<'_>, i: Insn) -> Lifted {
         return Ok(());
     }
     let a = l.r(sf, i.rn());
+    if !sub && !flags && i.bits(23, 22) == 0 {
+        let b = l.r(sf, i.rm());
+        let v = l.b.add_shl(a, b, i.bits(15, 10));
+        l.set_r(i.rd(), v);
+        return Ok(());
+    }
     let b = shifted(l, i);
     let op = if sub { Op::Sub } else { Op::Add };
     if flags {
@@ -89,6 +95,11 @@ pub fn add_sub_extended(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     }
     let a = l.r_sp(sf, i.rn());
     let b = extended(l, sf, i.rm(), option & 4 != 0, 8 << (option & 3));
+    if i.bits(30, 29) == 0 {
+        let v = l.b.add_shl(a, b, amount);
+        l.set_r_sp(i.rd(), v);
+        return Ok(());
+    }
     let b = shl(l, b, amount);
     let op = if i.bit(30) { Op::Sub } else { Op::Add };
     if i.bit(29) {

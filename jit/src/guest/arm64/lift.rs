@@ -76,6 +76,8 @@ pub type LiftFn = fn(&mut Lifter<'_>, Insn) -> Lifted;
 pub struct Lifter<'a> {
     /// The block under construction.
     pub b: &'a mut Block,
+    /// Where the code comes from.
+    pub mem: &'a dyn Fetch,
     /// Features that this guest must not have.
     pub hidden: Set,
     /// Address of the current instruction.
@@ -203,7 +205,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         return;
     }
     let mut words = Words { mem, buffer: [0; AHEAD], at: 0, len: 0 };
-    let mut l = Lifter { hidden: Set(hints.hidden()), pc: start, side_exits: limits.side_exits, done: false, b };
+    let mut l = Lifter { mem, hidden: Set(hints.hidden()), pc: start, side_exits: limits.side_exits, done: false, b };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.pc, l.side_exits);

@@ -11,6 +11,17 @@ pub fn svc(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     Ok(())
 }
 
+/// HVC. User space may not; the runtime's own code reads clock number imm by it, in nanoseconds, into X2.
+pub fn hvc(l: &mut Lifter<'_>, i: Insn) -> Lifted {
+    let clock = u64::from(i.bits(20, 5));
+    if clock >= 32 || !l.mem.own_code(l.pc) {
+        return Err(Undefined);
+    }
+    let v = l.b.op(Op::Counter, Type::I64, &[], 0, 2 + clock);
+    l.set_r(2, v);
+    Ok(())
+}
+
 /// BRK.
 pub fn brk(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     l.b.trap(Trap::Breakpoint, Value::NONE, i.bits(20, 5) as u64);

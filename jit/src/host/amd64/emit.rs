@@ -1,10 +1,11 @@
 //! The forward pass over a block: dispatch, operands, the state of EFLAGS, out-of-line code.
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
+use super::features::Features;
 use super::flags::{self, Shape, Test};
 use super::regs::home_addr;
 use super::stubs::Stub;
-use crate::host::{Emitted, Features, Point, Reloc};
+use crate::host::{Emitted, Point, Reloc};
 use crate::ir::{fx, hint, Block, Cond, FpRules, GuestReg, Inst, Mode, Op, Trap, Type, Value};
 use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};
 
@@ -45,6 +46,8 @@ pub struct FlagState {
 pub enum Ool {
     /// The unlinked stub of link number `n`.
     LinkStub(u32),
+    /// The stub of direct link number `n`: the flags are in EFLAGS in this shape.
+    SaveFlags(u32, Shape),
     /// A trap whose condition holds: its kind, its detail and the guest instruction.
     Trap {
         /// The jump that leads here.
@@ -142,7 +145,9 @@ impl<'a> Emitter<'a> {
             self.ra.finish(b, i);
         }
         self.ra.live = live;
+        self.out.cold = self.asm.pos();
         self.out_of_line();
+        self.out.data = self.asm.pos();
         self.asm.finish_pool();
     }
 
@@ -348,10 +353,15 @@ impl<'a> Emitter<'a> {
         self.ef.shape = shape;
     }
 
+    /// The guest's flags are in EFLAGS and not in the slot.
+    pub fn flags_unsaved(&self) -> bool {
+        let f = &self.ef;
+        f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current
+    }
+
     /// Control may leave: the slot must be current. EFLAGS are kept. Uses rax.
     pub fn flush_flags(&mut self) {
-        let f = &self.ef;
-        if f.arch != NO_FLAGS && f.arch == f.val && !f.slot_current {
+        if self.flags_unsaved() {
             self.flags_to_slot();
         }
     }
@@ -523,7 +533,7 @@ impl<'a> Emitter<'a> {
 
     /// Call the helper for `inst`, whose operands (of these widths) are in `call_args`.
     pub fn call_eval(&mut self, inst: &Inst, bits: [u8; 3]) {
-        let rec = super::helpers::Record::new(inst, bits, self.b.fp).pack();
+        let rec = crate::host::software::Record::new(inst, bits, self.b.fp).pack();
         let rec = self.asm.constant(rec);
         self.asm.lea(true, r::AX, rec);
         self.stub(true, Stub::Eval);
@@ -598,6 +608,7 @@ impl<'a> Emitter<'a> {
                     let jump = Near(link.at);
                     self.asm.patch(jump, at);
                 }
+                Ool::SaveFlags(n, shape) => self.save_flags(n, shape),
                 Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);
                     // lea rcx, [rip + ret]; push rcx

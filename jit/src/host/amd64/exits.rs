@@ -2,11 +2,11 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
-use super::regs::{home_addr, point};
-use super::stubs::{by_entry, first_table, Stub};
+use super::flags::{self, Shape, Test};
+use super::regs::point;
+use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
 use crate::host::Link;
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
-use crate::regalloc::Home;
 
 impl Emitter<'_> {
     /// Dispatch of side exits and terminals.
@@ -15,28 +15,27 @@ impl Emitter<'_> {
         match inst.op {
             Op::ExitIf => {
                 self.need_flags(inst.args[0]);
-                if live {
+                let unsaved = live && self.flags_unsaved();
+                if unsaved && matches!(flags::test(self.ef.shape, inst.cond()), Test::Ordered(_) | Test::Convert) {
                     self.flush_flags();
                 }
                 let c = self.testable(inst.cond());
-                self.link(c, inst.imm);
+                self.link(c, inst.imm, live);
             }
             Op::ExitIfZero | Op::ExitIfNonzero => {
                 self.leave_flags(live);
                 self.clobber_flags();
                 self.test_zero(inst.args[0]);
-                self.link(Some(if inst.op == Op::ExitIfZero { cc::E } else { cc::NE }), inst.imm);
+                self.link(Some(if inst.op == Op::ExitIfZero { cc::E } else { cc::NE }), inst.imm, false);
             }
             Op::ExitIfBit | Op::ExitIfNotBit => {
                 self.leave_flags(live);
                 self.clobber_flags();
                 let c = self.test_bit(inst.args[0], inst.aux & 63);
-                self.link(Some(c ^ (inst.op == Op::ExitIfNotBit) as u8), inst.imm);
+                self.link(Some(c ^ (inst.op == Op::ExitIfNotBit) as u8), inst.imm, false);
             }
-            Op::Jump => {
-                self.leave_flags(live);
-                self.link(None, inst.imm);
-            }
+            Op::Jump => self.link(None, inst.imm, live),
+            Op::Call => self.call(inst.imm, live),
             Op::TrapIf => {
                 self.leave_flags(true);
                 self.clobber_flags();
@@ -51,7 +50,6 @@ impl Emitter<'_> {
             op => {
                 self.leave_flags(live);
                 match op {
-                    Op::Call => self.call(inst.imm),
                     Op::CallInd => self.call_indirect(inst.args[0]),
                     Op::Return => self.ret(inst.args[0]),
                     _ => self.jump_indirect(inst.args[0]),
@@ -99,54 +97,67 @@ impl Emitter<'_> {
         cc::NE
     }
 
-    /// A linkable jump, if the condition holds (`None`: always).
-    fn link(&mut self, c: Option<u8>, target: u64) {
+    /// A linkable jump, if the condition holds (`None`: always). `live`: the target may read the flags.
+    fn link(&mut self, c: Option<u8>, target: u64, live: bool) {
         self.asm.pad(if c.is_some() { 2 } else { 1 });
         let near = match c {
             Some(c) => self.asm.jcc_near(c),
             None => self.asm.jmp_near(),
         };
-        self.linkable(near, target);
+        self.linkable(near, target, live);
     }
 
-    fn linkable(&mut self, near: Near, target: u64) {
-        self.ool.push(Ool::LinkStub(self.out.links.len() as u32));
-        self.out.links.push(Link { at: near.0, stub: 0, site: 0, target });
+    fn linkable(&mut self, near: Near, target: u64, live: bool) {
+        let n = self.out.links.len() as u32;
+        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false };
+        if live && self.flags_unsaved() {
+            self.ool.push(Ool::SaveFlags(n, self.ef.shape));
+            self.out.links.push(Link { direct: true, ..link });
+        } else {
+            self.ool.push(Ool::LinkStub(n));
+        }
+        self.out.links.push(link);
+    }
+
+    /// The way of link `n` for flags that may be read: its stub.
+    pub(super) fn save_flags(&mut self, n: u32, shape: Shape) {
+        let at = self.asm.pos();
+        let link = &mut self.out.links[n as usize];
+        link.stub = at;
+        let jump = Near(link.at);
+        self.asm.patch(jump, at);
+        self.ef.shape = shape;
+        self.rest_in_eax();
+        self.asm.store(2, state!(flags), r::AX);
+        self.asm.pad(1);
+        self.out.links[n as usize + 1].at = self.asm.jmp_near().0;
+        self.ool.push(Ool::LinkStub(n + 1));
     }
 
     /// Call `target`: see the module `stubs` for the return stack.
-    fn call(&mut self, target: u64) {
-        self.push_return();
+    fn call(&mut self, target: u64, live: bool) {
         self.asm.pad(1);
         let near = self.asm.call_near();
-        self.linkable(near, target);
+        self.linkable(near, target, live);
         self.after_call();
     }
 
-    /// Where a call returns to. Nothing lives in registers but pins.
+    /// Where a call returns to, if rax is the guest's return address. Nothing lives in registers but pins.
     fn after_call(&mut self) {
-        self.asm.lea(true, r::SP, Addr::base(r::SP, 8));
         let next = self.b.end;
-        self.link(None, next);
-    }
-
-    /// Push the guest's return address. Mostly it has just been written to the guest's link register.
-    fn push_return(&mut self) {
-        let ret = self.b.end;
-        if let Ok(c) = i32::try_from(ret as i64) {
-            self.asm.u8(0x68);
-            return self.asm.u32(c as u32);
+        // In forms that `ReturnMiss` knows.
+        let start = self.asm.pos() as usize;
+        if let Ok(c) = i32::try_from(next as i64) {
+            self.asm.bytes(&CMP_RAX_IMM);
+            self.asm.u32(c as u32);
+        } else {
+            let expected = self.asm.constant(next as u128);
+            self.asm.alu(Alu::Cmp, true, r::AX, expected);
+            debug_assert!(self.asm.code[start..].starts_with(&CMP_RAX_MEM));
         }
-        let before = self.i.checked_sub(1).map(|n| &self.b.insts[n]).filter(|s| s.op == Op::Set && s.reg().0 < 64);
-        if let Some(set) = before.filter(|s| self.ra.constant(self.b, s.args[0]) == Some(ret)) {
-            let place = match self.ra.pin(set.reg()) {
-                crate::regalloc::NONE => Rm::M(home_addr(Home::Slot(set.reg()))),
-                pin => Rm::R(pin),
-            };
-            return self.asm.push(place);
-        }
-        self.asm.mov_imm(r::AX, ret);
-        self.asm.push(Rm::R(r::AX));
+        self.asm.bytes(&[0x0f, 0x85]);
+        self.stub_ref(Stub::ReturnMiss);
+        self.link(None, next, false);
     }
 
     fn to_rax(&mut self, v: Value) {
@@ -166,15 +177,7 @@ impl Emitter<'_> {
 
     fn call_indirect(&mut self, v: Value) {
         self.to_rax(v);
-        if i32::try_from(self.b.end as i64).is_err() {
-            // What `push_return` may use.
-            self.asm.mov_rr(true, r::CX, r::AX);
-            self.push_return();
-            self.asm.mov_rr(true, r::AX, r::CX);
-        } else {
-            self.push_return();
-        }
-        self.point_bits(point::CALL);
+        self.point_bits(point::BRANCH);
         first_table(self.asm);
         let miss = self.asm.jcc_near(cc::NE);
         by_entry(self.asm, 2);
@@ -183,12 +186,9 @@ impl Emitter<'_> {
         self.after_call();
     }
 
-    /// To the guest pc in `v`, which the return stack probably has.
+    /// To the guest pc in `v`, which the return stack's top probably leads to.
     fn ret(&mut self, v: Value) {
         self.to_rax(v);
-        self.asm.op(enc(0, 0, 0x39), true, r::AX, Addr::base(r::SP, 8).into(), 0, false);
-        self.asm.bytes(&[0x0f, 0x85]);
-        self.stub_ref(Stub::ReturnMiss);
         self.asm.u8(0xc3);
     }
 

@@ -17,6 +17,7 @@ impl Emitter<'_> {
     pub fn int_op(&mut self, inst: &Inst) {
         match inst.op {
             Op::Add | Op::Sub | Op::And => self.arith(inst),
+            Op::AddShl => self.add_shl(inst),
             Op::Adc | Op::Sbc => self.with_carry(inst),
             Op::Or | Op::Xor => {
                 let op = if inst.op == Op::Or { Alu::Or } else { Alu::Xor };
@@ -154,6 +155,34 @@ impl Emitter<'_> {
             self.asm.lea(w, d, addr);
         }
         true
+    }
+
+    /// a + (b << n): `lea` as far as it goes. Keeps EFLAGS where BMI2 does.
+    fn add_shl(&mut self, inst: &Inst) {
+        let w = inst.ty == Type::I64;
+        let n = inst.imm as u8;
+        let a = self.opnd(inst.args[0]);
+        let b = self.reg(inst.args[1]);
+        let (index, scale) = if n <= 3 {
+            (b, n)
+        } else {
+            if self.feat.bmi && self.flags_busy() {
+                self.shift_keeping_flags(sh::SHL, w, r::AX, Rm::R(b), n);
+            } else {
+                self.clobber_flags();
+                self.asm.mov_rr(w, r::AX, b);
+                self.asm.shift_imm(sh::SHL, w, r::AX, n);
+            }
+            (r::AX, 0)
+        };
+        let addr = match a {
+            Opnd::I(disp) => Addr { base: NOREG, index, scale, disp },
+            // With `lea`'s base, rbp and r13 want a displacement.
+            Opnd::R(a) if scale == 0 && a & 7 == r::BP => Addr { base: index, index: a, scale, disp: 0 },
+            _ => Addr { base: self.reg(inst.args[0]), index, scale, disp: 0 },
+        };
+        let d = self.def();
+        self.asm.lea(w, d, addr);
     }
 
     /// The same when EFLAGS are needed and the operands are elsewhere.

@@ -26,6 +26,8 @@ pub mod flags;
 pub mod helpers;
 mod int;
 mod mem;
+#[cfg(target_arch = "x86_64")]
+pub mod native;
 pub mod regs;
 pub mod stubs;
 mod vec;
@@ -34,15 +36,33 @@ mod vec_crypto;
 mod vec_crypto_ext;
 mod vec_cvt;
 mod vec_dot;
+mod vec_estimate;
 mod vec_fp;
 mod vec_half;
 mod vec_sat;
 mod vec_shift;
 mod vec_sm3;
 
-use crate::host::{Backend, Emitted, Features, Pins};
+pub use features::Features;
+
+use crate::host::{cut, Backend, Emitted, Pins};
 use crate::ir::{Block, GuestReg};
 use crate::regalloc::Alloc;
+
+/// The host registers at a synchronous signal, in the order of the processor's numbering (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8..r15).
+#[derive(Clone, Copy, Debug)]
+pub struct HostContext {
+    /// General registers.
+    pub gpr: [u64; 16],
+    /// Vector registers.
+    pub vec: [u128; 16],
+    /// Program counter.
+    pub pc: u64,
+    /// Condition flags register.
+    pub flags: u64,
+    /// FP control and status.
+    pub fpctl: u32,
+}
 
 /// The back end for one guest.
 #[derive(Debug)]
@@ -52,6 +72,7 @@ pub struct Amd64 {
     asm: asm::Asm,
     ra: Alloc,
     ool: Vec<emit::Ool>,
+    count_misses: bool,
 }
 
 impl Amd64 {
@@ -59,7 +80,7 @@ impl Amd64 {
     pub fn new(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg], features: Features) -> Amd64 {
         let pins = regs::make_pins(hot_gprs, hot_vecs);
         let ra = Alloc::new(regs::target(&pins));
-        Amd64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new() }
+        Amd64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new(), count_misses: false }
     }
 
     /// For tests: allocate registers at random from this seed on (0: as usual).
@@ -67,9 +88,14 @@ impl Amd64 {
         self.ra.disorder = seed;
     }
 
+    /// Whether stubs count in `Cpu::table_misses`.
+    pub fn count_misses(&mut self, on: bool) {
+        self.count_misses = on;
+    }
+
     /// Emit the common stubs into `out`; returns their offsets by [`stubs::Stub`].
     pub fn emit_stubs(&self, out: &mut Emitted) -> [u32; stubs::STUBS] {
-        stubs::emit_stubs(&self.pins, self.features.avx, out)
+        stubs::emit_stubs(&self.pins, self.features.avx, self.count_misses, out)
     }
 
     fn try_emit(&mut self, block: &mut Block, out: &mut Emitted) -> bool {
@@ -95,14 +121,4 @@ impl Backend for Amd64 {
     fn pins(&self) -> &Pins {
         &self.pins
     }
-}
-
-/// End `block` before the guest instruction in its middle; whether it has more than one.
-fn cut(block: &mut Block) -> bool {
-    let half = block.starts.len() / 2;
-    if half == 0 {
-        return false;
-    }
-    block.cut(half);
-    true
 }

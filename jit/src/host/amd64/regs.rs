@@ -26,8 +26,6 @@ pub mod point {
     pub const ALIGNED: u8 = 2;
     /// In the code that finds the target of an indirect branch, which is in rax: nothing has happened yet.
     pub const BRANCH: u8 = 4;
-    /// The same of a call: the guest's return address has been pushed.
-    pub const CALL: u8 = 8;
 }
 
 /// Pins for a guest's heat lists.

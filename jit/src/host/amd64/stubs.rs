@@ -1,12 +1,13 @@
 //! The code that all blocks share: entering, leaving, finding the target of an indirect branch, and calling helpers. Emitted once per code area.
 //!
 //! **Stacks.** `enter` saves the C ABI's callee-saved registers and notes rsp, a multiple of 16, in `Cpu::host_sp`. While translated code runs,
-//! rsp is the *return stack*, memory of the thread's own with a pair for each guest call: below the return address that the host's `call`
-//! pushed, above the guest's. A guest return compares its target with the top pair and executes `ret`, which the host predicts. The stack is no more than
-//! a cache: a pair that doesn't match, or is lost, costs a lookup. All ways out end in `FaultExit`, which needs nothing but rbp.
+//! rsp is the *return stack*, memory of the thread's own with the return address that the host's `call` pushed for each guest call. A guest return has
+//! its target in rax and executes `ret`, which the host predicts; where it gets to, behind a call, compares rax with the address that this call's
+//! guest should return to. The stack is no more than a cache: if they differ, `ReturnMiss` looks for another entry, and then the target up.
+//! All ways out end in `FaultExit`, which needs nothing but rbp.
 //!
 //! **Being asked to leave.** Translated code doesn't poll. `Engine::interrupt` cuts the links of the block that runs, empties the tables, and lets
-//! the top pairs of the return stack lead to `RetPending`; within the stubs below it goes by the pc. So these must be
+//! the top entries of the return stack lead to `RetPending`; within the stubs below it goes by the pc. So these must be
 //! restartable: from `ReturnMiss` to `LookupLeave`, rax holds the target and nothing has happened yet.
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
@@ -41,13 +42,13 @@ pub enum Stub {
     EnterCheck = 9,
     /// Behind the jump from `Enter` to a block.
     EnterEnd = 10,
-    /// Jumped to by a return that doesn't match the return stack's top, target in rax.
+    /// Jumped to, target in rax, where a return got to that doesn't belong there.
     ReturnMiss = 11,
     /// Jumped to, target in rax: leave with `ExitKind::Lookup`.
     LookupLeave = 12,
-    /// Returned to by a pair of the return stack that was changed so: leave with `ExitKind::Pending`.
+    /// Returned to, target in rax, by an entry of the return stack that was changed so: leave with `ExitKind::Pending`.
     RetPending = 13,
-    /// Returned to by the pairs at the base of the return stack, whose guest address is 0.
+    /// Returned to, target in rax, by the entries at the base of the return stack.
     RetEmpty = 14,
 }
 
@@ -58,8 +59,8 @@ pub const STUBS: usize = 15;
 const VOLATILE: [u8; 8] = [r::CX, r::DX, r::SI, r::DI, 8, 9, 10, 11];
 const SAVED: [u8; 6] = [r::BX, r::BP, 12, 13, 14, 15];
 
-/// Emit the stubs into `out` (cleared first). Returns their offsets.
-pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
+/// Emit the stubs into `out` (cleared first); with `count`, misses are counted. Returns their offsets.
+pub fn emit_stubs(pins: &Pins, avx: bool, count: bool, out: &mut Emitted) -> [u32; STUBS] {
     let mut at = [0; STUBS];
     out.clear();
     let mut asm = Asm::default();
@@ -67,13 +68,12 @@ pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
     let a = &mut asm;
     let abort = enter(a, pins, &mut at);
     a_align(a);
-    return_miss(a, &mut at);
+    return_miss(a, count, &mut at);
     // The exits with a reason fall into one another's tail.
     let mut leaves = Vec::new();
     for (stub, kind) in [
         (Stub::LookupLeave, ExitKind::Lookup),
         (Stub::Link, ExitKind::Link),
-        (Stub::RetEmpty, ExitKind::Lookup),
         (Stub::RetPending, ExitKind::Pending),
         (Stub::Pending, ExitKind::Pending),
         (Stub::Trap, ExitKind::Trap),
@@ -85,11 +85,6 @@ pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
                 a.store(3, state!(exit_arg), r::AX);
             }
             Stub::Trap => {}
-            Stub::RetEmpty | Stub::RetPending => {
-                // The pair's guest address is on top.
-                pop(a, r::AX);
-                a.store(3, state!(pc), r::AX);
-            }
             _ => a.store(3, state!(pc), r::AX),
         }
         a.store_imm(2, state!(exit_kind), kind as i32);
@@ -120,6 +115,11 @@ pub fn emit_stubs(pins: &Pins, avx: bool, out: &mut Emitted) -> [u32; STUBS] {
     at
 }
 
+/// `cmp rax, imm32` and `cmp rax, [rip + disp32]` up to there.
+pub const CMP_RAX_IMM: [u8; 2] = [0x48, 0x3d];
+/// See [`CMP_RAX_IMM`].
+pub const CMP_RAX_MEM: [u8; 3] = [0x48, 0x3b, 0x05];
+
 /// `[base + index * 4 + disp]`.
 fn entry(base: u8, index: u8, disp: i32) -> Addr {
     Addr { base, index, scale: 2, disp }
@@ -139,24 +139,53 @@ pub fn by_entry(a: &mut Asm, op: u8) {
     a.op(enc(0, 0, 0xff), false, op, entry(r::DX, r::CX, 8).into(), 0, false);
 }
 
+/// The entries that a return which doesn't match looks at.
+const DEEPER: i32 = 3;
+
 /// A return that doesn't match: frames may have been skipped (longjmp, exceptions), or the stack is another. Then the tables, both.
-fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
+/// What an entry of the return stack is for stands in the comparison that it leads to: see `Emitter::after_call`.
+fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     at[Stub::ReturnMiss as usize] = a.pos();
-    let deeper = [1, 2, 3];
-    let hits = deeper.map(|n| {
-        a.op(enc(0, 0, 0x39), true, r::AX, Addr::base(r::SP, n * 16 + 8).into(), 0, false);
-        a.jcc_near(cc::E)
-    });
+    if count {
+        increment(a, state!(table_misses));
+    }
+    let mut hits = Vec::new();
+    for n in 0..DEEPER {
+        a.mov(true, r::CX, Addr::base(r::SP, 8 * n));
+        // cmp word [rcx], …
+        a.bytes(&[0x66, 0x81, 0x39]);
+        a.bytes(&CMP_RAX_IMM);
+        let small = a.jcc_short(cc::E);
+        a.bytes(&[0x66, 0x81, 0x39]);
+        a.bytes(&CMP_RAX_MEM[..2]);
+        let other = a.jcc_short(cc::NE);
+        a.movsx(2, true, r::DX, Addr::base(r::CX, 3));
+        a.op(enc(0, 0, 0x39), true, r::AX, Addr { base: r::CX, index: r::DX, scale: 0, disp: 7 }.into(), 0, false);
+        hits.push((n, a.jcc_near(cc::E)));
+        a.bind(small);
+        // (After the other form this compares nonsense, which can't do harm: who is returned to looks again.)
+        a.movsx(2, true, r::DX, Addr::base(r::CX, 2));
+        a.op(enc(0, 0, 0x39), true, r::AX, Rm::R(r::DX), 0, false);
+        hits.push((n, a.jcc_near(cc::E)));
+        a.bind(other);
+    }
+    let tables = a.jmp_near();
+    for (n, hit) in hits {
+        a.bind_near(hit);
+        a.lea(true, r::SP, Addr::base(r::SP, 8 * n));
+        a.u8(0xc3);
+    }
+    at[Stub::RetEmpty as usize] = a.pos();
+    a.mov(true, r::SP, state!(ret_base));
+    a.bind_near(tables);
     first_table(a);
     let miss = a.jcc_near(cc::NE);
     by_entry(a, 4);
-    for (n, hit) in deeper.into_iter().zip(hits) {
-        a.bind_near(hit);
-        a.lea(true, r::SP, Addr::base(r::SP, n * 16));
-        a.u8(0xc3);
-    }
     a.bind_near(miss);
     at[Stub::Lookup as usize] = a.pos();
+    if count {
+        increment(a, state!(table_misses).plus(8));
+    }
     // See `cpu::second_index`.
     a.mov_rr(true, r::CX, r::AX);
     a.shift_imm(5, true, r::CX, 13);
@@ -167,6 +196,10 @@ fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
     let miss = a.jcc_near(cc::NE);
     by_entry(a, 4);
     a.bind_near(miss);
+}
+
+fn increment(a: &mut Asm, m: Addr) {
+    a.op(enc(0, 0, 0xff), true, 0, m.into(), 0, false);
 }
 
 fn a_align(a: &mut Asm) {

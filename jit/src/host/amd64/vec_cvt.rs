@@ -4,7 +4,7 @@
 //! ones, doubles to 32 bits), numbers are rounded silently first and once more with effect when they turn out to be in range.
 //! **Fraction bits** are a factor of a power of two, exact once the operand is clamped so that the product can't overflow.
 
-use super::asm::{cc, enc, encw, p38, p3a, p66, r, sh, Alu, Enc, Rm};
+use super::asm::{cc, enc, encw, p38, p3a, p66, r, sh, state, Alu, Enc, Rm};
 use super::emit::Emitter;
 use super::regs::VS;
 use super::vec_fp::{form, round_imm};
@@ -15,6 +15,9 @@ const CVTTPS2DQ: Enc = enc(2, 1, 0x5b);
 const CVTDQ2PS: Enc = enc(0, 1, 0x5b);
 const MOVQ_TO: Enc = encw(1, 1, 0x6e);
 const PINSRQ: Enc = encw(1, 3, 0x22);
+
+/// FPSR's Invalid.
+const IOC: i32 = 1;
 
 /// Fraction bits of a conversion.
 fn fraction(inst: &Inst) -> i64 {
@@ -203,6 +206,42 @@ impl Emitter<'_> {
         self.raise_inexact(arr, a, mode);
         self.fallback_ool(from, [given, 0, 0], d);
         true
+    }
+
+    /// FJCVTZS: see [`JAVASCRIPT`](crate::ir::JAVASCRIPT). What 64 bits can't hold traps.
+    pub fn fp_to_javascript(&mut self, inst: &Inst) {
+        self.clobber_flags();
+        let a = self.reg(inst.args[0]);
+        let g = self.temp();
+        let t = self.vtemp();
+        self.point();
+        // Silently: out of 32 bits nothing is inexact.
+        self.round(Arr::D, a, 11);
+        self.asm.v2(Enc { w: true, ..form(Arr::D, 0x2c) }, r::AX, Rm::R(VS));
+        let d = self.def();
+        self.asm.movsx(2, true, g, r::AX);
+        self.asm.mov_rr(false, d, r::AX);
+        self.asm.alu(Alu::Xor, true, g, r::AX);
+        // The operand's very value, to the bit?
+        self.asm.vzero(t);
+        self.asm.v3_gpr(form(Arr::D, 0x2a), t, t, Rm::R(r::AX));
+        self.asm.v3(p66(0xef), t, t, Rm::R(a));
+        self.asm.v2(encw(1, 1, 0x7e), t, Rm::R(r::AX));
+        self.asm.test(true, r::AX, r::AX);
+        let other = self.asm.jcc_short(cc::NE);
+        // bts
+        self.asm.op(enc(0, 1, 0xba), true, 5, Rm::R(d), 1, false);
+        self.asm.u8(32);
+        let done = self.asm.jmp_short();
+        self.asm.bind(other);
+        self.asm.test(true, g, g);
+        let out_of_range = self.asm.jcc_short(cc::NE);
+        self.raise_inexact(Arr::D, a, Round::Zero);
+        let rounded = self.asm.jmp_short();
+        self.asm.bind(out_of_range);
+        self.asm.alu_imm(Alu::Or, false, state!(fpsr), IOC);
+        self.asm.bind(rounded);
+        self.asm.bind(done);
     }
 
     // --- from integers -------------------------------------------------------------------------------

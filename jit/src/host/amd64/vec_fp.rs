@@ -55,8 +55,6 @@ impl Emitter<'_> {
         let special = match inst.op {
             FCvt => inst.imm == 0,
             FCvtn => inst.imm & 8 != 0,
-            FToSInt => inst.imm & JAVASCRIPT != 0,
-            FRint => inst.imm >> 8 != 0,
             _ => false,
         };
         if special {
@@ -94,6 +92,7 @@ impl Emitter<'_> {
             FMaxp | FMaxnmp => self.fp_pairwise(inst, 0x5f),
             FMinp | FMinnmp => self.fp_pairwise(inst, 0x5d),
             FCmpEq | FCmpGe | FCmpGt => self.fp_mask(inst),
+            FRint if inst.imm >> 8 != 0 => self.round_to_width(inst),
             FRint => {
                 let mode = Round::from_bits(inst.imm);
                 if mode == Round::Odd {
@@ -110,8 +109,10 @@ impl Emitter<'_> {
             }
             FMla if self.feat.fma => self.fma(inst),
             FRecps if self.feat.fma => self.newton_step(inst),
-            FRsqrts if self.feat.fma && log2 == 2 => self.newton_step(inst),
+            FRsqrts if self.feat.fma => self.newton_step(inst),
+            FRecpe | FRsqrte => self.estimate(inst),
             FToS | FToU => return self.fp_to_lanes(inst),
+            FToSInt if inst.imm & JAVASCRIPT != 0 => self.fp_to_javascript(inst),
             FToSInt | FToUInt => return self.fp_to_reg(inst),
             SToF => self.int_lanes_to_fp(inst),
             UToF => self.uint_lanes_to_fp(inst),
@@ -320,7 +321,7 @@ impl Emitter<'_> {
         self.vlow(d, Rm::R(VS), arr);
     }
 
-    /// 2 - a * b, or of singles (3 - a * b) / 2 as 1.5 - a / 2 * b; where a is so small that half of it is inexact, out of line.
+    /// 2 - a * b, or (3 - a * b) / 2 as 1.5 - a / 2 * b; where a is so small that half of it is inexact, out of line.
     fn newton_step(&mut self, inst: &Inst) {
         let (arr, half) = (inst.arr(), inst.op == Op::FRsqrts);
         self.clobber_flags();
@@ -328,15 +329,16 @@ impl Emitter<'_> {
         let t = self.vtemp();
         let d = self.def();
         let sign = self.lane_const(arr, 1 << (arr.ebits() - 1));
-        let from = half.then(|| self.tiny_singles(a, arr));
+        let from = half.then(|| if arr.log2() == 2 { self.tiny_singles(a, arr) } else { self.tiny_doubles(a, arr) });
         self.point();
         self.asm.v3(p66(0xef), t, a, sign);
         if half {
-            let by = self.lane_const(arr, 0x3f00_0000);
+            let by = self.lane_const(arr, if arr.log2() == 2 { 0x3f00_0000 } else { 0x3fe0 << 48 });
             self.asm.v3(form(arr, 0x59), t, t, by);
         }
         let k = match (half, arr.log2()) {
-            (true, _) => 0x3fc0_0000,
+            (true, 2) => 0x3fc0_0000,
+            (true, _) => 0x3ff8 << 48,
             (_, 2) => 0x4000_0000,
             _ => 0x4000 << 48,
         };
@@ -363,6 +365,47 @@ impl Emitter<'_> {
         self.asm.v2(enc(0, 1, 0x50), r::AX, Rm::R(VS));
         self.asm.test_imm8(r::AX, if arr.width() == Width::Scalar { 1 } else { 15 });
         self.asm.jcc_near(cc::NE)
+    }
+
+    /// Leave if one of the doubles in `a` is below 2^-1021, zero included.
+    fn tiny_doubles(&mut self, a: u8, arr: Arr) -> Near {
+        let [magnitude, limit] = [u64::MAX >> 1, (2 << 52) - 1].map(|c| self.asm.constant(super::vec::splat(3, c)));
+        self.asm.v3(p66(0xdb), VS, a, magnitude);
+        // The upper words decide.
+        self.asm.v3(super::asm::p38(0x3f), VS, VS, limit);
+        self.asm.v3(p66(0x76), VS, VS, limit);
+        self.asm.v2(enc(1, 1, 0x50), r::AX, Rm::R(VS));
+        self.asm.test_imm8(r::AX, if arr.width() == Width::Scalar { 1 } else { 3 });
+        self.asm.jcc_near(cc::NE)
+    }
+
+    /// To an integral number that fits in a signed integer of 32 or 64 bits; where it doesn't, or is the least such integer, out of line.
+    fn round_to_width(&mut self, inst: &Inst) {
+        let arr = inst.arr();
+        let imm = round_imm(Round::from_bits(inst.imm)).unwrap_or(12);
+        self.clobber_flags();
+        let a = self.fp_operand(inst.args[0], arr);
+        let d = self.def();
+        self.point();
+        // Out of range nothing is inexact.
+        self.round(arr, a, imm | 8);
+        let (double, sign) = (arr.log2() == 3, 1 << (arr.ebits() - 1));
+        let exponent = (inst.imm >> 8) - 1;
+        let limit = if double { (1023 + exponent) << 52 } else { (127 + exponent) << 23 };
+        let [magnitude, most] = [sign - 1, limit - 1].map(|c| self.asm.constant(super::vec::splat(arr.log2(), c)));
+        self.asm.v3(p66(0xdb), VS, VS, magnitude);
+        // Of doubles the upper words decide.
+        self.asm.v3(p66(0x66), VS, VS, most);
+        self.asm.v2(enc(double as u8, 1, 0x50), r::AX, Rm::R(VS));
+        self.asm.test_imm8(r::AX, (1 << arr.lanes()) - 1);
+        let from = self.asm.jcc_near(cc::NE);
+        self.round(arr, a, imm & 7);
+        if arr.width() == Width::Scalar && 1usize << self.known(inst.args[0]) > arr_bytes(arr) {
+            self.vlow(d, Rm::R(VS), arr);
+        } else {
+            self.asm.vmov(d, VS);
+        }
+        self.fallback_ool(from, [a, 0, 0], d);
     }
 
     fn fma(&mut self, inst: &Inst) {

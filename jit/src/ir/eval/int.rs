@@ -12,6 +12,7 @@ pub fn covers(op: Op) -> bool {
         Op::Const
             | Op::Add
             | Op::Sub
+            | Op::AddShl
             | Op::Adc
             | Op::Sbc
             | Op::And
@@ -64,6 +65,7 @@ pub fn eval(i: &Inst, args: [u64; 3], operand_bits: u32) -> u64 {
     match i.op {
         Op::Const => i.imm,
         Op::Add | Op::Sub | Op::Adc | Op::Sbc | Op::Neg => arith(i.op, w, a, b, c as Nzcv),
+        Op::AddShl => cut(w, a.wrapping_add(b << i.imm)),
         Op::And | Op::Andn | Op::Or | Op::Orn | Op::Xor | Op::Xorn | Op::Not => logic(i.op, w, a, b),
         Op::Shl | Op::Shr | Op::Sar | Op::Ror | Op::Extr => shift(i.op, w, a, b, i.imm),
         Op::Mul | Op::Umulh | Op::Smulh | Op::Udiv | Op::Sdiv => mul_div(i.op, w, a, b),

@@ -2,15 +2,13 @@
 
 use super::host;
 use crate::ctx::{Ctx, SysResult};
+use crate::topics::procfs;
 use crate::{Errno, GuestAddr};
 use std::io::Write;
-use std::mem::MaybeUninit;
 
 /// Offsets in `struct linux_dirent64`.
 const RECLEN: usize = 16;
 const NAME: usize = 19;
-/// f_type of procfs.
-const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 /// getdents64(fd, buf, size)
 pub fn getdents64(ctx: &mut Ctx<'_>, [fd, buf, size, ..]: [u64; 6]) -> SysResult {
@@ -20,7 +18,7 @@ pub fn getdents64(ctx: &mut Ctx<'_>, [fd, buf, size, ..]: [u64; 6]) -> SysResult
         let mut removed = false;
         for own in ctx.thread.process.own_descriptors() {
             let Some((at, reclen)) = find(buf, len, own)? else { continue };
-            if !on_procfs(fd) {
+            if !procfs::on_procfs(fd) {
                 return Ok(len);
             }
             remove(buf, len, at, reclen)?;
@@ -65,13 +63,6 @@ fn find(buf: GuestAddr, len: u64, own: i32) -> Result<Option<(u64, u64)>, Errno>
         at += reclen;
     }
     Ok(None)
-}
-
-fn on_procfs(fd: u64) -> bool {
-    let mut st = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the kernel fills the structure when it succeeds.
-    host(libc::SYS_fstatfs, [fd, st.as_mut_ptr() as u64, 0, 0, 0, 0]).is_ok()
-        && unsafe { st.assume_init() }.f_type == PROC_SUPER_MAGIC
 }
 
 /// Close the gap that an entry leaves, entry by entry, through the guarded copy.

@@ -1,7 +1,6 @@
 //! Calls on one descriptor. The runtime's own descriptor does not exist for the guest: EBADF.
 
 use super::host;
-use crate::arm64::abi::fs::Stat;
 use crate::ctx::{Ctx, SysResult};
 use crate::{Errno, GuestAddr};
 use std::mem::MaybeUninit;
@@ -46,14 +45,14 @@ pub fn fstat(ctx: &mut Ctx<'_>, [fd, buf, ..]: [u64; 6]) -> SysResult {
     if hidden(ctx, fd) {
         return Err(Errno::EBADF.into());
     }
-    write_stat(GuestAddr(buf), |st| host(libc::SYS_fstat, [fd, st, 0, 0, 0, 0]))
+    write_stat(ctx, GuestAddr(buf), |st| host(libc::SYS_fstat, [fd, st, 0, 0, 0, 0]))
 }
 
 /// Run a call that fills the host's `struct stat` at the address that it is given, and hand the result to the guest in its own form.
-pub(super) fn write_stat(buf: GuestAddr, call: impl FnOnce(u64) -> SysResult) -> SysResult {
+pub(super) fn write_stat(ctx: &Ctx<'_>, buf: GuestAddr, call: impl FnOnce(u64) -> SysResult) -> SysResult {
     let mut st = MaybeUninit::<libc::stat>::uninit();
     let r = call(st.as_mut_ptr() as u64)?;
     // SAFETY: the kernel filled it, for the call succeeded.
-    buf.write(Stat::from(unsafe { &st.assume_init() }))?;
+    (ctx.abi().write_stat)(buf, unsafe { st.assume_init_ref() })?;
     Ok(r)
 }

@@ -1,9 +1,10 @@
-//! Files and directories: what an arm64 kernel does differently from the host's, and what the guest may not see of the runtime.
+//! Files and directories: what the guest's kernel does differently from the host's, and what the guest may not see of the runtime.
 //!
 //! Handlers here take no lock and allocate nothing unless the path may lie in /proc, or a file is cut off.
 
 mod dir;
 mod fd;
+mod legacy;
 mod open;
 mod path;
 mod resize;
@@ -11,6 +12,7 @@ mod stat;
 
 pub use dir::getdents64;
 pub use fd::{close, close_range, fstat};
+pub use legacy::*;
 pub use open::{fanotify_init, open_by_handle_at, openat, openat2};
 pub use resize::{fallocate, ftruncate, truncate};
 pub use stat::{faccessat, faccessat2, newfstatat, readlinkat, statx};

@@ -1,14 +1,13 @@
 //! Opening files: flags are numbered differently, and some files of /proc are the runtime's to make up.
 
 use super::path;
-use crate::arm64::abi::fs::open_flags;
 use crate::ctx::{Ctx, SysResult};
 use crate::topics::{mem, procfs};
 use crate::GuestAddr;
 
 /// openat(dirfd, path, flags, mode)
 pub fn openat(ctx: &mut Ctx<'_>, [dirfd, path, flags, mode, ..]: [u64; 6]) -> SysResult {
-    let (path, flags) = (GuestAddr(path), open_flags(flags));
+    let (path, flags) = (GuestAddr(path), ctx.abi().open_flags(flags));
     if let Some(made) = open_proc(ctx, dirfd, path, flags) {
         return made;
     }
@@ -44,7 +43,7 @@ pub fn openat2(ctx: &mut Ctx<'_>, [dirfd, path, how, size, ..]: [u64; 6]) -> Sys
     }
     GuestAddr(how).read_bytes(&mut copy[..len])?;
     let word = |b: &[u8; PAGE], i: usize| u64::from_le_bytes(std::array::from_fn(|k| b[8 * i + k]));
-    let flags = open_flags(word(&copy, 0));
+    let flags = ctx.abi().open_flags(word(&copy, 0));
     copy[..8].copy_from_slice(&flags.to_le_bytes());
     // A made-up file can't be found under restrictions on the path's resolution.
     if word(&copy, 2) == 0 && copy[OPEN_HOW_SIZE_VER0..len].iter().all(|&b| b == 0) {
@@ -58,10 +57,12 @@ pub fn openat2(ctx: &mut Ctx<'_>, [dirfd, path, how, size, ..]: [u64; 6]) -> Sys
 
 /// open_by_handle_at(mountdirfd, handle, flags)
 pub fn open_by_handle_at(ctx: &mut Ctx<'_>, [mount, handle, flags, ..]: [u64; 6]) -> SysResult {
-    ctx.sys(libc::SYS_open_by_handle_at, [mount, GuestAddr(handle).host(), open_flags(flags), 0, 0, 0])
+    let flags = ctx.abi().open_flags(flags);
+    ctx.sys(libc::SYS_open_by_handle_at, [mount, GuestAddr(handle).host(), flags, 0, 0, 0])
 }
 
 /// fanotify_init(flags, event_f_flags): the second are the open flags of the descriptors in events.
 pub fn fanotify_init(ctx: &mut Ctx<'_>, [flags, event_flags, ..]: [u64; 6]) -> SysResult {
-    ctx.sys(libc::SYS_fanotify_init, [flags, open_flags(event_flags), 0, 0, 0, 0])
+    let event_flags = ctx.abi().open_flags(event_flags);
+    ctx.sys(libc::SYS_fanotify_init, [flags, event_flags, 0, 0, 0, 0])
 }

@@ -1,7 +1,5 @@
 //! Duplication, fcntl and pipes.
 
-use super::untag;
-use crate::arm64::abi::fs::open_flags;
 use crate::ctx::{Ctx, SysResult};
 use crate::topics::fs::{hidden, host};
 use crate::{Errno, GuestAddr};
@@ -33,16 +31,17 @@ pub fn fcntl(ctx: &mut Ctx<'_>, [fd, cmd, arg, ..]: [u64; 6]) -> SysResult {
     if hidden(ctx, fd) {
         return Err(Errno::EBADF.into());
     }
+    let abi = ctx.abi();
     let call = |arg: u64| host(libc::SYS_fcntl, [fd, cmd, arg, 0, 0, 0]);
     match cmd as i32 {
-        libc::F_GETFL => call(arg).map(open_flags),
-        libc::F_SETFL => call(open_flags(arg)),
-        libc::F_SETLKW | libc::F_OFD_SETLKW => ctx.sys(libc::SYS_fcntl, [fd, cmd, untag(arg), 0, 0, 0]),
-        _ => call(untag(arg)),
+        libc::F_GETFL => call(arg).map(|flags| abi.open_flags_from_host(flags)),
+        libc::F_SETFL => call(abi.open_flags(arg)),
+        libc::F_SETLKW | libc::F_OFD_SETLKW => ctx.sys(libc::SYS_fcntl, [fd, cmd, abi.untag(arg), 0, 0, 0]),
+        _ => call(abi.untag(arg)),
     }
 }
 
 /// pipe2(fds, flags): O_DIRECT makes it a pipe of packets.
-pub fn pipe2(_: &mut Ctx<'_>, [fds, flags, ..]: [u64; 6]) -> SysResult {
-    host(libc::SYS_pipe2, [GuestAddr(fds).host(), open_flags(flags), 0, 0, 0, 0])
+pub fn pipe2(ctx: &mut Ctx<'_>, [fds, flags, ..]: [u64; 6]) -> SysResult {
+    host(libc::SYS_pipe2, [GuestAddr(fds).host(), ctx.abi().open_flags(flags), 0, 0, 0, 0])
 }

@@ -1,8 +1,6 @@
 //! Device control. Requests have the same numbers on both sides (both follow asm-generic), and structures of 64-bit little-endian machines
 //! have the same layout unless they hold registers, packed fields or open flags. Those families are here; the rest goes straight through.
 
-use super::untag;
-use crate::arm64::abi::fs::open_flags;
 use crate::ctx::{Ctx, SysResult};
 use crate::topics::fs::hidden;
 use crate::{Errno, GuestAddr};
@@ -24,17 +22,17 @@ pub fn ioctl(ctx: &mut Ctx<'_>, [fd, request, arg, ..]: [u64; 6]) -> SysResult {
     if hidden(ctx, fd) {
         return Err(Errno::EBADF.into());
     }
-    let request = request as u32;
+    let (abi, request) = (ctx.abi(), request as u32);
     let mut call = |arg: u64| ctx.sys(libc::SYS_ioctl, [fd, request as u64, arg, 0, 0, 0]);
     match (request, (request >> 8) as u8) {
-        (TIOCGPTPEER, _) => call(open_flags(arg)),
+        (TIOCGPTPEER, _) => call(abi.open_flags(arg)),
         (XFS_IOC_OPEN_BY_HANDLE, _) => {
             let mut req = GuestAddr(arg).read::<[u64; XFS_HANDLEREQ_WORDS]>()?;
-            req[XFS_HANDLEREQ_OFLAGS] = open_flags(req[XFS_HANDLEREQ_OFLAGS]);
+            req[XFS_HANDLEREQ_OFLAGS] = abi.open_flags(req[XFS_HANDLEREQ_OFLAGS]);
             call(req.as_ptr() as u64)
         }
         (_, KVM | USERFAULTFD) => refuse(fd),
-        _ => call(untag(arg)),
+        _ => call(abi.untag(arg)),
     }
 }
 

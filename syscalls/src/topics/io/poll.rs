@@ -4,12 +4,9 @@
 //! handler must still be reachable by the faults of translated code, so these signals never enter a mask on the host.
 
 use crate::ctx::{Ctx, Flow, Stop, SysResult};
+use crate::host::nr;
 use crate::topics::signal::{raise, raised, Set, SYNCHRONOUS, UNMASKABLE};
 use crate::{Errno, GuestAddr};
-
-/// The C library does not name it.
-#[cfg(target_arch = "x86_64")]
-const SYS_IO_PGETEVENTS: i64 = 333;
 
 /// The mask argument of a call.
 pub(super) struct Mask {
@@ -102,7 +99,7 @@ pub fn pselect6(ctx: &mut Ctx<'_>, [n, r, w, e, timeout, mask]: [u64; 6]) -> Sys
 /// io_pgetevents(ctx, min, max, events, timeout, mask and its size)
 pub fn io_pgetevents(ctx: &mut Ctx<'_>, [aio, min, max, events, timeout, mask]: [u64; 6]) -> SysResult {
     let at = |p| GuestAddr(p).host();
-    Packed::new(mask).wait(ctx, SYS_IO_PGETEVENTS, [aio, min, max, at(events), at(timeout)])
+    Packed::new(mask).wait(ctx, nr::io_pgetevents, [aio, min, max, at(events), at(timeout)])
 }
 
 #[cfg(test)]

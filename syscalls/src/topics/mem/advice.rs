@@ -2,7 +2,7 @@
 
 use super::views::{Object, View};
 use super::vma::{Attr, Vma, PAGE};
-use super::{aligned, host, page_down, page_up, LockMode, Space, Stale, TASK_SIZE};
+use super::{aligned, host, page_down, page_up, LockMode, Space, Stale};
 use crate::ptr::GuestAddr;
 use crate::Errno;
 use std::ops::Range;
@@ -126,7 +126,7 @@ impl Space {
             return Err(Errno::EINVAL);
         }
         let end = match page_up(len).and_then(|n| start.checked_add(n)) {
-            Some(end) if end <= TASK_SIZE => end,
+            Some(end) if end <= self.memory.task_size => end,
             _ => return Err(Errno::ENOMEM),
         };
         self.each_run(start..end, Holes::Stop, |r| {
@@ -226,11 +226,17 @@ impl Space {
             inner.reserve(target.clone())?;
             stale.note(&inner.map, target.clone());
         }
-        let at = host(libc::SYS_shmat, [id, addr, flags & !(libc::SHM_EXEC as u64), 0, 0, 0]).inspect_err(|_| {
+        let attach =
+            |addr: u64, more: i32| host(libc::SYS_shmat, [id, addr, flags & !(libc::SHM_EXEC as u64) | more as u64, 0, 0, 0]);
+        let mut at = attach(addr, 0).inspect_err(|_| {
             if reserved {
                 inner.unreserve(target.clone());
             }
         })?;
+        if !self.has(at, len) {
+            host(libc::SYS_shmdt, [at, 0, 0, 0, 0, 0])?;
+            at = attach(self.reserve_room(&mut inner, len)?, libc::SHM_REMAP)?;
+        }
         let prot = 1 | if rdonly { 0 } else { 2 } | if exec { 4 } else { 0 };
         inner.map.insert(at..at + len, Attr { prot: self.prot(prot), flags: 0 });
         self.show(&mut inner, at..at + len, View { object: Object::Segment(id), offset: 0, shared: true });

@@ -42,7 +42,7 @@ pub fn mremap(ctx: &mut Ctx<'_>, [addr, old_len, new_len, flags, new_addr, _]: [
     change(ctx, |m, stale| m.mremap(addr, old_len, new_len, flags, new_addr, stale))
 }
 
-/// shmat. SHMLBA is a page on arm64, too (its 16 KiB are for 32-bit programs). A tagged address is not one.
+/// shmat. SHMLBA is a page (arm64's 16 KiB are for 32-bit programs). A tagged address is not one.
 pub fn shmat(ctx: &mut Ctx<'_>, [id, addr, flags, ..]: [u64; 6]) -> SysResult {
     change(ctx, |m, stale| m.shmat(id, addr, flags, stale))
 }
@@ -116,10 +116,8 @@ pub fn pkey_mprotect(ctx: &mut Ctx<'_>, [addr, len, prot, key, ..]: [u64; 6]) ->
 }
 
 /// pkey_alloc: none to give.
-pub fn pkey_alloc(_: &mut Ctx<'_>, [flags, rights, ..]: [u64; 6]) -> SysResult {
-    /// PKEY_DISABLE_ACCESS, _WRITE, and arm64's _EXECUTE and _READ.
-    const RIGHTS: u64 = 0xf;
-    match flags == 0 && rights & !RIGHTS == 0 {
+pub fn pkey_alloc(ctx: &mut Ctx<'_>, [flags, rights, ..]: [u64; 6]) -> SysResult {
+    match flags == 0 && rights & !ctx.abi().memory.pkey_rights == 0 {
         true => Err(Errno::ENOSPC.into()),
         false => Err(Errno::EINVAL.into()),
     }

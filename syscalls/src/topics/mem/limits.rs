@@ -23,11 +23,18 @@ const STACK_SIZE: u64 = 132 << 10;
 /// RLIM_INFINITY.
 const INFINITY: u64 = u64::MAX;
 
+/// Numbers of the limits on memory, whose type C libraries don't agree on.
+pub const RLIMIT_DATA: u32 = 2;
+/// See [`RLIMIT_DATA`].
+pub const RLIMIT_STACK: u32 = 3;
+/// See [`RLIMIT_DATA`].
+pub const RLIMIT_AS: u32 = 9;
+
 const fn slot(resource: u32) -> Option<usize> {
     match resource {
-        libc::RLIMIT_AS => Some(0),
-        libc::RLIMIT_DATA => Some(1),
-        libc::RLIMIT_STACK => Some(2),
+        RLIMIT_AS => Some(0),
+        RLIMIT_DATA => Some(1),
+        RLIMIT_STACK => Some(2),
         _ => None,
     }
 }

@@ -15,15 +15,17 @@ mod calls;
 mod limits;
 mod place;
 mod resize;
+mod room;
 #[cfg(test)]
 mod tests;
 mod views;
 pub mod vma;
 
 pub use calls::*;
-pub use limits::Limit;
+pub use limits::{Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 pub use views::Object;
 
+use crate::abi::Memory;
 use crate::sys;
 use crate::Errno;
 use std::ops::Range;
@@ -31,14 +33,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use vma::{Attr, Map, Prot, Vma, PAGE};
 
-/// One past the highest address of an arm64 guest (48 bits). Hosts with fewer answer for the rest.
-pub const TASK_SIZE: u64 = 1 << 48;
-/// Addresses from here are not handed out unless asked for, even where the host has them.
-const DEFAULT_TOP: u64 = 1 << 47;
-
 /// The guest's mappings and heap, shared by all threads with CLONE_VM.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Space {
+    /// What the guest's kernel has for it.
+    memory: &'static Memory,
     inner: RwLock<Inner>,
     /// Some mapping is MAP_GROWSDOWN.
     grows: AtomicBool,
@@ -68,6 +67,10 @@ pub(crate) struct Inner {
     shm: Vec<(u64, u64)>,
     /// RLIMIT_AS, RLIMIT_DATA and RLIMIT_STACK as the guest set them.
     limits: [Option<Limit>; 3],
+    /// The host hands out addresses that the guest doesn't have.
+    beyond: bool,
+    /// Above is no room.
+    room: Option<u64>,
 }
 
 /// How pages are to be locked.
@@ -137,7 +140,27 @@ fn host_munmap(range: Range<u64>) -> Result<u64, Errno> {
     host(libc::SYS_munmap, [range.start, range.end - range.start, 0, 0, 0, 0])
 }
 
+impl Default for Space {
+    /// An arm64 guest's.
+    fn default() -> Space {
+        Space::new(&crate::arm64::ABI.memory)
+    }
+}
+
 impl Space {
+    /// Nothing yet.
+    pub fn new(memory: &'static Memory) -> Space {
+        Space {
+            memory,
+            inner: RwLock::default(),
+            grows: AtomicBool::new(false),
+            read_implies_exec: AtomicBool::new(false),
+            tagged_addresses: AtomicBool::new(false),
+            mdwe: AtomicU8::new(0),
+            shared: views::Shared::default(),
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(|e| e.into_inner())
     }

@@ -2,17 +2,18 @@
 
 use super::views::{Object, View};
 use super::vma::{Attr, Prot, PAGE};
-use super::{aligned, host, host_munmap, page_down, page_up, Inner, LockMode, Space, Stale, DEFAULT_TOP};
+use super::{aligned, host, host_munmap, page_down, Inner, LockMode, Space, Stale};
+use crate::abi::{MAP_32BIT, MAP_ABOVE4G};
 use crate::Errno;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// Bits of mmap's flags that mean something else, or nothing, on an arm64 kernel: MAP_32BIT and MAP_ABOVE4G.
-const NOT_ARM64: u64 = 0xc0;
+/// Bits of mmap's flags that mean something on some architectures only.
+const MAP_RANGE: u64 = MAP_32BIT | MAP_ABOVE4G;
 /// Flags that the kernel insists on knowing with MAP_SHARED_VALIDATE.
 const MAP_TYPE: u64 = 0xf;
-const FIXED: u64 = libc::MAP_FIXED as u64;
-const NOREPLACE: u64 = libc::MAP_FIXED_NOREPLACE as u64;
+pub(super) const FIXED: u64 = libc::MAP_FIXED as u64;
+pub(super) const NOREPLACE: u64 = libc::MAP_FIXED_NOREPLACE as u64;
 /// ST_NOEXEC of statfs's f_flags.
 const ST_NOEXEC: i64 = 8;
 
@@ -28,7 +29,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    fn host(&self, flags: u64) -> Result<u64, Errno> {
+    pub(super) fn host(&self, flags: u64) -> Result<u64, Errno> {
         host(libc::SYS_mmap, [self.addr, self.len, self.prot.host(), flags, self.fd, self.off])
     }
 
@@ -36,17 +37,19 @@ impl Request {
         self.flags & libc::MAP_ANONYMOUS as u64 != 0
     }
 
-    /// What the kernel makes of the length.
-    fn rounded(&self) -> Option<u64> {
-        if self.anonymous() && self.flags & libc::MAP_HUGETLB as u64 != 0 {
-            let log2 = match self.flags >> libc::MAP_HUGE_SHIFT & 63 {
-                0 => 21,
-                n => n,
-            };
-            let mask = (1u64 << log2) - 1;
-            return self.len.checked_add(mask).map(|n| n & !mask);
+    /// Bytes of the pages that it is of.
+    pub(super) fn alignment(&self) -> u64 {
+        match self.flags >> libc::MAP_HUGE_SHIFT & 63 {
+            _ if !self.anonymous() || self.flags & libc::MAP_HUGETLB as u64 == 0 => PAGE,
+            0 => 1 << 21,
+            log2 => 1 << log2,
         }
-        page_up(self.len)
+    }
+
+    /// What the kernel makes of the length.
+    pub(super) fn rounded(&self) -> Option<u64> {
+        let mask = self.alignment() - 1;
+        self.len.checked_add(mask).map(|n| n & !mask)
     }
 }
 
@@ -55,11 +58,12 @@ impl Space {
     #[allow(clippy::too_many_arguments)]
     pub fn mmap(&self, addr: u64, len: u64, prot: u64, flags: u64, fd: u64, off: u64, stale: &mut Stale) -> Result<u64, Errno> {
         let mut req = Request { addr, len, prot: self.prot(prot), flags: flags & 0xffff_ffff, fd, off };
-        if req.flags & NOT_ARM64 != 0 {
+        let strange = req.flags & MAP_RANGE & !self.memory.map_range;
+        if strange != 0 {
             if req.flags & MAP_TYPE == libc::MAP_SHARED_VALIDATE as u64 && !req.anonymous() {
                 return Err(Errno::EOPNOTSUPP);
             }
-            req.flags &= !NOT_ARM64;
+            req.flags &= !strange;
         }
         if req.prot.exec() && !req.anonymous() && noexec(fd) {
             return Err(Errno::EPERM);
@@ -75,13 +79,13 @@ impl Space {
         if self.denied(req.prot, req.prot) {
             return Err(Errno::EACCES);
         }
-        if !fixed && req.addr >= DEFAULT_TOP {
+        if !fixed && req.addr >= self.memory.default_top {
             req.addr = 0;
         }
         let at = match req.flags & (FIXED | NOREPLACE) {
             FIXED => inner.map_fixed(&req, stale),
             NOREPLACE => req.host(req.flags),
-            _ => req.host(req.flags & !FIXED),
+            _ => self.map_anywhere(&mut inner, &req),
         }?;
         let range = at..at + req.rounded().unwrap_or(req.len);
         stale.note(&inner.map, range.clone());

@@ -2,13 +2,11 @@
 
 use super::views::View;
 use super::vma::{Attr, Prot, Vma, PAGE};
-use super::{aligned, host, host_munmap, page_up, Inner, LockMode, Space, Stale, TASK_SIZE};
+use super::{aligned, host, host_munmap, page_up, Inner, LockMode, Space, Stale};
 use crate::ptr::GuestAddr;
 use crate::Errno;
 use std::ops::Range;
 
-const PROT_SEM: u64 = 8;
-const PROT_BTI: u64 = 0x10;
 const PROT_GROWSDOWN: u64 = 0x0100_0000;
 const PROT_GROWSUP: u64 = 0x0200_0000;
 const MAYMOVE: u64 = libc::MREMAP_MAYMOVE as u64;
@@ -19,7 +17,7 @@ impl Space {
     /// munmap.
     pub fn munmap(&self, addr: u64, len: u64, stale: &mut Stale) -> Result<u64, Errno> {
         let start = GuestAddr(addr).host();
-        if !aligned(start) || start > TASK_SIZE || len > TASK_SIZE - start {
+        if !aligned(start) || start > self.memory.task_size || len > self.memory.task_size - start {
             return Err(Errno::EINVAL);
         }
         let end = start + page_up(len).ok_or(Errno::EINVAL)?;
@@ -27,7 +25,9 @@ impl Space {
             return Err(Errno::EINVAL);
         }
         self.catch_up(start..end);
-        self.write().unmap(start..end, stale)?;
+        let mut inner = self.write();
+        inner.unmap(start..end, stale)?;
+        inner.freed(start..end);
         Ok(0)
     }
 
@@ -47,7 +47,7 @@ impl Space {
             return Err(Errno::ENOMEM);
         }
         let prot = prot & !(PROT_GROWSDOWN | PROT_GROWSUP);
-        if prot & !(7 | PROT_SEM | PROT_BTI) != 0 {
+        if prot & !(7 | self.memory.prot) != 0 {
             return Err(Errno::EINVAL);
         }
         self.catch_up(start..end);
@@ -75,7 +75,7 @@ impl Space {
         let mut inner = self.write();
         let current = inner.brk;
         let (Some(new), Some(old)) = (page_up(want), page_up(current)) else { return current };
-        if inner.brk_start == 0 || want < inner.brk_start || want > TASK_SIZE {
+        if inner.brk_start == 0 || want < inner.brk_start || want > self.memory.task_size {
             return current;
         }
         if new < old && inner.unmap(new..old, stale).is_err() {
@@ -133,8 +133,8 @@ impl Space {
         let target = match flags & (FIXED | DONTUNMAP) {
             0 => None,
             // Without MREMAP_FIXED the address is a hint, but checked.
-            DONTUNMAP => fixed_target(&from, new_addr, new_len).map(|_| None)?,
-            _ => Some(fixed_target(&from, new_addr, new_len)?),
+            DONTUNMAP => self.fixed_target(&from, new_addr, new_len).map(|_| None)?,
+            _ => Some(self.fixed_target(&from, new_addr, new_len)?),
         };
         self.catch_up(from.start..from.end.max(old + 1));
         let mut inner = self.write();
@@ -157,6 +157,7 @@ impl Space {
             stale.note(&inner.map, target.clone());
         }
         let moved = host(libc::SYS_mremap, [old, old_len, new_len, flags, new_addr, 0]);
+        let moved = moved.map(|at| self.move_back(&mut inner, at, new_len));
         match (moved, target) {
             (Ok(at), _) => {
                 stale.note(&inner.map, from.clone());
@@ -171,6 +172,16 @@ impl Space {
                 Err(e)
             }
         }
+    }
+
+    /// The host has moved a mapping; if to where the guest has no addresses, move it on.
+    fn move_back(&self, inner: &mut Inner, at: u64, len: u64) -> u64 {
+        if self.has(at, len) {
+            return at;
+        }
+        let again = |to| host(libc::SYS_mremap, [at, len, len, MAYMOVE | FIXED, to, 0]);
+        // Where that fails, the address is a strange one, but works.
+        self.reserve_room(inner, len).and_then(again).unwrap_or(at)
     }
 
     /// remap_file_pages. The kernel does it as a fixed mapping of the same file.
@@ -196,18 +207,19 @@ impl Space {
         stale.note(&inner.map, range.clone());
         host(libc::SYS_remap_file_pages, [start, len, 0, pgoff, flags, 0])
     }
-}
 
-/// Where mremap(MREMAP_FIXED) is to put it, once checked as the kernel does.
-fn fixed_target(from: &Range<u64>, new_addr: u64, new_len: u64) -> Result<Range<u64>, Errno> {
-    if !aligned(new_addr) || new_len > TASK_SIZE || new_addr > TASK_SIZE - new_len {
-        return Err(Errno::EINVAL);
+    /// Where mremap(MREMAP_FIXED) is to put it, once checked as the kernel does.
+    fn fixed_target(&self, from: &Range<u64>, new_addr: u64, new_len: u64) -> Result<Range<u64>, Errno> {
+        let task_size = self.memory.task_size;
+        if !aligned(new_addr) || new_len > task_size || new_addr > task_size - new_len {
+            return Err(Errno::EINVAL);
+        }
+        let target = new_addr..new_addr + new_len;
+        if from.end > target.start && target.end > from.start {
+            return Err(Errno::EINVAL);
+        }
+        Ok(target)
     }
-    let target = new_addr..new_addr + new_len;
-    if from.end > target.start && target.end > from.start {
-        return Err(Errno::EINVAL);
-    }
-    Ok(target)
 }
 
 impl Inner {
@@ -232,7 +244,7 @@ impl Inner {
         if up && v.start > start {
             return Err(Errno::ENOMEM);
         }
-        // No mapping grows upwards on arm64.
+        // No mapping grows upwards.
         if up || v.start >= end || v.attr.flags & (Attr::GROWS | Attr::STACK) == 0 {
             return Err(Errno::EINVAL);
         }
@@ -264,6 +276,9 @@ impl Inner {
     /// Note a successful mremap. `last` describes the end of the old range.
     fn remapped(&mut self, from: Range<u64>, at: u64, new_len: u64, keep: bool, last: Attr) {
         let target = at..at + new_len;
+        if from == self.vdso {
+            self.vdso = target.clone();
+        }
         // An old size of zero makes a second mapping of the same pages.
         let shown = self.map.views.within(from.start..from.end.max(from.start + if from.is_empty() { new_len } else { 0 }));
         if at == from.start {

@@ -29,7 +29,7 @@ impl Object {
 
     /// The file at a path, which is guest memory.
     pub fn of_path(path: u64) -> Option<Object> {
-        Object::of_stat(|at| host(libc::SYS_stat, [path, at, 0, 0, 0, 0]).is_ok())
+        Object::of_stat(|at| host(libc::SYS_newfstatat, [libc::AT_FDCWD as u64, path, at, 0, 0, 0]).is_ok())
     }
 
     fn of_stat(ask: impl FnOnce(u64) -> bool) -> Option<Object> {
@@ -173,7 +173,14 @@ impl Space {
 
     /// Code at `range` was invalidated: tell `f` where else the same bytes may be fetched, and related processes that they have to look.
     pub fn invalidated(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) {
-        if self.shared.counter().is_some() && self.read().map.views.same(range, f) {
+        if self.shared.counter().is_none() {
+            return;
+        }
+        // Not told under the lock: `f` takes the translator's, under which others wait for this one.
+        let mut ranges = Vec::new();
+        let shared = self.read().map.views.same(range, &mut |r| ranges.push(r));
+        ranges.into_iter().for_each(f);
+        if shared {
             self.shared.announce();
         }
     }
@@ -200,6 +207,25 @@ impl Space {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who is told of a change takes the translator's lock, whose holders take the space's.
+    #[test]
+    fn nobody_is_told_of_changes_under_the_lock() {
+        let space = Space::default();
+        let view = View { object: space.anonymous_object(), offset: 0, shared: true };
+        for at in [0x10_0000, 0x20_0000] {
+            let mut inner = space.write();
+            space.show(&mut inner, at..at + PAGE, view);
+        }
+        let mut told = Vec::new();
+        space.invalidated(0x10_0040..0x10_0080, &mut |range| {
+            assert!(space.inner.try_write().is_ok());
+            told.push(range);
+        });
+        assert_eq!(told, [0x10_0040..0x10_0080, 0x20_0040..0x20_0080]);
+        space.shared.seen.fetch_sub(1, AcqRel);
+        space.synchronize(&mut |_| assert!(space.inner.try_write().is_ok()));
+    }
 
     /// The same as an array of pages: each shows a page of an object.
     #[test]

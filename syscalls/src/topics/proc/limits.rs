@@ -4,10 +4,9 @@
 
 use super::host;
 use crate::ctx::{Ctx, SysResult};
-use crate::topics::mem::Limit;
+use crate::topics::mem::{Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 use crate::{Errno, GuestAddr};
 
-const RLIMIT_STACK: u32 = libc::RLIMIT_STACK;
 /// The least RLIMIT_STACK on the host.
 const STACK_FLOOR: u64 = 1 << 20;
 const CAP_SYS_RESOURCE: u32 = 24;
@@ -52,7 +51,7 @@ fn own_limit(ctx: &Ctx<'_>, resource: u32, new: Option<Limit>) -> Result<Limit, 
 pub fn prlimit64(ctx: &mut Ctx<'_>, [pid, resource, new, old, ..]: [u64; 6]) -> SysResult {
     let (new, old) = (GuestAddr(new), GuestAddr(old));
     let resource32 = resource as u32;
-    let own = matches!(resource32, libc::RLIMIT_AS | libc::RLIMIT_DATA | RLIMIT_STACK)
+    let own = matches!(resource32, RLIMIT_AS | RLIMIT_DATA | RLIMIT_STACK)
         && (pid as i32 == 0 || host(libc::SYS_getpid, [0; 6]) == Ok(u64::from(pid as u32)));
     if !own {
         return Ok(host(libc::SYS_prlimit64, [pid, resource, new.host(), old.host(), 0, 0])?);
@@ -67,7 +66,7 @@ pub fn prlimit64(ctx: &mut Ctx<'_>, [pid, resource, new, old, ..]: [u64; 6]) -> 
 
 /// getrlimit(resource, limit)
 pub fn getrlimit(ctx: &mut Ctx<'_>, [resource, limit, ..]: [u64; 6]) -> SysResult {
-    if !matches!(resource as u32, libc::RLIMIT_AS | libc::RLIMIT_DATA | RLIMIT_STACK) {
+    if !matches!(resource as u32, RLIMIT_AS | RLIMIT_DATA | RLIMIT_STACK) {
         return Ok(host(libc::SYS_getrlimit, [resource, GuestAddr(limit).host(), 0, 0, 0, 0])?);
     }
     let now = own_limit(ctx, resource as u32, None)?;
@@ -77,7 +76,7 @@ pub fn getrlimit(ctx: &mut Ctx<'_>, [resource, limit, ..]: [u64; 6]) -> SysResul
 
 /// setrlimit(resource, limit)
 pub fn setrlimit(ctx: &mut Ctx<'_>, [resource, limit, ..]: [u64; 6]) -> SysResult {
-    if !matches!(resource as u32, libc::RLIMIT_AS | libc::RLIMIT_DATA | RLIMIT_STACK) {
+    if !matches!(resource as u32, RLIMIT_AS | RLIMIT_DATA | RLIMIT_STACK) {
         return Ok(host(libc::SYS_setrlimit, [resource, GuestAddr(limit).host(), 0, 0, 0, 0])?);
     }
     let new = GuestAddr(limit).read::<Limit>()?;

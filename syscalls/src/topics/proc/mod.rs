@@ -29,18 +29,25 @@ pub fn has_capability(capability: u32) -> bool {
 
 /// Bytes of a field of `struct new_utsname`.
 const UTS_FIELD: usize = 65;
-/// What uname calls the guest's machine.
-pub const MACHINE: &[u8] = b"aarch64";
 
 /// uname(buf)
-pub fn uname(_: &mut Ctx<'_>, [buf, ..]: [u64; 6]) -> SysResult {
+pub fn uname(ctx: &mut Ctx<'_>, [buf, ..]: [u64; 6]) -> SysResult {
     let mut name = [0u8; 6 * UTS_FIELD];
     host(libc::SYS_uname, [name.as_mut_ptr() as u64, 0, 0, 0, 0, 0])?;
     let machine = &mut name[4 * UTS_FIELD..5 * UTS_FIELD];
     machine.fill(0);
-    machine[..MACHINE.len()].copy_from_slice(MACHINE);
+    let abi = ctx.abi();
+    let linux32 =
+        |_: &&str| host(libc::SYS_personality, [PERSONALITY_QUERY, 0, 0, 0, 0, 0]).is_ok_and(|p| p & PER_MASK == PER_LINUX32);
+    let shown = abi.linux32.filter(linux32).unwrap_or(abi.machine);
+    machine[..shown.len()].copy_from_slice(shown.as_bytes());
     GuestAddr(buf).write_bytes(&name)?;
     Ok(0)
+}
+
+/// getpgrp()
+pub fn getpgrp(_: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
+    Ok(host(libc::SYS_getpgid, [0; 6])?)
 }
 
 const READ_IMPLIES_EXEC: u64 = 0x040_0000;
@@ -49,10 +56,10 @@ const PER_LINUX32: u64 = 8;
 /// Asks without changing anything.
 const PERSONALITY_QUERY: u64 = 0xffff_ffff;
 
-/// personality(persona). READ_IMPLIES_EXEC concerns the guest's memory, never the host's. The CPU runs no 32-bit programs.
+/// personality(persona). READ_IMPLIES_EXEC concerns the guest's memory, never the host's. 32-bit programs are not for every CPU.
 pub fn personality(ctx: &mut Ctx<'_>, [persona, ..]: [u64; 6]) -> SysResult {
     let persona = persona & 0xffff_ffff;
-    if persona != PERSONALITY_QUERY && persona & PER_MASK == PER_LINUX32 {
+    if persona != PERSONALITY_QUERY && persona & PER_MASK == PER_LINUX32 && ctx.abi().linux32.is_none() {
         return Err(Errno::EINVAL.into());
     }
     let query = persona == PERSONALITY_QUERY;

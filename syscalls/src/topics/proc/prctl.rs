@@ -38,8 +38,6 @@ const PR_GET_THP_DISABLE: i32 = 42;
 const PR_CAP_AMBIENT: i32 = 47;
 const PR_GET_SPECULATION_CTRL: i32 = 52;
 const PR_SET_SPECULATION_CTRL: i32 = 53;
-const PR_SET_TAGGED_ADDR_CTRL: i32 = 55;
-const PR_GET_TAGGED_ADDR_CTRL: i32 = 56;
 const PR_SET_IO_FLUSHER: i32 = 57;
 const PR_GET_IO_FLUSHER: i32 = 58;
 const PR_SCHED_CORE: i32 = 62;
@@ -54,13 +52,12 @@ const PR_SET_PTRACER: i32 = 0x5961_6d61;
 /// Options of PR_SET_MM that any process may use.
 const PR_SET_MM_MAP: u64 = 14;
 const PR_SET_MM_MAP_SIZE: u64 = 15;
-const PR_TAGGED_ADDR_ENABLE: u64 = 1;
 const PR_MDWE_REFUSE_EXEC_GAIN: u64 = 1;
 const PR_MDWE_NO_INHERIT: u64 = 2;
 
 /// prctl(option, arg2, arg3, arg4, arg5).
 ///
-/// Refused: what switches features of another CPU (SVE, MTE, pointer authentication, and x86's TSC), syscall user dispatch, and what the
+/// Refused: what switches features of another CPU or of one that the guest doesn't have, syscall user dispatch, and what the
 /// kernel in turn refuses an ordinary process (PR_SET_MM).
 pub fn prctl(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
     let [option, a2, a3, a4, a5, _] = args;
@@ -108,15 +105,10 @@ pub fn prctl(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
         },
         PR_SET_SECCOMP => seccomp::prctl_set(ctx, a2, a3),
         PR_GET_TID_ADDRESS => at.write(ctx.thread.clear_child_tid).map(|()| 0).map_err(Into::into),
-        PR_SET_TAGGED_ADDR_CTRL if a2 & !PR_TAGGED_ADDR_ENABLE == 0 && a3 | a4 | a5 == 0 => {
-            ctx.thread.mem.set_tagged_addresses(a2 != 0);
-            Ok(0)
-        }
-        PR_GET_TAGGED_ADDR_CTRL if a2 | a3 | a4 | a5 == 0 => Ok(u64::from(ctx.thread.mem.tagged_addresses())),
         PR_SET_MDWE => set_mdwe(ctx, a2, a3 | a4 | a5),
         PR_GET_MDWE if a2 | a3 | a4 | a5 == 0 => Ok(u64::from(ctx.thread.mem.mdwe())),
         PR_GET_AUXV if a4 | a5 == 0 => get_auxv(ctx, at, a3),
-        _ => Err(Errno::EINVAL.into()),
+        _ => (ctx.abi().prctl)(ctx, args).unwrap_or(Err(Errno::EINVAL.into())),
     }
 }
 

@@ -67,12 +67,17 @@ impl Names {
         })
     }
 
+    fn is_vdso(&self, piece: &Vma) -> bool {
+        !self.vdso.is_empty() && piece.start >= self.vdso.start && piece.end <= self.vdso.end
+    }
+
     fn name<'a>(&self, piece: &Vma, line: &Line<'a>) -> &'a str {
+        // Whatever it is to the host: mostly a part of our own file.
+        if self.is_vdso(piece) {
+            return "[vdso]";
+        }
         if !line.anonymous() {
             return line.name;
-        }
-        if !self.vdso.is_empty() && piece.start >= self.vdso.start && piece.end <= self.vdso.end {
-            return "[vdso]";
         }
         if piece.start < self.heap.end && piece.end > self.heap.start {
             return "[heap]";
@@ -91,10 +96,13 @@ impl Names {
         let bit = |bit: u8, c: char| if piece.attr.prot.0 & bit != 0 { c } else { '-' };
         let (r, w, x) = (bit(Prot::READ, 'r'), bit(Prot::WRITE, 'w'), bit(Prot::EXEC, 'x'));
         let share = line.perms.chars().last().unwrap_or('p');
-        let offset = if line.anonymous() { 0 } else { line.offset + (piece.start - line.start) };
+        let (offset, dev, inode) = match line.anonymous() || self.is_vdso(piece) {
+            true => (0, "00:00", "0"),
+            false => (line.offset + (piece.start - line.start), line.dev, line.inode),
+        };
         let begin = out.len();
         // Writing to a String can't fail.
-        let _ = write!(out, "{:08x}-{:08x} {r}{w}{x}{share} {offset:08x} {} {} ", piece.start, piece.end, line.dev, line.inode);
+        let _ = write!(out, "{:08x}-{:08x} {r}{w}{x}{share} {offset:08x} {dev} {inode} ", piece.start, piece.end);
         let name = self.name(piece, line);
         if !name.is_empty() {
             let width = out.len() - begin;

@@ -3,7 +3,6 @@
 //! The kernel finds the file, checks permissions and allocates the descriptor; only then the contents are replaced by a memory file of
 //! the same number. So everything fails as it would natively, a missing /proc included.
 
-mod cpuinfo;
 mod maps;
 mod other;
 mod publish;
@@ -100,12 +99,14 @@ fn openat(dirfd: u64, path: &[u8], flags: i32) -> Result<u64, Errno> {
 fn read_link(path: &[u8]) -> Result<Vec<u8>, Errno> {
     let path = CString::new(path).map_err(|_| Errno::ENOENT)?;
     let mut text = vec![0; 4096];
-    let n = host(libc::SYS_readlink, [path.as_ptr() as u64, text.as_mut_ptr() as u64, text.len() as u64, 0, 0, 0])?;
+    let (at, room) = (text.as_mut_ptr() as u64, text.len() as u64);
+    let n = host(libc::SYS_readlinkat, [libc::AT_FDCWD as u64, path.as_ptr() as u64, at, room, 0, 0])?;
     text.truncate(n as usize);
     Ok(text)
 }
 
-fn on_procfs(fd: u64) -> bool {
+/// Whether a descriptor is of a file on procfs.
+pub(super) fn on_procfs(fd: u64) -> bool {
     let mut buf = [0i64; 16];
     host(libc::SYS_fstatfs, [fd, buf.as_mut_ptr() as u64, 0, 0, 0, 0]).is_ok() && buf[0] == PROC_SUPER_MAGIC
 }
@@ -194,8 +195,8 @@ fn contents(thread: &Thread, entry: Entry, fd: u64) -> Result<Vec<u8>, Errno> {
         Entry::Auxv => auxv(process),
         Entry::Stat => stat(thread, &read_all(fd)?),
         Entry::Status => status(thread, &read_all(fd)?),
-        Entry::Cpuinfo => cpuinfo::cpuinfo(process, &read_all(fd)?),
-        Entry::Arch => [super::proc::MACHINE, b"\n"].concat(),
+        Entry::Cpuinfo => (process.abi.cpuinfo)(process, &read_all(fd)?),
+        Entry::Arch => format!("{}\n", process.abi.machine).into_bytes(),
         Entry::Exe | Entry::OthersExe => Vec::new(),
     })
 }
@@ -207,6 +208,15 @@ pub fn own_maps(thread: &Thread) -> Option<Vec<u8>> {
         return None;
     }
     Some(maps::maps(&thread.mem, &read_all(fd.0).ok()?))
+}
+
+/// The numbers of the CPUs that a host's /proc/cpuinfo lists.
+pub fn processors(text: &[u8]) -> Vec<u32> {
+    let number = |line: &str| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim_end() == "processor").then(|| value.trim().parse().ok())?
+    };
+    String::from_utf8_lossy(text).lines().filter_map(number).collect()
 }
 
 /// What is now in a part of the guest's initial stack.
@@ -292,9 +302,10 @@ fn status(thread: &Thread, text: &[u8]) -> Vec<u8> {
     }
     drop(actions);
     let mut out = Vec::with_capacity(text.len());
+    let foreign = thread.process.abi.arch != crate::host::ABI.arch;
     for line in text.split_inclusive(|&b| b == b'\n') {
         match line {
-            l if l.starts_with(b"x86_") => {}
+            l if foreign && l.starts_with(b"x86_") => {}
             l if l.starts_with(b"Seccomp") => out.extend_from_slice(&seccomp_line(thread, l)),
             l if l.starts_with(b"SigIgn:") => out.extend_from_slice(format!("SigIgn:\t{ignored:016x}\n").as_bytes()),
             l if l.starts_with(b"SigCgt:") => out.extend_from_slice(format!("SigCgt:\t{caught:016x}\n").as_bytes()),

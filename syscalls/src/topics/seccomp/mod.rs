@@ -15,9 +15,6 @@ use bpf::{Data, Insn};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// AUDIT_ARCH_AARCH64.
-pub const AUDIT_ARCH: u32 = 0xc000_00b7;
-
 const SET_MODE_STRICT: u64 = 0;
 const SET_MODE_FILTER: u64 = 1;
 const GET_ACTION_AVAIL: u64 = 2;
@@ -46,9 +43,6 @@ const SYS_SECCOMP: i32 = 1;
 const MAX_TOTAL: usize = 32768;
 const OVERHEAD: usize = 4;
 const CAP_SYS_ADMIN: u32 = 21;
-
-/// What strict mode leaves: read, write, exit, rt_sigreturn.
-const STRICT: [u64; 4] = [63, 64, 93, 139];
 
 /// A program, and those that were there before.
 #[derive(Debug)]
@@ -258,13 +252,14 @@ pub fn check(ctx: &mut Ctx<'_>, nr: u64, args: &[u64; 6]) -> Option<SysResult> {
     if cell.no_new_privs.swap(false, Ordering::Relaxed) {
         set_no_new_privs();
     }
+    let abi = ctx.abi();
     let filter = match cell.mode() {
         Mode::Disabled => return None,
-        Mode::Strict if STRICT.contains(&nr) => return None,
+        Mode::Strict if abi.strict.contains(&nr) => return None,
         Mode::Strict => return Some(kill_thread(ctx, libc::SIGKILL)),
         Mode::Filter(f) => Some(f),
     };
-    let data = Data { nr: nr as i32, arch: AUDIT_ARCH, ip: ctx.machine.pc(), args: *args };
+    let data = Data { nr: nr as i32, arch: abi.audit_arch, ip: ctx.machine.pc(), args: *args };
     let mut verdict = RET_ALLOW;
     for f in Filter::chain(&filter) {
         let v = bpf::run(&f.program, &data);

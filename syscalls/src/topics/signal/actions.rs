@@ -4,7 +4,7 @@ use super::{bit, Set, CORE, SYNCHRONOUS, UNMASKABLE};
 use crate::ptr::Plain;
 use crate::{sys, Errno};
 
-/// Flags that an arm64 kernel knows; the rest reads back as 0.
+/// Flags that a kernel knows; the rest reads back as 0.
 const KNOWN_FLAGS: u64 =
     (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT | libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER) as u32
         as u64
@@ -16,7 +16,7 @@ const SA_EXPOSE_TAGBITS: u64 = 0x800;
 /// `sa_restorer` is valid.
 pub const SA_RESTORER: u64 = 0x0400_0000;
 
-/// The kernel's `struct sigaction`, the same for arm64 and amd64.
+/// The kernel's `struct sigaction`, the same everywhere that concerns us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Action {

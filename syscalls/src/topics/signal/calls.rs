@@ -1,7 +1,6 @@
 //! The handlers of the signal calls.
 
-use super::{bit, raise, raised, Action, Default, Set, SigInfo, UNMASKABLE};
-use crate::arm64::abi::signal as frame;
+use super::{bit, frame, raise, raised, Action, Default, Set, UNMASKABLE};
 use crate::ctx::{Ctx, Flow, Stop, SysResult};
 use crate::{Errno, GuestAddr};
 
@@ -109,6 +108,14 @@ pub fn rt_sigsuspend(ctx: &mut Ctx<'_>, [set, size, ..]: [u64; 6]) -> SysResult 
     }
 }
 
+/// pause(): a wait for nothing but signals.
+pub fn pause(ctx: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
+    match ctx.sys(libc::SYS_ppoll, [0; 6]) {
+        Err(Stop::Restart) => Err(Stop::Flow(Flow::Repeat)),
+        other => other,
+    }
+}
+
 /// rt_sigtimedwait(set, info, timeout, size).
 pub fn rt_sigtimedwait(ctx: &mut Ctx<'_>, [set, info, timeout, size, ..]: [u64; 6]) -> SysResult {
     check_size(size)?;
@@ -133,9 +140,9 @@ pub fn rt_sigtimedwait(ctx: &mut Ctx<'_>, [set, info, timeout, size, ..]: [u64; 
 pub fn sigaltstack(ctx: &mut Ctx<'_>, [new, old, ..]: [u64; 6]) -> SysResult {
     let wanted = if new == 0 { None } else { Some(GuestAddr(new).read::<frame::Stack>()?) };
     let sp = ctx.machine.context().sp;
-    let before = ctx.thread.signals.altstack;
+    let (before, min) = (ctx.thread.signals.altstack, ctx.abi().frame.min_stack);
     if let Some(wanted) = wanted {
-        frame::set_altstack(&mut ctx.thread.signals.altstack, &wanted, sp)?;
+        frame::set_altstack(&mut ctx.thread.signals.altstack, &wanted, sp, min)?;
     }
     if old != 0 {
         let flags = before.state(sp) | before.flags & super::SS_AUTODISARM;
@@ -147,17 +154,16 @@ pub fn sigaltstack(ctx: &mut Ctx<'_>, [new, old, ..]: [u64; 6]) -> SysResult {
 /// rt_sigreturn.
 pub fn rt_sigreturn(ctx: &mut Ctx<'_>, _: [u64; 6]) -> SysResult {
     let now = ctx.machine.context();
-    match frame::pop(&now) {
+    let abi = &ctx.abi().frame;
+    match (abi.pop)(&now) {
         Ok(popped) => {
             super::set_mask(ctx, popped.mask)?;
             ctx.machine.set_context(&popped.context);
             // As in the kernel: only the stack's readability matters, not whether it is acceptable.
-            let _ = frame::set_altstack(&mut ctx.thread.signals.altstack, &popped.stack, popped.context.sp);
+            let _ = frame::set_altstack(&mut ctx.thread.signals.altstack, &popped.stack, popped.context.sp, abi.min_stack);
         }
         Err(_) => {
-            let code = if GuestAddr(now.sp).host() < 1 << 47 { SEGV_ACCERR } else { SEGV_MAPERR };
-            let info = SigInfo::fault(libc::SIGSEGV, code, now.sp);
-            ctx.thread.signals.fault = Some(super::Fault { info, syndrome: Some((0, 0)) });
+            ctx.thread.signals.fault = Some((abi.bad)(&now));
             raise(ctx.machine.pending());
         }
     }

@@ -1,7 +1,6 @@
 //! Delivery: from a noted signal to a handler's frame or the default action.
 
-use super::{bit, lower, mask, raise, restore_mask, Action, Default, Fault, SigInfo, CORE, SYNCHRONOUS, UNMASKABLE};
-use crate::arm64::abi::signal as frame;
+use super::{bit, frame, lower, mask, raise, restore_mask, Action, Default, Fault, SigInfo, CORE, SYNCHRONOUS, UNMASKABLE};
 use crate::ctx::{Machine, Thread};
 use crate::{sys, Errno};
 
@@ -17,9 +16,6 @@ pub enum Delivery {
     /// The process is to die by this signal.
     DieByFault(SigInfo),
 }
-
-/// Bytes of the guest's system-call instruction.
-const SYSCALL_BYTES: u64 = 4;
 
 /// Deliver one signal to a thread that is outside of translated code and of the kernel. `restart`: it has just left a system call that did not
 /// happen, with its arguments still in the registers; the pc is after the call.
@@ -79,10 +75,10 @@ fn settle(thread: &mut Thread, machine: &dyn Machine) {
 }
 
 /// No handler runs: a call that did not happen is made again.
-fn resume(_: &Thread, machine: &mut dyn Machine, restart: bool) -> Delivery {
+fn resume(thread: &Thread, machine: &mut dyn Machine, restart: bool) -> Delivery {
     if restart {
         let mut context = machine.context();
-        context.pc = context.pc.wrapping_sub(SYSCALL_BYTES);
+        context.pc = context.pc.wrapping_sub(thread.process.abi.registers.call_bytes);
         machine.set_context(&context);
     }
     Delivery::Nothing
@@ -134,11 +130,12 @@ fn leave_to_kernel(thread: &mut Thread, sig: i32) {
 
 /// Make the frame and enter the handler.
 fn handle(thread: &mut Thread, machine: &mut dyn Machine, info: &SigInfo, action: &Action, restart: bool) -> Result<(), Errno> {
+    let abi = thread.process.abi;
     let mut context = machine.context();
     if restart && action.has(libc::SA_RESTART) {
-        context.pc = context.pc.wrapping_sub(SYSCALL_BYTES);
+        context.pc = context.pc.wrapping_sub(abi.registers.call_bytes);
     } else if restart {
-        context.x[0] = -i64::from(libc::EINTR) as u64;
+        context.x[abi.registers.result] = -i64::from(libc::EINTR) as u64;
     }
     let signals = &mut thread.signals;
     let blocked = signals.mask();
@@ -150,7 +147,7 @@ fn handle(thread: &mut Thread, machine: &mut dyn Machine, info: &SigInfo, action
         syndrome: signals.syndrome,
         sigreturn: thread.process.sigreturn,
     };
-    let pushed = frame::push(&mut context, &frame);
+    let pushed = (abi.frame.push)(&mut context, &frame);
     machine.set_context(&context);
     pushed?;
     if signals.altstack.flags & super::SS_AUTODISARM != 0 {

@@ -17,6 +17,7 @@
 mod actions;
 mod calls;
 mod deliver;
+pub mod frame;
 mod inbox;
 mod mask;
 
@@ -75,12 +76,13 @@ impl SigInfo {
     }
 }
 
-/// A fault of the guest, with what an arm64 kernel remembers of it for signal frames.
+/// A fault of the guest, with what a kernel remembers of it for signal frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What the handler is told.
     pub info: SigInfo,
-    /// The faulting address and syndrome to remember; `None` for faults that leave both alone.
+    /// What to remember: the faulting address, and how the CPU describes the fault (arm64: ESR; amd64: see [`crate::amd64::syndrome`]).
+    /// `None` for faults that leave both alone.
     pub syndrome: Option<(u64, u64)>,
 }
 

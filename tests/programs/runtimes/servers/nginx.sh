@@ -1,5 +1,5 @@
 # nginx: four workers, requests by the thousand (kept alive and not), TLS, a proxy, a reload under load, both ways to stop.
-mkdir -p www logs; echo hello >www/index.html; head -c 300000 /dev/zero | tr '\0' x >www/big; seq 20000 >www/seq; chmod 755 . ..
+mkdir -p www logs; echo hello >www/index.html; head -c 300000 /dev/zero | tr '\0' x >www/big; seq 20000 >www/seq; chmod 755 .
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=localhost 2>/dev/null
 cat >conf <<C
 worker_processes 4; pid $PWD/pid; error_log $PWD/logs/error warn; user www-data;

@@ -1,3 +1,4 @@
+# limit: 900
 # Programs that come as one file: glibc static and static-pie, Go static, BusyBox with each applet as a process, and all of them packed by UPX.
 cat >t.c <<'C'
 #include <stdio.h>

@@ -1,0 +1,183 @@
+//! Leaving a block: direct exits with their links, indirect exits, traps.
+
+use super::asm::{field, op, r, Asm, Near};
+use super::emit::{Emitter, Ool};
+use super::regs::point;
+use super::stubs::{first_table, Stub};
+use crate::host::Link;
+use crate::ir::{Cond, Inst, Op, Trap, Type, FLAGS_DEAD};
+
+impl Emitter<'_> {
+    /// Dispatch of side exits and terminals.
+    pub fn exit(&mut self, inst: &Inst) {
+        let live = inst.aux & FLAGS_DEAD == 0 || matches!(inst.op, Op::Trap | Op::TrapIf);
+        match inst.op {
+            Op::ExitIf => self.exit_if(inst, live),
+            Op::ExitIfZero | Op::ExitIfNonzero | Op::TrapIf => {
+                let w = self.b.ty(inst.args[0]) == Type::I64;
+                let n = self.reg(inst.args[0]);
+                self.leave_flags(live);
+                let op = if inst.op == Op::ExitIfZero { op::CBZ } else { op::CBNZ };
+                let from = self.asm.branch(op | (w as u32) << 31 | n as u32);
+                match inst.op {
+                    Op::TrapIf => self.ool.push(Ool::Trap { from, kind: inst.trap(), detail: inst.imm, pc: self.pc }),
+                    _ => self.side_exit(from, inst.imm),
+                }
+            }
+            Op::ExitIfBit | Op::ExitIfNotBit => {
+                let n = self.reg(inst.args[0]);
+                self.leave_flags(live);
+                let op = if inst.op == Op::ExitIfBit { op::TBNZ } else { op::TBZ };
+                let from = self.asm.branch(Asm::tb(op, n, inst.aux & 63));
+                self.side_exit(from, inst.imm);
+            }
+            Op::Jump => {
+                self.leave_flags(live);
+                self.link(op::B, inst.imm);
+            }
+            Op::Trap => {
+                let arg = if inst.args[0].is_some() { self.rz(inst.args[0]) } else { r::ZR };
+                self.leave_flags(true);
+                let pc = match inst.trap() {
+                    t if t.at_insn() => self.pc,
+                    Trap::FetchFault | Trap::PcAlign => inst.imm,
+                    _ => self.b.end,
+                };
+                self.leave_by_trap(inst.trap(), inst.imm, arg, pc);
+            }
+            Op::Call => {
+                self.leave_flags(live);
+                let (ret, after) = self.push_return(r::S0);
+                debug_assert_ne!(ret, r::S1);
+                self.link(op::BL, inst.imm);
+                self.after_call(after);
+            }
+            op => {
+                let target = self.reg(inst.args[0]);
+                self.leave_flags(live);
+                match op {
+                    Op::CallInd => self.call_indirect(target),
+                    Op::Return => self.ret(target),
+                    _ => self.jump_indirect(target),
+                }
+            }
+        }
+    }
+
+    fn leave_flags(&mut self, live: bool) {
+        if live {
+            self.flags_for_exit();
+        }
+    }
+
+    fn exit_if(&mut self, inst: &Inst, live: bool) {
+        let cc = inst.cond();
+        self.need_flags(inst.args[0]);
+        if matches!(cc, Cond::Al | Cond::Nv) {
+            self.leave_flags(live);
+            let from = self.asm.branch(op::B);
+            return self.side_exit(from, inst.imm);
+        }
+        if !live || self.flags_at_home() || !self.flags_elsewhere() {
+            let from = self.asm.branch(op::BCOND | cc as u32);
+            return self.side_exit(from, inst.imm);
+        }
+        // The guest's flags are others than those that decide.
+        self.asm.cset(r::LR, cc as u8);
+        self.flags_for_exit();
+        let from = self.asm.branch(op::CBNZ | r::LR as u32);
+        self.side_exit(from, inst.imm);
+    }
+
+    /// A conditional branch leads to the way out to `target`.
+    fn side_exit(&mut self, from: Near, target: u64) {
+        self.ool.push(Ool::Link(self.out.links.len() as u32, Some(from)));
+        self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false });
+    }
+
+    /// A linkable branch (`b` or `bl`).
+    fn link(&mut self, op: u32, target: u64) {
+        let at = self.asm.branch(op).0;
+        self.ool.push(Ool::Link(self.out.links.len() as u32, None));
+        self.out.links.push(Link { at, stub: 0, site: 0, target, direct: false });
+    }
+
+    /// Push the guest's return address and the host's: see the module `stubs`. The guest's is in a pin mostly, because it has just been written to
+    /// the guest's link register; otherwise `scratch` takes it. Returns its register, and what to bind where the call returns to.
+    fn push_return(&mut self, scratch: u8) -> (u8, Near) {
+        let ret = self.b.end;
+        let before = self.i.checked_sub(1).map(|n| &self.b.insts[n]).filter(|s| s.op == Op::Set && s.reg().0 < 64);
+        let pin = before.filter(|s| self.imm(s.args[0]) == Some(ret)).map(|s| self.ra.pin(s.reg()));
+        let guest = match pin.filter(|&p| p != crate::regalloc::NONE) {
+            Some(pin) => pin,
+            None => {
+                self.asm.mov_imm(scratch, ret);
+                scratch
+            }
+        };
+        let after = self.asm.branch(op::ADR | r::S1 as u32);
+        self.asm.pair(op::STP_PRE, r::S1, guest, r::SP, -16);
+        (guest, after)
+    }
+
+    /// Where a call returns to. Nothing lives in registers but pins.
+    fn after_call(&mut self, after: Near) {
+        self.asm.bind(after);
+        let next = self.b.end;
+        self.link(op::B, next);
+    }
+
+    /// From here on the target of an indirect branch is found, which can start over elsewhere.
+    fn branch_point(&mut self, target: u8) {
+        self.point_bits(point::BRANCH | target);
+    }
+
+    fn miss(&mut self, from: Near, target: u8, stub: Stub) {
+        self.ool.push(Ool::Miss { from, target, stub, pc: self.pc });
+    }
+
+    /// To the guest pc in `target`, by the thread's table. Nothing lives in registers but pins from here on.
+    fn jump_indirect(&mut self, target: u8) {
+        self.branch_point(target);
+        let miss = first_table(self.asm, target);
+        self.asm.w(op::BR | (r::LR as u32) << 5);
+        self.miss(miss, target, Stub::Lookup);
+    }
+
+    fn call_indirect(&mut self, target: u8) {
+        let (_, after) = self.push_return(r::S0);
+        self.branch_point(target);
+        let miss = first_table(self.asm, target);
+        self.asm.w(op::BLR | (r::LR as u32) << 5);
+        self.miss(miss, target, Stub::Lookup);
+        self.point();
+        self.after_call(after);
+    }
+
+    /// To the guest pc in `target`, which the return stack probably has.
+    fn ret(&mut self, target: u8) {
+        self.branch_point(target);
+        self.asm.pair(op::LDP_POST, r::LR, r::S1, r::SP, 16);
+        self.asm.rrr(op::SUB, true, r::S1, r::S1, target);
+        let miss = self.asm.branch(op::CBNZ | 1 << 31 | r::S1 as u32);
+        self.asm.w(op::RET | (r::LR as u32) << 5);
+        self.miss(miss, target, Stub::ReturnMiss);
+    }
+
+    /// Leave by a trap, whose operand is in `arg`, with `pc` as the guest's.
+    pub fn leave_by_trap(&mut self, kind: Trap, detail: u64, arg: u8, pc: u64) {
+        self.asm.store_cpu(3, arg, field!(exit_arg));
+        self.store_const(3, field!(exit_imm), detail);
+        self.store_const(2, field!(exit_trap), kind as u64);
+        self.store_const(3, field!(pc), pc);
+        self.stub(op::B, Stub::Trap);
+    }
+
+    fn store_const(&mut self, log2: u8, at: usize, c: u64) {
+        if c == 0 {
+            return self.asm.store_cpu(log2, r::ZR, at);
+        }
+        self.asm.mov_imm(r::S1, c);
+        self.asm.store_cpu(log2, r::S1, at);
+    }
+}

@@ -1,0 +1,144 @@
+//! The names that `code` uses, where this is the machine. Their meaning is said in `amd64::native`.
+
+use super::{asm, helpers, regs, stubs};
+use crate::cpu::Cpu;
+use crate::host::{Backend, Point};
+use crate::ir::{hint, FpRules, Round};
+use capstone::prelude::*;
+use std::arch::asm;
+
+pub use super::helpers::{fpsr, nzcv_from_rest, rest_from_nzcv, set_fpsr};
+pub use super::{Arm64 as Native, Features, HostContext};
+
+/// Bytes of an entry of the return stack, whose first word is a host address.
+pub const RETURN_ENTRY: usize = 16;
+/// Number of the stub that [`enter`] calls.
+pub const STUB_ENTER: usize = stubs::Stub::Enter as usize;
+/// Number of the stub where a fault handler resumes to leave translated code.
+pub const STUB_FAULT: usize = stubs::Stub::FaultExit as usize;
+/// In the enter stub: from here to [`STUB_ENTER_END`] a thread may start over, to see whether it is to run at all.
+pub const STUB_ENTER_CHECK: usize = stubs::Stub::EnterCheck as usize;
+/// See [`STUB_ENTER_CHECK`].
+pub const STUB_ENTER_END: usize = stubs::Stub::EnterEnd as usize;
+/// From here to [`STUB_LOOKUP_LEAVE`] a thread looks for the target of an indirect branch, and may go to [`STUB_PENDING`] instead.
+pub const STUB_RETURN_MISS: usize = stubs::Stub::ReturnMiss as usize;
+/// See [`STUB_RETURN_MISS`].
+pub const STUB_LOOKUP_LEAVE: usize = stubs::Stub::LookupLeave as usize;
+/// Leaves before an indirect branch.
+pub const STUB_PENDING: usize = stubs::Stub::Pending as usize;
+/// Calls a helper; ends at [`STUB_EVAL_END`].
+pub const STUB_EVAL: usize = stubs::Stub::Eval as usize;
+/// See [`STUB_EVAL`].
+pub const STUB_EVAL_END: usize = stubs::Stub::EvalEnd as usize;
+/// What a pair of the return stack leads to so that the thread leaves.
+pub const STUB_RET_PENDING: usize = stubs::Stub::RetPending as usize;
+/// What the base of the return stack leads to.
+pub const STUB_RET_EMPTY: usize = stubs::Stub::RetEmpty as usize;
+
+/// What the CPU has.
+pub fn detect() -> Features {
+    Features::detect()
+}
+
+/// Run translated code at `host` through the enter stub at `stub`.
+///
+/// # Safety
+/// Both addresses are code that the back end emitted and that stays mapped until the call returns.
+pub unsafe fn enter(stub: u64, cpu: &mut Cpu, host: u64) {
+    // SAFETY: the stub has this signature.
+    unsafe { std::mem::transmute::<u64, extern "C" fn(*mut Cpu, u64)>(stub)(cpu, host) }
+}
+
+/// Address of a helper (`Reloc::Helper`).
+pub fn helper(n: u16) -> u64 {
+    helpers::helpers()[n as usize] as u64
+}
+
+/// The host's FP control word for guest code with this FP control, of which this is the rounding.
+pub fn fpctl(rules: FpRules, fpcr: u32, round: Round) -> u32 {
+    helpers::control(rules, fpcr, round as u32, detect().afp)
+}
+/// The host's FP control word for the runtime itself.
+pub fn fpctl_default() -> u32 {
+    0
+}
+
+/// For the fault handler: make `cpu` whole from the registers of an interrupted block.
+pub fn save_context(backend: &Native, cpu: &mut Cpu, host: &HostContext, at: &Point) {
+    regs::spill_from_context(backend.pins(), cpu, &host.gpr, &host.vec);
+    if at.flags == regs::IN_NZCV {
+        cpu.flags = host.flags as u32 & 0xf000_0000;
+    }
+}
+
+/// For the fault handler: nothing to find out, the kernel says what was misaligned.
+pub fn misaligned(_host: &HostContext, _at: &Point, _signal: i32, _addr: u64) -> Option<u64> {
+    None
+}
+
+/// What a synchronous signal says about the instruction: bits of [`hint`].
+pub fn learned(signal: i32, _addr: u64) -> u8 {
+    match signal {
+        libc::SIGBUS => hint::UNALIGNED,
+        _ => 0,
+    }
+}
+
+/// The host's stack pointer.
+pub fn stack_pointer(host: &HostContext) -> u64 {
+    host.gpr[asm::r::SP as usize]
+}
+
+/// If `at` is where an indirect branch looks for its target: where in [`STUB_PENDING`] it can go on, and the bytes that it has pushed in vain.
+pub fn before_branch(at: &Point) -> Option<(u64, u64)> {
+    use regs::point;
+    (at.bits & point::BRANCH != 0).then(|| (stubs::pending_entry(at.bits & point::TARGET), 0))
+}
+
+/// Where in [`STUB_PENDING`] a thread goes on that was between [`STUB_RETURN_MISS`] and [`STUB_LOOKUP_LEAVE`].
+pub const PENDING_OF_STUBS: u64 = stubs::pending_entry(asm::r::S0);
+/// Before this offset in [`STUB_EVAL`] the way back from a helper is on top of the stack, later where `Cpu::eval_sp` says.
+pub const EVAL_NOTED: u64 = stubs::EVAL_NOTED;
+/// What the way back takes on the stack.
+pub const EVAL_FRAME: u64 = stubs::EVAL_FRAME;
+
+/// The word at offset `at` that makes the branch there, `old`, lead to offset `to`.
+pub fn branch_word(old: u32, at: u32, to: u32) -> u32 {
+    asm::retarget(old, at, to).expect("the code area is no larger than what a branch can reach")
+}
+
+/// Code was written through one mapping: instruction fetch is to see it through the other.
+pub fn code_changed(written: *const u8, executed: *const u8, len: usize) {
+    // SAFETY: reads a register, then cleans and invalidates lines of caches, which changes no memory; the ranges are mapped.
+    unsafe {
+        let ctr: u64;
+        asm!("mrs {}, ctr_el0", out(reg) ctr, options(nomem, nostack, preserves_flags));
+        let (data, code) = (4usize << (ctr >> 16 & 15), 4usize << (ctr & 15));
+        // IDC and DIC: nothing to do but to order.
+        if ctr >> 28 & 1 == 0 {
+            for line in (written as usize & !(data - 1)..written as usize + len).step_by(data) {
+                asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags));
+            }
+        }
+        asm!("dsb ish", options(nostack, preserves_flags));
+        if ctr >> 29 & 1 == 0 {
+            for line in (executed as usize & !(code - 1)..executed as usize + len).step_by(code) {
+                asm!("ic ivau, {}", in(reg) line, options(nostack, preserves_flags));
+            }
+            asm!("dsb ish", options(nostack, preserves_flags));
+        }
+        asm!("isb", options(nostack, preserves_flags));
+    }
+}
+
+/// Host code as text, an instruction a line.
+pub fn disasm(code: &[u8], addr: u64) -> String {
+    let cs = Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build();
+    let mut out = String::new();
+    if let Ok(insns) = cs.as_ref().map_err(|_| ()).and_then(|cs| cs.disasm_all(code, addr).map_err(|_| ())) {
+        for i in insns.iter() {
+            out += &format!("      {:#x}: {} {}\n", i.address(), i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
+        }
+    }
+    out
+}

@@ -1,0 +1,228 @@
+//! Running emitted code in tests.
+
+use super::context;
+use capstone::prelude::*;
+use jit::cpu::*;
+use jit::guest::arm64::GUEST;
+use jit::host::arm64::{stubs::*, Arm64};
+use jit::host::*;
+use jit::ir::Block;
+
+/// The bits of FPSR that are compared.
+pub const FPSR_COMPARED: u32 = !0;
+
+/// Executable memory with the common stubs and one block behind them.
+pub struct Machine {
+    pub host: Arm64,
+    mem: *mut u8,
+    stubs: [u32; STUBS],
+    stub_code: Vec<u8>,
+    block_at: usize,
+    pub out: Emitted,
+    /// Has the memory that translated code needs beside its CPU.
+    memory: Box<Cpu>,
+}
+
+const SIZE: usize = 1 << 20;
+
+impl Machine {
+    pub fn new(features: Features) -> Machine {
+        let host = Arm64::new(GUEST.hot_gprs, GUEST.hot_vecs, features);
+        // SAFETY: a fresh private anonymous mapping.
+        let mem = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                SIZE,
+                libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        } as *mut u8;
+        assert_ne!(mem as isize, -1);
+        let mut out = Emitted::default();
+        let stubs = host.emit_stubs(&mut out);
+        let mut memory = Cpu::new();
+        jit::code::region::attach(&mut memory);
+        let mut m = Machine { host, mem, stubs, stub_code: Vec::new(), block_at: 0, out, memory };
+        m.place(0);
+        m.stub_code = m.out.code.clone();
+        m.block_at = (m.stub_code.len() + 63) & !63;
+        m
+    }
+
+    /// Copy `out` to `at` and apply its relocations.
+    fn place(&mut self, at: usize) {
+        let helpers = jit::host::arm64::helpers::helpers();
+        let code = &mut self.out.code;
+        for r in &self.out.relocs {
+            match *r {
+                Reloc::Stub { at: p, stub } => {
+                    let word = &mut code[p as usize..p as usize + 4];
+                    let old = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                    let new = branch_word(old, at as u32 + p, self.stubs[stub as usize]);
+                    word.copy_from_slice(&new.to_le_bytes());
+                }
+                Reloc::Helper { at: p, helper } => {
+                    code[p as usize..p as usize + 8].copy_from_slice(&(helpers[helper as usize] as u64).to_le_bytes());
+                }
+            }
+        }
+        assert!(at + code.len() < SIZE);
+        // SAFETY: inside the mapping, which nothing else refers to.
+        unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), self.mem.add(at), code.len()) };
+        let placed = self.mem.wrapping_add(at);
+        code_changed(placed, placed, code.len());
+    }
+
+    /// Emit `b` and run it once. Returns the exit's target pc for a direct exit.
+    pub fn run(&mut self, b: &mut Block, cpu: &mut Cpu) -> Option<u64> {
+        self.host.emit(b, &mut self.out);
+        for l in &self.out.links {
+            assert!(l.at % 8 <= 4, "a link's displacement is in one aligned word");
+        }
+        // A new place each time: writing near code that has just run is slow.
+        let next = (self.block_at + self.out.code.len() + 4096) & !4095;
+        self.block_at = if next + self.out.code.len() > SIZE { (self.stub_code.len() + 4095) & !4095 } else { next };
+        self.place(self.block_at);
+        (cpu.tables, cpu.ret_base) = (self.memory.tables, self.memory.ret_base);
+        jit::code::region::restore_tables(cpu);
+        jit::code::region::reset_returns(cpu, self.mem as u64 + self.stubs[Stub::RetEmpty as usize] as u64);
+        // SAFETY: the stub has this signature; the code was emitted by the back end under test.
+        let enter: extern "C" fn(*mut Cpu, u64) =
+            unsafe { std::mem::transmute(self.mem.add(self.stubs[Stub::Enter as usize] as usize)) };
+        let running = Running {
+            cpu,
+            code: self.mem as u64 + self.block_at as u64,
+            len: self.out.code.len() as u64,
+            exit: self.mem as u64 + self.stubs[Stub::FaultExit as usize] as u64,
+            machine: self,
+        };
+        RUNNING.with(|r| r.set(&running));
+        enter(cpu, self.mem as u64 + self.block_at as u64);
+        if cpu.exit_kind == ExitKind::Link as u32 {
+            let site = (cpu.exit_arg - self.mem as u64) as usize - self.block_at;
+            let l = self.out.links.iter().find(|l| l.site as usize == site).expect("a known link");
+            return Some(l.target);
+        }
+        None
+    }
+
+    /// The last block's code.
+    pub fn dump(&self) -> String {
+        let cs = Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build().expect("capstone");
+        let insns = cs.disasm_all(&self.out.code, 0).expect("disassembly");
+        insns.iter().map(|i| format!("{i}\n")).collect()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // SAFETY: our own memory; nothing runs in it any more.
+        unsafe {
+            libc::munmap(self.mem.cast(), SIZE);
+            jit::code::region::detach(&mut self.memory);
+        }
+    }
+}
+
+/// What the signal handler needs to know about the code that runs.
+struct Running {
+    cpu: *mut Cpu,
+    code: u64,
+    len: u64,
+    exit: u64,
+    machine: *const Machine,
+}
+
+thread_local! {
+    static RUNNING: std::cell::Cell<*const Running> = const { std::cell::Cell::new(std::ptr::null()) };
+}
+
+/// As the runtime does it: find the point, write the registers back, leave through `FaultExit`.
+extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, uc: *mut libc::c_void) {
+    let run = RUNNING.with(|r| r.get());
+    // SAFETY: the kernel's context of this thread; `RUNNING` is set while emitted code runs.
+    unsafe {
+        let uc = &mut *uc.cast::<libc::ucontext_t>();
+        if run.is_null() || !((*run).code..(*run).code + (*run).len).contains(&context::pc(uc)) {
+            libc::_exit(99);
+        }
+        let run = &*run;
+        let m = &*run.machine;
+        let cpu = &mut *run.cpu;
+        let at = (context::pc(uc) - run.code) as u32;
+        let Some(point) = m.out.points.iter().rev().find(|p| p.host <= at) else { libc::_exit(99) };
+        let host = context::context(uc);
+        jit::host::arm64::regs::spill_from_context(m.host.pins(), cpu, &host.gpr, &host.vec);
+        if point.flags != 0 {
+            cpu.flags = host.flags as u32 & 0xf000_0000;
+        }
+        cpu.pc = point.pc;
+        cpu.exit_kind = ExitKind::Fault as u32;
+        cpu.exit_arg = signal as u64;
+        context::set_pc(uc, run.exit);
+    }
+}
+
+/// Install the fault handler (again is harmless).
+pub fn catch_faults() {
+    // SAFETY: a handler that only touches its own context and the running machine.
+    unsafe {
+        let mut a: libc::sigaction = std::mem::zeroed();
+        a.sa_sigaction = on_fault as *const () as usize;
+        a.sa_flags = libc::SA_SIGINFO;
+        for s in [libc::SIGFPE, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL] {
+            libc::sigaction(s, &a, std::ptr::null_mut());
+        }
+    }
+}
+
+/// An arm64 instruction in words.
+pub fn disassemble(word: u32) -> String {
+    let cs = Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build().expect("capstone");
+    let insns = cs.disasm_all(&word.to_le_bytes(), 0).expect("disassembly");
+    insns.iter().map(|i| format!("{} {}", i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""))).collect()
+}
+
+/// The feature sets that tests run with.
+pub fn feature_sets() -> Vec<Features> {
+    let all = Features::detect();
+    vec![
+        all,
+        Features { lse: false, rcpc2: false, flagm2: false, fp16: false, ..all },
+        Features { flagm: false, rcpc: false, crypto: false, rdm: false, frint: false, ..all },
+        Features::BASELINE,
+    ]
+}
+
+/// A small generator of pseudo-random numbers (splitmix64).
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+    pub fn pick<T: Copy>(&mut self, s: &[T]) -> T {
+        s[self.below(s.len())]
+    }
+    /// A number with a liking for corners.
+    pub fn number(&mut self) -> u64 {
+        match self.below(8) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => 1 << self.below(64),
+            3 => (1 << self.below(64)) - 1,
+            4 => self.below(16) as u64,
+            5 => self.next() as i32 as u64,
+            6 => self.next() as u32 as u64,
+            _ => self.next(),
+        }
+    }
+}

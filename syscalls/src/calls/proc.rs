@@ -1,0 +1,73 @@
+//! Calls: proc.
+
+use crate::host::nr;
+use crate::table::calls;
+use crate::topics::proc;
+
+#[rustfmt::skip]
+calls! {
+    ioprio_set "ddx" Pass(nr::ioprio_set), Full;
+    ioprio_get "dd" Pass(nr::ioprio_get), Full;
+    capget "pp" Pass(nr::capget), Full;
+    capset "pp" Pass(nr::capset), Full;
+    personality "x" Call(proc::personality), Partial("no 32-bit programs; READ_IMPLIES_EXEC ends with the program");
+    kexec_load "xupx" Pass(nr::kexec_load), Partial("the kernel is the host's: it takes what is made for the host's architecture");
+    init_module "pus" Pass(nr::init_module), Partial("the kernel is the host's: it takes what is made for the host's architecture");
+    delete_module "sx" Pass(nr::delete_module), Full;
+    syslog "dbu" Pass(nr::syslog), Full;
+    sched_setparam "dp" Pass(nr::sched_setparam), Full;
+    sched_setscheduler "ddp" Pass(nr::sched_setscheduler), Full;
+    sched_getscheduler "d" Pass(nr::sched_getscheduler), Full;
+    sched_getparam "dp" Pass(nr::sched_getparam), Full;
+    sched_setaffinity "dup" Pass(nr::sched_setaffinity), Full;
+    sched_getaffinity "dup" Pass(nr::sched_getaffinity), Full;
+    sched_yield "" Pass(nr::sched_yield), Full;
+    sched_get_priority_max "d" Pass(nr::sched_get_priority_max), Full;
+    sched_get_priority_min "d" Pass(nr::sched_get_priority_min), Full;
+    sched_rr_get_interval "dp" Pass(nr::sched_rr_get_interval), Full;
+    setpriority "ddd" Pass(nr::setpriority), Full;
+    getpriority "dd" Pass(nr::getpriority), Full;
+    reboot "xxxp" Pass(nr::reboot), Full;
+    setregid "dd" Pass(nr::setregid), Full;
+    setgid "d" Pass(nr::setgid), Full;
+    setreuid "dd" Pass(nr::setreuid), Full;
+    setuid "d" Pass(nr::setuid), Full;
+    setresuid "ddd" Pass(nr::setresuid), Full;
+    getresuid "ppp" Pass(nr::getresuid), Full;
+    setresgid "ddd" Pass(nr::setresgid), Full;
+    getresgid "ppp" Pass(nr::getresgid), Full;
+    setfsuid "d" Pass(nr::setfsuid), Full;
+    setfsgid "d" Pass(nr::setfsgid), Full;
+    setpgid "dd" Pass(nr::setpgid), Full;
+    getpgid "d" Pass(nr::getpgid), Full;
+    getsid "d" Pass(nr::getsid), Full;
+    setsid "" Pass(nr::setsid), Full;
+    getgroups "dp" Pass(nr::getgroups), Full;
+    setgroups "dp" Pass(nr::setgroups), Full;
+    uname "p" Call(proc::uname), Full;
+    sethostname "bu" Pass(nr::sethostname), Full;
+    setdomainname "bu" Pass(nr::setdomainname), Full;
+    getrlimit "dp" Call(proc::getrlimit), Full;
+    setrlimit "dp" Call(proc::setrlimit), Partial("RLIMIT_DATA is remembered, not applied; RLIMIT_AS counts the guest only; neither outlives the program; a small RLIMIT_STACK reaches no other program");
+    getrusage "dp" Pass(nr::getrusage), Full;
+    getcpu "ppp" Pass(nr::getcpu), Full;
+    getpid "" Pass(nr::getpid), Full;
+    getppid "" Pass(nr::getppid), Full;
+    getuid "" Pass(nr::getuid), Full;
+    geteuid "" Pass(nr::geteuid), Full;
+    getgid "" Pass(nr::getgid), Full;
+    getegid "" Pass(nr::getegid), Full;
+    gettid "" Pass(nr::gettid), Full;
+    sysinfo "p" Pass(nr::sysinfo), Full;
+    perf_event_open "pddfx" Pass(nr::perf_event_open), Partial("counts the translator along with the guest");
+    prlimit64 "ddpp" Call(proc::prlimit64), Partial("as setrlimit for the caller; another process's limits are the kernel's");
+    finit_module "fsx" Pass(nr::finit_module), Partial("the kernel is the host's: it takes what is made for the host's architecture");
+    sched_setattr "dpx" Pass(nr::sched_setattr), Full;
+    sched_getattr "dpux" Pass(nr::sched_getattr), Full;
+    getrandom "bux" Pass(nr::getrandom), Full;
+    bpf "dpu" Pass(nr::bpf), Partial("tags in the attributes' pointers are not understood");
+    kexec_file_load "ffusx" Pass(nr::kexec_file_load), Partial("the kernel is the host's: it takes what is made for the host's architecture");
+    lsm_get_self_attr "xppx" Pass(nr::lsm_get_self_attr), Full;
+    lsm_set_self_attr "xpux" Pass(nr::lsm_set_self_attr), Full;
+    lsm_list_modules "ppx" Pass(nr::lsm_list_modules), Full;
+}
