@@ -363,9 +363,7 @@ impl Engine {
                 std::process::abort();
             }
         }
-        if i.block.backward {
-            lift::mark_dead_flags(self.guest, &mut i.block, mem);
-        }
+        lift::look_ahead(self.guest, &mut i.block, mem);
         let host = self.place(i);
         if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
             i.for_parent = None;

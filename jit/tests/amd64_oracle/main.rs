@@ -194,6 +194,8 @@ impl Sides {
         let slow = self.slow.run(case);
         let slow = slow.map(|(signal, state)| Outcome { signal, state, memory: get_memory() });
         put_memory(&case.memory);
+        // A branch may have led there.
+        self.fast.forget(case.pc);
         let (signal, state) = self.fast.run(case);
         let fast = Outcome { signal, state, memory: get_memory() };
         self.fast.forget(case.pc);

@@ -46,8 +46,8 @@ pub struct FlagState {
 pub enum Ool {
     /// The unlinked stub of link number `n`.
     LinkStub(u32),
-    /// A side exit whose target may read the flags, which are in EFLAGS in this shape: they come to rest on the way.
-    SaveFlags(Near, Shape, u64),
+    /// The stub of direct link number `n`: the flags are in EFLAGS in this shape.
+    SaveFlags(u32, Shape),
     /// A trap whose condition holds: its kind, its detail and the guest instruction.
     Trap {
         /// The jump that leads here.
@@ -608,13 +608,7 @@ impl<'a> Emitter<'a> {
                     let jump = Near(link.at);
                     self.asm.patch(jump, at);
                 }
-                Ool::SaveFlags(from, shape, target) => {
-                    self.asm.bind_near(from);
-                    self.ef.shape = shape;
-                    self.rest_in_eax();
-                    self.asm.store(2, state!(flags), r::AX);
-                    self.link(None, target);
-                }
+                Ool::SaveFlags(n, shape) => self.save_flags(n, shape),
                 Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);
                     // lea rcx, [rip + ret]; push rcx

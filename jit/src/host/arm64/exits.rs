@@ -92,14 +92,14 @@ impl Emitter<'_> {
     /// A conditional branch leads to the way out to `target`.
     fn side_exit(&mut self, from: Near, target: u64) {
         self.ool.push(Ool::Link(self.out.links.len() as u32, Some(from)));
-        self.out.links.push(Link { at: 0, stub: 0, site: 0, target });
+        self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false });
     }
 
     /// A linkable branch (`b` or `bl`).
     fn link(&mut self, op: u32, target: u64) {
         let at = self.asm.branch(op).0;
         self.ool.push(Ool::Link(self.out.links.len() as u32, None));
-        self.out.links.push(Link { at, stub: 0, site: 0, target });
+        self.out.links.push(Link { at, stub: 0, site: 0, target, direct: false });
     }
 
     /// Push the guest's return address and the host's: see the module `stubs`. The guest's is in a pin mostly, because it has just been written to

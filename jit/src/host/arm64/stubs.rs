@@ -62,7 +62,7 @@ const VOLATILE: [(u8, u8); 8] = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11
 /// Registers that a C function must keep, in pairs.
 const SAVED: [(u8, u8); 6] = [(19, 20), (21, 22), (23, 24), (25, 26), (27, 28), (29, 30)];
 
-/// Emit the stubs into `out` (cleared first). Returns their offsets.
+/// Emit the stubs into `out` (cleared first); with `count`, misses are counted. Returns their offsets.
 pub fn emit_stubs(pins: &Pins, count: bool, out: &mut Emitted) -> [u32; STUBS] {
     let mut at = [0; STUBS];
     out.clear();
@@ -204,6 +204,12 @@ fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     let miss = matches(a, r::S0);
     a.w(op::BR | (r::LR as u32) << 5);
     a.bind(miss);
+}
+
+fn increment(a: &mut Asm, at: usize) {
+    a.load_cpu(3, r::S1, at);
+    a.add_imm(r::S1, r::S1, 1);
+    a.store_cpu(3, r::S1, at);
 }
 
 fn enter(a: &mut Asm, pins: &Pins, at: &mut [u32; STUBS]) -> Near {
