@@ -161,13 +161,6 @@ fn matches(a: &mut Asm, target: u8) -> Near {
     a.branch(op::CBNZ | 1 << 31 | r::S1 as u32)
 }
 
-/// One more of something. Changes x17.
-fn increment(a: &mut Asm, offset: usize) {
-    a.load_cpu(3, r::S1, offset);
-    a.add_imm(r::S1, r::S1, 1);
-    a.store_cpu(3, r::S1, offset);
-}
-
 /// A return that doesn't match: frames may have been skipped (longjmp, exceptions), or the stack is another. Then the tables, both.
 fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     at[Stub::ReturnMiss as usize] = a.pos();
