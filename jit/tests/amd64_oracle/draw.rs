@@ -382,6 +382,7 @@ fn attempt(r: &mut Rng, kind: Kind, wanted: &dyn Fn(&Instruction) -> bool) -> Op
         // An exception unmasked.
         s.mxcsr &= !(0x80 << r.below(6));
         s.fcw &= !(1 << r.below(6));
+        s.fsw &= !(!s.fcw & 0x3f);
     }
     let mut memory = Box::new([0u8; WINDOW_BYTES]);
     for n in (0..WINDOW_BYTES).step_by(16) {
@@ -588,6 +589,9 @@ fn branch(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memo
         M::Jmp | M::Call => match i.op0_kind() {
             OpKind::Register if i.op0_register().is_gpr64() => {
                 let n = number(i.op0_register())?;
+                if n == 4 {
+                    return None;
+                }
                 s.gpr[n] = pad;
             }
             OpKind::Memory if i.memory_size() == iced_x86::MemorySize::QwordOffset => put(effective(i, s), pad)?,

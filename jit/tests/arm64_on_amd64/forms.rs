@@ -337,6 +337,13 @@ impl Maker<'_> {
         if self.r.below(3) != 0 {
             self.write(v);
         }
+        // What is said to be zero above a lane needs no clearing there.
+        if ty == Type::V128 && self.r.below(4) == 0 {
+            let arr = self.r.pick(&[Arr::H, Arr::S, Arr::D]);
+            let low = self.b.op(Op::VLow, Type::V128, &[v], arr.0, 0);
+            self.values.push(low);
+            self.write(low);
+        }
     }
 
     fn write(&mut self, v: Value) {

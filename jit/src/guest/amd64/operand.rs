@@ -223,7 +223,8 @@ impl Lifter<'_> {
         }
         let part = |l: &mut Self, r: Register| gpr(r).map(|g| l.gpr_raw(g));
         match (part(self, base), part(self, index)) {
-            (Some(base), index) => Ea { base, index: index.unwrap_or(Value::NONE), scale, disp: disp as i64 },
+            (Some(base), None) => Ea { base, disp: disp as i64, ..none },
+            (Some(base), Some(index)) => Ea { base, index, scale, disp: disp as i64 },
             (None, Some(index)) if scale == 0 => Ea { base: index, disp: disp as i64, ..none },
             (None, Some(index)) => {
                 let base = self.b.iconst(Type::I64, disp);

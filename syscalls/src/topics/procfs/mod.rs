@@ -302,9 +302,10 @@ fn status(thread: &Thread, text: &[u8]) -> Vec<u8> {
     }
     drop(actions);
     let mut out = Vec::with_capacity(text.len());
+    let foreign = thread.process.abi.arch != crate::host::ABI.arch;
     for line in text.split_inclusive(|&b| b == b'\n') {
         match line {
-            l if l.starts_with(b"x86_") => {}
+            l if foreign && l.starts_with(b"x86_") => {}
             l if l.starts_with(b"Seccomp") => out.extend_from_slice(&seccomp_line(thread, l)),
             l if l.starts_with(b"SigIgn:") => out.extend_from_slice(format!("SigIgn:\t{ignored:016x}\n").as_bytes()),
             l if l.starts_with(b"SigCgt:") => out.extend_from_slice(format!("SigCgt:\t{caught:016x}\n").as_bytes()),
