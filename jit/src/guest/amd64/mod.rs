@@ -34,5 +34,9 @@ mod vec_fp;
 mod vec_int;
 mod vec_misc;
 mod vec_move;
+mod x87;
+mod x87_fn;
+mod x87_ops;
+mod xsave;
 
 pub use regs::GUEST;

@@ -73,6 +73,9 @@ impl Lifter<'_> {
     pub fn set_vec_at(&mut self, op: u32, shape: Shape, parts: &[Value]) -> Lifted {
         let r = self.i.op_register(op);
         if let Some(n) = mm(r) {
+            if (1..self.i.op_count()).any(|n| self.is_mem(n)) {
+                self.enter_mmx();
+            }
             self.set_mm(n, parts[0]);
             return Ok(());
         }
@@ -133,7 +136,8 @@ impl Lifter<'_> {
         self.set_area(state::X87 + 2 * n as usize, v);
         self.set_area(state::X87 + 2 * n as usize + 1, ones);
     }
-    /// What every MMX instruction does to the x87's state: no register is empty, and the top is register 0. Pending x87 exceptions come first.
+    /// What every MMX instruction does to the x87's state, and does first: no register is empty, and the top is register 0. Pending x87 exceptions
+    /// come before that.
     pub fn enter_mmx(&mut self) {
         let sw = self.area(state::FSW);
         let pending = self.b.bin_imm(Op::And, sw, 0x80);
@@ -196,29 +200,27 @@ impl Lifter<'_> {
         let shape = self.shape();
         let (x, y) = self.sources(shape);
         let mut parts = [Value::NONE; 2];
-        for part in 0..shape.parts() {
-            let b = self.vpart(shape, y, part)?;
-            let a = self.vreg(x, part)?;
-            parts[part] = f(self, a, b);
+        // Everything is loaded before anything is done.
+        for (part, v) in parts[..shape.parts()].iter_mut().enumerate() {
+            *v = self.vpart(shape, y, part)?;
         }
-        self.finish(shape, &parts[..shape.parts()])
+        for (part, v) in parts[..shape.parts()].iter_mut().enumerate() {
+            let a = self.vreg(x, part)?;
+            *v = f(self, a, *v);
+        }
+        self.set_vec(shape, &parts[..shape.parts()])
     }
     /// dst = f(src) on each part.
     pub fn v_unary(&mut self, f: impl Fn(&mut Self, Value) -> Value) -> Lifted {
         let shape = self.shape();
         let mut parts = [Value::NONE; 2];
-        for part in 0..shape.parts() {
-            let a = self.vpart(shape, 1, part)?;
-            parts[part] = f(self, a);
+        for (part, v) in parts[..shape.parts()].iter_mut().enumerate() {
+            *v = self.vpart(shape, 1, part)?;
         }
-        self.finish(shape, &parts[..shape.parts()])
-    }
-    /// Write the destination; an MMX instruction's other effects.
-    pub fn finish(&mut self, shape: Shape, parts: &[Value]) -> Lifted {
-        if shape == Shape::Mmx {
-            self.enter_mmx();
+        for v in &mut parts[..shape.parts()] {
+            *v = f(self, *v);
         }
-        self.set_vec(shape, parts)
+        self.set_vec(shape, &parts[..shape.parts()])
     }
     /// dst = src1 with lane 0 (of `1 << log2` bytes) = that of f(src1, src2), where src2 is a scalar.
     pub fn v_scalar(&mut self, log2: u8, f: impl Fn(&mut Self, Value, Value) -> Value) -> Lifted {

@@ -3,7 +3,7 @@
 use super::lift::{Lifted, Lifter, Refused};
 use super::operand::{carrier, gpr};
 use super::regs::mxcsr;
-use super::vec::{mm, Shape};
+use super::vec::Shape;
 use crate::ir::{Arr, Cond, Op, Round, Trap, Type, Value, Width};
 use iced_x86::Mnemonic as M;
 
@@ -183,8 +183,11 @@ impl Lifter<'_> {
     fn fp_fused(&mut self, order: u16, imm: u64, log2: u8, scalar: bool) -> Lifted {
         let shape = if scalar { Shape::Vex128 } else { self.shape() };
         let mut parts = [Value::NONE; 2];
+        for (part, v) in parts[..shape.parts()].iter_mut().enumerate() {
+            *v = if scalar { self.vscalar(2, log2)? } else { self.vpart(shape, 2, part)? };
+        }
         for part in 0..shape.parts() {
-            let z = if scalar { self.vscalar(2, log2)? } else { self.vpart(shape, 2, part)? };
+            let z = parts[part];
             let (x, y) = (self.vreg(0, part)?, self.vreg(1, part)?);
             let args = match order {
                 132 => [x, z, y],
@@ -237,17 +240,14 @@ impl Lifter<'_> {
                 let (x, y) = (l.b.vec(Op::VAnd, Arr::B16, &[a, mask]), l.b.vec(Op::VAnd, Arr::B16, &[b, mask]));
                 l.b.vec(Op::FMul, arr, &[x, y])
             };
-            // Where the condition fails it is +0, whatever 0 * 0 gave.
-            let mut s = l.b.vec(Op::VAnd, Arr::B16, &[p, mask]);
-            let half = if arr == Arr::S4 { Arr::S2 } else { Arr::D };
+            // Where the condition fails it is +0, whatever 0 * 0 gave. The order of the sums is that of NaNs.
+            let s = l.b.vec(Op::VAnd, Arr::B16, &[p, mask]);
+            let mut all = if arr == Arr::S4 { l.b.vec_imm(Op::VRev, arr, &[s], 8) } else { s };
             if arr == Arr::S4 {
-                let (x, y) = (l.b.vec(Op::VUzp1, arr, &[s, s]), l.b.vec(Op::VUzp2, arr, &[s, s]));
-                s = l.b.vec(Op::FAdd, half, &[x, y]);
+                all = l.b.vec(Op::FAdd, arr, &[all, s]);
             }
-            let one = if arr == Arr::S4 { Arr::S } else { Arr::D };
-            let y = l.b.vec_imm(Op::VDupLane, arr, &[s], 1);
-            let s = l.b.vec(Op::FAdd, one, &[s, y]);
-            let all = l.b.vec_imm(Op::VDupLane, arr, &[s], 0);
+            let other = l.b.vec_imm(Op::VExt, Arr::B16, &[all, all], 8);
+            let all = l.b.vec(Op::FAdd, arr, &[all, other]);
             let mask = l.vconst128(ones(imm));
             l.b.vec(Op::VAnd, Arr::B16, &[all, mask])
         })
@@ -422,8 +422,7 @@ impl Lifter<'_> {
 
     /// Two 32-bit integers of MMX or memory.
     fn from_mmx(&mut self, log2: u8) -> Lifted {
-        let from_mm = mm(self.i.op1_register()).is_some();
-        let v = if from_mm { self.vreg(1, 0)? } else { self.vscalar(1, 3)? };
+        let v = self.vscalar(1, 3)?;
         let r = if log2 == 2 {
             self.b.vec_imm(Op::SToF, Arr::S2, &[v], 0)
         } else {
@@ -436,9 +435,6 @@ impl Lifter<'_> {
         } else {
             r
         };
-        if from_mm || log2 == 2 {
-            self.enter_mmx();
-        }
         self.set_vec(Shape::Sse, &[r])
     }
 
@@ -450,7 +446,6 @@ impl Lifter<'_> {
             let v = self.vpart(Shape::Sse, 1, 0)?;
             self.doubles_to_ints(v, mode)
         };
-        self.enter_mmx();
         self.set_vec(Shape::Mmx, &[r])
     }
 }

@@ -73,7 +73,7 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
         if op == Op::VXor && l.same_sources() {
             let shape = l.shape();
             let zero = l.vzero();
-            return Some(l.finish(shape, &[zero, zero][..shape.parts()]));
+            return Some(l.set_vec(shape, &[zero, zero][..shape.parts()]));
         }
         return Some(l.v_binary(|l, a, b| l.b.vec(op, arr, &[a, b])));
     }
@@ -259,7 +259,7 @@ impl Lifter<'_> {
                 None => self.shift_const(op, arr, a, self.i.immediate8() as u64),
             };
         }
-        self.finish(shape, &parts[..shape.parts()])
+        self.set_vec(shape, &parts[..shape.parts()])
     }
 
     fn shift_const(&mut self, op: Op, arr: Arr, a: Value, n: u64) -> Value {
@@ -308,7 +308,7 @@ impl Lifter<'_> {
                 n => self.b.vec_imm(Op::VExt, Arr::B16, &[a, zero], n),
             };
         }
-        self.finish(shape, &parts[..shape.parts()])
+        self.set_vec(shape, &parts[..shape.parts()])
     }
 
     // --- to general registers ----------------------------------------------------------------------------
@@ -322,9 +322,6 @@ impl Lifter<'_> {
             let h = self.b.op(Op::VMovMask, Type::I32, &[high], arr.0, 0);
             let h = self.b.bin_imm(Op::Shl, h, arr.lanes() as u64);
             v = self.b.bin(Op::Or, v, h);
-        }
-        if shape == Shape::Mmx {
-            self.enter_mmx();
         }
         let g = super::operand::gpr(self.i.op0_register()).ok_or(super::lift::Refused::Undefined)?;
         let v = self.carried(g.log2, v);

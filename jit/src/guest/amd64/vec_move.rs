@@ -130,7 +130,6 @@ impl Lifter<'_> {
     fn movq(&mut self) -> Lifted {
         let shape = if self.shape().vex() { Shape::Vex128 } else { Shape::Sse };
         let (to, from) = (self.i.op0_register(), self.i.op1_register());
-        let touches_mmx = mm(to).is_some() || mm(from).is_some();
         let log2 = match self.i.mnemonic() {
             M::Movd | M::Vmovd => 2,
             _ => 3,
@@ -138,9 +137,6 @@ impl Lifter<'_> {
         if let Some(g) = gpr(to) {
             let v = self.vreg(1, 0)?;
             let v = self.b.op(Op::VExtract, super::operand::carrier(log2), &[v], Arr::new(log2, crate::ir::Width::W128).0, 0);
-            if touches_mmx {
-                self.enter_mmx();
-            }
             self.set_gpr(g, v);
             return Ok(());
         }
@@ -148,9 +144,6 @@ impl Lifter<'_> {
             let v = self.vreg(1, 0)?;
             let ea = self.ea();
             self.store(log2, ea, v);
-            if touches_mmx {
-                self.enter_mmx();
-            }
             return Ok(());
         }
         let v = if let Some(g) = gpr(from) {
@@ -163,9 +156,6 @@ impl Lifter<'_> {
             let v = self.vreg(1, 0)?;
             self.b.vec(Op::VLow, Arr::D1, &[v])
         };
-        if touches_mmx {
-            self.enter_mmx();
-        }
         self.set_vec(shape, &[v])
     }
 
@@ -218,7 +208,6 @@ impl Lifter<'_> {
     fn mov_mmx(&mut self) -> Lifted {
         let a = self.vreg(1, 0)?;
         let a = self.b.vec(Op::VLow, Arr::D1, &[a]);
-        self.enter_mmx();
         self.set_vec(Shape::Sse, &[a])
     }
 
@@ -226,6 +215,8 @@ impl Lifter<'_> {
         let sw = self.area(state::FSW);
         let pending = self.b.bin_imm(Op::And, sw, 0x80);
         self.trap_if(crate::ir::Trap::FpException, 1, pending);
+        let sw = self.b.bin_imm(Op::And, sw, !0x3800);
+        self.set_area(state::FSW, sw);
         let zero = self.b.iconst(Type::I64, 0);
         self.set_area(state::FTW, zero);
         Ok(())
@@ -501,7 +492,7 @@ impl Lifter<'_> {
         };
         let a = self.vreg(vex as u32, 0)?;
         let r = self.b.op(Op::VInsert, Type::V128, &[a, v], Arr::new(log2, crate::ir::Width::W128).0, lane);
-        self.finish(shape, &[r])
+        self.set_vec(shape, &[r])
     }
 
     fn pextr(&mut self, log2: u8) -> Lifted {
@@ -514,9 +505,6 @@ impl Lifter<'_> {
             let ea = self.ea();
             self.store(log2, ea, v);
             return Ok(());
-        }
-        if shape == Shape::Mmx {
-            self.enter_mmx();
         }
         let g = gpr(self.i.op0_register()).ok_or(Refused::Undefined)?;
         let v = self.carried(g.log2, v);
@@ -616,9 +604,6 @@ impl Lifter<'_> {
             let to = self.somewhere(on, to, scratch);
             let byte = self.b.op(Op::VExtract, Type::I32, &[v], Arr::B16.0, n);
             self.store(0, Lifter::plain(to), byte);
-        }
-        if mmx {
-            self.enter_mmx();
         }
         Ok(())
     }

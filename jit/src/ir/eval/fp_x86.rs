@@ -189,6 +189,16 @@ pub fn covers(op: Op) -> bool {
 
 /// Evaluate an operation that [`covers`] admits.
 pub fn eval(i: &Inst, args: [u128; 3], src_bits: u32, env: &mut Env) -> u128 {
+    let v = lanes(i, args, src_bits, env);
+    // What is found among the operands of any lane comes first.
+    let operands = ex::I | ex::D | ex::Z;
+    if env.raised & operands & !env.masked != 0 {
+        env.raised &= operands;
+    }
+    v
+}
+
+fn lanes(i: &Inst, args: [u128; 3], src_bits: u32, env: &mut Env) -> u128 {
     let arr = i.arr();
     let (bits, f) = (arr.ebits(), Format::from_log2(arr.log2()));
     let [a, b, c] = args;
