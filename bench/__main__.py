@@ -12,6 +12,7 @@ from pathlib import Path
 import counting
 import plot
 import report
+import startup
 from arena import Arena, Failure
 from inputs import ensure_inputs
 from paths import BENCH, OURS, ROOTS
@@ -76,8 +77,11 @@ def measure(emulator, workload, round_, results):
     native = results.get(workload.name, round_, "native")
     limit = 300 if not native else 120 + 300 * native["wall"] * workload.repeat
     try:
-        run.update(emulator.arena.run(workload.argv, workload.repeat, limit))
+        run.update(emulator.arena.run(workload.argv, workload.repeat, limit, dict(workload.env)))
         run["output"] = output_digest(emulator.arena, workload)
+        if workload.memory and round_ == 1:
+            # Once more, because looking on takes time.
+            run["sum_kb"] = emulator.arena.run(workload.argv, 1, limit, dict(workload.env), watch=True)["sum_kb"]
         if native and native["output"] != run["output"]:
             raise Failure("output differs from native's")
         run["ok"] = True
@@ -139,6 +143,7 @@ def options():
     parser.add_argument("--metric", choices=("wall", "cpu"), default="wall", help="what the table shows (cpu is steadier on a busy machine)")
     parser.add_argument("--publish", action="store_true", help="put the table and the plot into bench/RESULTS.md")
     parser.add_argument("--count", action="store_true", help="instead: host instructions per guest instruction on small kernels, without noise")
+    parser.add_argument("--startup", action="store_true", help="instead: what a start costs, up to the first instruction and as a whole")
     parser.add_argument("--list", action="store_true", help="list the workloads")
     return parser.parse_args()
 
@@ -162,9 +167,25 @@ def choose_emulators(args):
 def count(args):
     """The counted figures with what they were taken from."""
     emulators = choose_emulators(args)
+    return signed(emulators, counting.count(emulators, ensure_qemu()))
+
+
+def start(args):
+    """The figures about starts."""
+    require("unshare", "nsenter", "chroot")
+    emulators = choose_emulators(args)
+    try:
+        return signed(emulators, startup.table(emulators))
+    finally:
+        for emulator in emulators:
+            emulator.arena.close()
+
+
+def signed(emulators, text):
+    """A text with what it was measured on."""
     meta = describe(emulators, False, 1, command())
     versions = "; ".join(e.facts["version"] for e in emulators if e.name != "native")
-    return f"{counting.count(emulators, ensure_qemu())}\n{meta['date'][:10]}; {meta['cpu']}; {versions}; commit {meta['commit']}; command `{meta['command']}`.\n"
+    return f"{text}\n{meta['date'][:10]}; {meta['cpu']}; {versions}; load {os.getloadavg()[0]:.1f}; commit {meta['commit']}; command `{meta['command']}`.\n"
 
 
 def command():
@@ -204,12 +225,13 @@ def main():
         for w in WORKLOADS:
             print(f"{w.name:16}{w.group:14}{w.what}")
         return
-    if args.count:
-        text = count(args)
-        print(text)
-        if args.publish:
-            publish("count", text)
-        return
+    for wanted, part, make in ((args.count, "count", count), (args.startup, "startup", start)):
+        if wanted:
+            text = make(args)
+            print(text)
+            if args.publish:
+                publish(part, text)
+            return
     results = Results.load(args.report.resolve()) if args.report else bench(args)
     if not results.runs:
         return

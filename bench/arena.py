@@ -3,6 +3,7 @@ in a binfmt_misc of its own. Nothing on the machine changes, and all of it vanis
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from paths import BINARIES, INPUTS, ROOTS
@@ -75,8 +76,9 @@ class Arena:
         """A file of the arena as this process can open it."""
         return Path(f"/proc/{self.pid}/root{self.root}{inside}")
 
-    def run(self, argv, repeat=1, timeout=600, env=None):
-        """Runs a command `repeat` times in an emptied working folder; returns what it cost, or raises Failure."""
+    def run(self, argv, repeat=1, timeout=600, env=None, watch=False):
+        """Runs a command `repeat` times in an emptied working folder; returns what it cost, or raises Failure. With `watch`, `sum_kb` is the
+        largest sum of its processes' memory that was seen (shared pages are divided among those who share them)."""
         if not self.holder:
             self.open()
         work = self.path("/bench/work")
@@ -84,11 +86,14 @@ class Arena:
             shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
         command = ["nsenter", f"--target={self.pid}", "--user", "--preserve-credentials", "--mount", "--pid", "chroot", self.root,
                    "/bench/in/measure", str(repeat), "/bench/work", "/bench/out/stdout", "/bench/out/stderr", *argv]
+        watcher = _Watcher(self.pid) if watch else None
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, env={**ENVIRONMENT, **(env or {})})
         except subprocess.TimeoutExpired:
             self.close()
             raise Failure(f"no end within {timeout:.0f} s") from None
+        finally:
+            peak_sum = watcher.stop() if watcher else 0
         fields = done.stdout.split()
         if done.returncode or len(fields) != 5:
             raise Failure(f"not started: {done.stderr.strip()[-300:]}")
@@ -96,7 +101,37 @@ class Arena:
         if failures:
             tail = self.path("/bench/out/stderr").read_text(errors="replace").strip().splitlines()[-3:]
             raise Failure(f"{_ending(status)}, {failures} of {repeat}: {' / '.join(tail)[-400:]}")
-        return {"wall": wall / 1e9 / repeat, "cpu": cpu / 1e6 / repeat, "peak_kb": peak}
+        return {"wall": wall / 1e9 / repeat, "cpu": cpu / 1e6 / repeat, "peak_kb": peak, **({"sum_kb": peak_sum} if watch else {})}
+
+
+class _Watcher(threading.Thread):
+    """Looks again and again at the memory of all processes of an arena but its first."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.first, self.space, self.ended, self.peak = str(pid), os.readlink(f"/proc/{pid}/ns/pid"), threading.Event(), 0
+        self.start()
+
+    def run(self):
+        while not self.ended.wait(0.02):
+            self.peak = max(self.peak, sum(self._memory(p) for p in os.listdir("/proc") if p.isdigit() and p != self.first))
+
+    def _memory(self, pid):
+        try:
+            if os.readlink(f"/proc/{pid}/ns/pid") != self.space or os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "measure":
+                return 0
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1])
+        except OSError:
+            # It has ended meanwhile.
+            pass
+        return 0
+
+    def stop(self):
+        self.ended.set()
+        self.join()
+        return self.peak
 
 
 def _ending(status):

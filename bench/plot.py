@@ -3,9 +3,9 @@ import math
 import statistics
 from html import escape
 
-from report import LABELS, geometric_mean, measured, median_ratios, rivals
+from report import LABELS, geometric_mean, measured, median_ratios, rivals, summaries
 
-WIDTH, LEFT, RIGHT, TOP, ROW, GAP = 960, 170, 70, 92, 24, 14
+WIDTH, LEFT, RIGHT, TOP, ROW, GAP = 960, 190, 70, 92, 22, 26
 COLOURS = {"qemu": "#c8553d", "ours": "#1b7f8c"}
 TICKS = (0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 50, 100, 200, 500)
 FONT = 'font-family="Helvetica, Arial, sans-serif"'
@@ -25,22 +25,23 @@ class Scale:
 
 
 def draw(results, metric="wall"):
-    """The SVG text."""
+    """The SVG text: the means above, then the workloads by group."""
     names, workloads = rivals(results), measured(results)
     ratios = {(w.name, n): results.ratios(w.name, n, metric) for w in workloads for n in names}
-    means = {n: geometric_mean(median_ratios(results, workloads, n, metric)) for n in names}
     scale = Scale([v for values in ratios.values() for v in values])
     parts, y, group = [], TOP, None
+    for title, some in summaries(results, workloads, metric):
+        means = {n: geometric_mean(median_ratios(results, some, n, metric)) for n in names}
+        if any(means.values()):
+            parts += _row(f"mean: {title}", y, {n: [m] for n, m in means.items() if m}, scale, set(), bold=True)
+            y += ROW + 4
     for w in workloads:
-        if group is not None and w.group != group:
+        if w.group != group:
             y += GAP
+            parts.append(f'<line x1="20" x2="{WIDTH - 20}" y1="{y - 19}" y2="{y - 19}" stroke="#bbb"/>')
+            parts.append(f'<text x="20" y="{y - 5}" font-size="12" font-style="italic" fill="#555">{escape(w.group)}</text>')
         group = w.group
         parts += _row(w.name, y, {n: ratios[w.name, n] for n in names}, scale, {n for n in names if results.error(w.name, n)})
-        y += ROW
-    if any(means.values()):
-        y += GAP
-        parts.append(f'<line x1="20" x2="{WIDTH - 20}" y1="{y - 8}" y2="{y - 8}" stroke="#999"/>')
-        parts += _row("geometric mean", y, {n: [m] for n, m in means.items() if m}, scale, set(), bold=True)
         y += ROW
     return "\n".join([*_frame(results, names, scale, y, metric), *parts, "</svg>"]) + "\n"
 

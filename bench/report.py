@@ -4,7 +4,8 @@ import statistics
 from workloads import WORKLOADS
 
 LABELS = {"native": "native", "qemu": "QEMU", "ours": "run-foreign"}
-LONG = 0.25
+# What counts as a long workload, in seconds natively.
+LONG = 0.5
 
 
 def rivals(results):
@@ -33,25 +34,35 @@ def median_ratios(results, workloads, emulator, metric):
     return out
 
 
+def summaries(results, workloads, metric):
+    """Kinds of workloads that a mean is worth giving of: title and workloads."""
+    starts = [w for w in workloads if w.group == "start"]
+    long = [w for w in workloads if (results.median(w.name, "native", metric) or 0) >= LONG and w.group != "start"]
+    return [(title, some) for title, some in (("starts", starts), (f"{LONG:g} s or more natively", long), ("all", workloads)) if some]
+
+
 def table(results, metric="wall"):
-    """The Markdown table with its notes."""
+    """The Markdown table with its notes: the means first, then the workloads by group."""
     names, rows = rivals(results), []
     both = len(names) == 2
     head = ["workload", "what", "native", *(LABELS[n] + " ×" for n in names), *(["QEMU ÷ run-foreign"] if both else [])]
     rows.append("| " + " | ".join(head) + " |")
     rows.append("|---|---|" + "---:|" * (len(head) - 2))
     workloads = measured(results)
+    for title, some in summaries(results, workloads, metric):
+        means = [geometric_mean(median_ratios(results, some, n, metric)) for n in names]
+        if names and all(means):
+            cells = [f"**{title}**", "geometric mean", "", *(f"**{m:.2f}**" for m in means), *([f"**{means[0] / means[1]:.1f}**"] if both else [])]
+            rows.append("| " + " | ".join(cells) + " |")
+    group = None
     for w in workloads:
+        if w.group != group:
+            group = w.group
+            rows.append(f"| *{group}* |" + " |" * (len(head) - 1))
         cells = [f"`{w.name}`", w.what, _seconds(results.median(w.name, "native", metric)), *(_ratio(results, w.name, n, metric) for n in names)]
         if both:
             cells.append(_gain(results, w.name, metric))
         rows.append("| " + " | ".join(cells) + " |")
-    long = [w for w in workloads if (results.median(w.name, "native", metric) or 0) >= LONG and w.group != "start"]
-    for title, some in (("starts", [w for w in workloads if w.group == "start"]), (f"{LONG:g} s or more natively", long), ("all", workloads)):
-        means = [geometric_mean(median_ratios(results, some, n, metric)) for n in names]
-        if all(means):
-            cells = [f"**geometric mean, {title}**", "", "", *(f"**{m:.2f}**" for m in means), *([f"**{means[0] / means[1]:.1f}**"] if both else [])]
-            rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n\n" + _notes(results, workloads, names, metric)
 
 
@@ -95,13 +106,19 @@ def _notes(results, workloads, names, metric):
 
 
 def _memory(results, workloads, names):
-    """Peak resident memory of the largest process, for the starts."""
-    starts = [w for w in workloads if w.group == "start"]
-    if not starts:
-        return []
+    """Peak resident memory of a start's largest process, and the sum over all processes where that was measured."""
     order = ["native", *names]
-    out = ["", "Peak resident memory of a start, MB:", "", "| workload | " + " | ".join(LABELS[n] for n in order) + " |", "|---|" + "---:|" * len(order)]
-    for w in starts:
-        peaks = [results.median(w.name, n, "peak_kb") for n in order]
-        out.append(f"| `{w.name}` | " + " | ".join("–" if p is None else f"{p / 1024:.1f}" for p in peaks) + " |")
-    return out
+
+    def rows(title, some, field):
+        if not some:
+            return []
+        out = ["", title, "", "| workload | " + " | ".join(LABELS[n] for n in order) + " |", "|---|" + "---:|" * len(order)]
+        for w in some:
+            peaks = [results.median(w.name, n, field) for n in order]
+            out.append(f"| `{w.name}` | " + " | ".join("–" if p is None else f"{p / 1024:.1f}" for p in peaks) + " |")
+        return out
+
+    starts = [w for w in workloads if w.group == "start"]
+    watched = [w for w in workloads if any(results.median(w.name, n, "sum_kb") for n in order)]
+    return (rows("Peak resident memory of a start, MB:", starts, "peak_kb")
+            + rows("Peak memory of all processes together (each shared page divided among those who share it), MB:", watched, "sum_kb"))

@@ -104,5 +104,5 @@ class Results:
         return next((r["error"] for r in self.of(workload, emulator) if not r["ok"]), None)
 
     def median(self, workload, emulator, metric="wall"):
-        values = [r[metric] for r in self.of(workload, emulator) if r["ok"]]
+        values = [r[metric] for r in self.of(workload, emulator) if r["ok"] and metric in r]
         return statistics.median(values) if values else None

@@ -13,6 +13,8 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = [
     "bash", "dash", "coreutils", "findutils", "diffutils", "sed", "grep", "mawk", "libc-bin", "tar", "gzip", "xz-utils", "zstd",
     "python3", "perl", "lua5.4", "git", "sqlite3", "openssl", "jq", "bc",
+    "nodejs", "openjdk-21-jdk-headless", "golang-go", "luajit", "ruby", "php-cli", "ocaml", "python3-numpy", "libopenblas0-pthread",
+    "ripgrep", "7zip", "make", "apt", "mount",
 ]
 # Both roots compile for arm64, so that the compiler does the same work and its output can be compared.
 COMPILER = {"amd64": "gcc-14-aarch64-linux-gnu", "arm64": "gcc-14"}
@@ -53,10 +55,25 @@ def _ensure_root(arch):
     # Device nodes come from the machine when a program runs; without them any user may unpack.
     subprocess.run(["tar", "-C", root, "--exclude=./dev/*", "--no-same-owner", "-xf", archive], check=True)
     archive.unlink()
+    _link(root)
     for place in ("proc", "dev", "tmp", "bench"):
         (root / place).mkdir(exist_ok=True)
     stamp.write_text(include)
     return True
+
+
+def _link(root):
+    """What packages' scripts would link: the program that is meant by a name."""
+    libraries = f"usr/lib/{'aarch64' if root.name == 'arm64' else 'x86_64'}-linux-gnu"
+    wanted = {
+        "usr/bin/java": "usr/lib/jvm/java-*/bin/java", "usr/bin/javac": "usr/lib/jvm/java-*/bin/javac", "usr/bin/php": "usr/bin/php8*",
+        "usr/bin/luajit": "usr/bin/luajit-*", f"{libraries}/libblas.so.3": f"{libraries}/openblas-pthread/libblas.so.3",
+        f"{libraries}/liblapack.so.3": f"{libraries}/openblas-pthread/liblapack.so.3",
+    }
+    for name, pattern in wanted.items():
+        found = sorted(root.glob(pattern))
+        if found and not (root / name).exists():
+            (root / name).symlink_to("/" + str(found[0].relative_to(root)))
 
 
 def _compile_python():
@@ -83,26 +100,32 @@ def ensure_qemu():
         return program
     require("apt-get", "dpkg-deb")
     say("fetching QEMU from Debian sid")
-    apt = home / "apt"
-    for place in (apt / "lists/partial", apt / "cache/archives/partial", apt / "parts"):
-        place.mkdir(parents=True, exist_ok=True)
-    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING} arch=amd64] {MIRROR} sid main\n")
-    # The system's own settings (a proxy, say) stay, its hooks don't.
-    options = {
-        "Dir::Etc::SourceList": apt / "sources.list", "Dir::Etc::SourceParts": apt / "parts", "Dir::Etc::Preferences": "/dev/null",
-        "Dir::Etc::PreferencesParts": apt / "parts", "Dir::State::Lists": apt / "lists", "Dir::Cache": apt / "cache",
-        "APT::Sandbox::User": "root", "Acquire::Languages": "none",
-    }
-    cleared = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
-    (apt / "apt.conf").write_text("".join([*(f"#clear {key};\n" for key in cleared), *(f'{key} "{value}";\n' for key, value in options.items())]))
-    command = ["apt-get", "-q", "-c", apt / "apt.conf"]
-    subprocess.run([*command, "update"], check=True, stdout=sys.stderr)
-    subprocess.run([*command, "download", "qemu-user"], check=True, stdout=sys.stderr, cwd=home)
+    subprocess.run([*private_apt(home / "apt", "sid", "amd64"), "download", "qemu-user"], check=True, stdout=sys.stderr, cwd=home)
     package = next(home.glob("qemu-user_*.deb"))
     subprocess.run(["dpkg-deb", "-x", package, home], check=True)
     package.unlink()
-    shutil.rmtree(apt)
+    shutil.rmtree(home / "apt")
     return program
+
+
+def private_apt(apt, suite, arch):
+    """An apt of one's own in a folder, with fresh lists of a suite: the beginning of apt-get's command line."""
+    for place in (apt / "lists/partial", apt / "cache/archives/partial", apt / "parts"):
+        place.mkdir(parents=True, exist_ok=True)
+    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING} arch={arch}] {MIRROR} {suite} main\n")
+    (apt / "status").touch()
+    # The system's own settings (a proxy, say) stay, its hooks don't.
+    options = {
+        "APT::Architecture": arch, "APT::Architectures": arch, "Dir::State::status": apt / "status",
+        "Dir::Etc::SourceList": apt / "sources.list", "Dir::Etc::SourceParts": apt / "parts", "Dir::Etc::Preferences": "/dev/null",
+        "Dir::Etc::PreferencesParts": apt / "parts", "Dir::State::Lists": apt / "lists", "Dir::Cache": apt / "cache",
+        "APT::Sandbox::User": "root", "Acquire::Languages": "none", "Acquire::GzipIndexes": "false",
+    }
+    cleared = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "APT::Architectures")
+    (apt / "apt.conf").write_text("".join([*(f"#clear {key};\n" for key in cleared), *(f'{key} "{value}";\n' for key, value in options.items())]))
+    command = ["apt-get", "-q", "-c", apt / "apt.conf"]
+    subprocess.run([*command, "update"], check=True, stdout=sys.stderr)
+    return command
 
 
 def snapshot(program):

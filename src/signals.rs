@@ -95,6 +95,13 @@ pub fn use_signal_stack(cpu: &Cpu) {
     unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
 }
 
+/// Let this host thread handle signals on its own stack: the CPU's is about to go.
+pub fn leave_signal_stack() {
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    // SAFETY: the thread is outside of translated code, so its stack pointer is its stack's.
+    unsafe { libc::sigaltstack(&none, ptr::null_mut()) };
+}
+
 /// This host thread's guest thread.
 pub fn current() -> *const Anchor {
     CURRENT.get()

@@ -232,6 +232,8 @@ fn end_thread(mut task: Task, status: i32) {
     let address = task.thread.clear_child_tid;
     signals::set_current(std::ptr::null());
     task.vcpu.runtime.users.fetch_sub(1, Ordering::Relaxed);
+    // The word may be gone by now, which is found out by a fault.
+    signals::leave_signal_stack();
     drop(task);
     if address != 0 && GuestAddr(address).write(0u32).is_ok() {
         // SAFETY: the kernel only uses the address as a name.

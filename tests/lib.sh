@@ -106,7 +106,8 @@ isolate() {
         mount -t proc proc /proc && mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 99
         exec "$@"' isolate "$go" bash "$SELF" "$@" &
     p=$!
-    trap 'kill -KILL $p 2>/dev/null' EXIT; trap 'exit 143' INT TERM HUP
+    # The namespace's first process, too: once it has got its ids the kernel forgets that it should die with unshare.
+    trap 'kill -KILL $(cat /proc/$p/task/$p/children 2>/dev/null) $p 2>/dev/null' EXIT; trap 'exit 143' INT TERM HUP
     local i=0
     while [ "$(readlink /proc/$p/ns/user)" = "$(readlink /proc/self/ns/user)" ] && [ $i -lt 500 ]; do sleep 0.02; i=$((i + 1)); done
     if awk '{print $1, $1, $3}' /proc/self/uid_map >/proc/$p/uid_map && awk '{print $1, $1, $3}' /proc/self/gid_map >/proc/$p/gid_map; then

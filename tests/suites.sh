@@ -45,8 +45,7 @@ make_root() {
 # in_case SIDE LIMIT COMMAND…: in namespaces of its own (so that nothing stays behind) and a fresh /tmp on a disk, natively or by us.
 in_case() {
     local root limit=$2; root=$(root_of "$([ "$1" = native ] && echo amd64 || echo arm64)"); shift 2
-    local tmp=$RESULTS/tmp.$BASHPID
-    rm -rf "$tmp"; mkdir -p "$tmp"; chmod 1777 "$tmp"
+    local tmp; tmp=$(mktemp -d "$RESULTS/tmp.XXXXXX") && chmod 1777 "$tmp" || return 97
     timeout -k 10 "$limit" unshare -m -p -n -i -u -f --kill-child --propagation private bash -c '
         root=$1 tmp=$2 files=$3; shift 3
         ip link set lo up
@@ -190,6 +189,8 @@ perl_test() {
     [ "$side" != native ] || arch=amd64
     # A -T of the first line must be said on the command line, too.
     taint=$(sed -nE '1s/^#!.*perl.*[[:space:]]-[a-zA-Z]*([tT]).*/-\1/p' "$RESULTS/perl-source/t/$file")
+    # What a stopped run left.
+    rm -rf "$RESULTS/perl-$arch"/t/tmp_*
     FILES=$RESULTS/perl-$arch in_case "$side" "$(limit_of perl "$name" "$side")" /bin/sh -c 'cd /mnt/t && exec perl $2 -I../lib "$1"' sh "$file" "$taint" >"$out.log" 2>&1
     rc=$?
     # TAP: a plan, then `[not ]ok N`; a failure that was announced as TODO is none.

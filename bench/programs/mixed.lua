@@ -36,5 +36,5 @@ for i = 1, 80000 do parts[#parts + 1] = string.format("%d:%x", i, i * 7919 % 655
 local text = table.concat(parts, " ")
 local matches = 0
 for _ in text:gmatch("%d+:(%x%x)%f[%s]") do matches = matches + 1 end
-print(sieve(1000000), fib(30), matches, #text)
-print(string.format("%.12f %.12f", spectral(320)))
+print(sieve(2500000), fib(32), matches, #text)
+print(string.format("%.12f %.12f", spectral(420)))

@@ -44,6 +44,6 @@ def digits(n):
     return "".join(out)
 
 
-print(nbody(100000))
+print(nbody(250000))
 print(queens(9))
-print(digits(1200))
+print(digits(1800))

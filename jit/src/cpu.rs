@@ -5,7 +5,7 @@
 //! their slots are stale; every way out of translated code writes them back first.
 
 use crate::guest::HelperFn;
-use crate::ir::GuestReg;
+use crate::ir::{FpRules, GuestReg};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -51,6 +51,9 @@ pub enum ExitKind {
     /// Set by the fault handler, never by translated code: a guest fault; `pc` is the faulting instruction.
     Fault = 4,
 }
+
+/// Taken (1) around atomic operations that the host has no instruction for.
+pub static SPLIT_LOCK: AtomicU32 = AtomicU32::new(0);
 
 /// The state block. Host code addresses it through one register that points [`Cpu::BIAS`] bytes into it, so that the first
 /// 256 bytes are reached with 8-bit displacements.
@@ -111,6 +114,14 @@ pub struct Cpu {
     pub area: [u64; AREA_WORDS],
     /// `Guest::helpers`.
     pub helpers: &'static [HelperFn],
+    /// What the host's FP status register accumulated while translated code ran, on hosts that have one apart from the control word.
+    pub fp_status: u32,
+    /// [`SPLIT_LOCK`], for hosts whose atomic operations can't cross every boundary.
+    pub split_lock: &'static AtomicU32,
+    /// An operation left to a helper raised an exception that is not masked.
+    pub fp_trap: u32,
+    /// `Guest::fp`.
+    pub rules: FpRules,
     /// Spill slots.
     pub spill: [u128; SPILL_SLOTS],
     /// Operands of an operation that translated code leaves to a helper.
@@ -144,11 +155,12 @@ impl Cpu {
 
     /// A fresh CPU: all zero, no jump cache.
     pub fn new() -> Box<Cpu> {
-        // SAFETY: every field is plain data for which all-zero is valid (the pointers are null until set), but for the one reference.
+        // SAFETY: every field is plain data for which all-zero is valid (the pointers are null until set), but for two references.
         unsafe {
             let mut cpu = Box::<Cpu>::new_uninit();
             cpu.as_mut_ptr().write_bytes(0, 1);
             (&raw mut (*cpu.as_mut_ptr()).helpers).write(&[]);
+            (&raw mut (*cpu.as_mut_ptr()).split_lock).write(&SPLIT_LOCK);
             cpu.assume_init()
         }
     }

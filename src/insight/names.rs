@@ -10,9 +10,12 @@ struct Module {
     /// What to add to the file's addresses.
     bias: u64,
     name: String,
-    /// Start, size and name, by start.
-    symbols: Vec<(u64, u64, String)>,
+    /// By start.
+    symbols: Vec<Function>,
 }
+
+/// Start, size and name.
+type Function = (u64, u64, String);
 
 /// Modules as far as they were asked for.
 #[derive(Default)]
@@ -86,7 +89,7 @@ impl Module {
 }
 
 /// The address that the file begins at, and its functions.
-fn symbols(path: &Path) -> Option<(u64, Vec<(u64, u64, String)>)> {
+fn symbols(path: &Path) -> Option<(u64, Vec<Function>)> {
     let bytes = std::fs::read(path).ok()?;
     let elf = Elf::parse(&bytes).ok()?;
     let first = elf.program_headers.iter().find(|p| p.p_type == goblin::elf::program_header::PT_LOAD)?;
@@ -100,8 +103,7 @@ fn symbols(path: &Path) -> Option<(u64, Vec<(u64, u64, String)>)> {
             .filter_map(|s| Some((s.st_value, s.st_size, names.get_at(s.st_name)?)))
             .filter(|s| !s.2.is_empty() && !s.2.starts_with('$'))
     });
-    let mut all: Vec<(u64, u64, String)> =
-        functions.map(|(at, size, name)| (at, size, name.replace(char::is_whitespace, "_"))).collect();
+    let mut all: Vec<Function> = functions.map(|(at, size, name)| (at, size, name.replace(char::is_whitespace, "_"))).collect();
     all.sort();
     all.dedup_by_key(|s| (s.0, s.1));
     Some((first.p_vaddr.wrapping_sub(first.p_offset), all))

@@ -384,6 +384,23 @@ static void sharing(void) {
     say("raw thread: %d shared %d\n", tid > 0, shared);
 }
 
+// The word that is to be cleared at a thread's end may be gone by then.
+static int takes_its_word_along(void *word) {
+    munmap(word, 4096);
+    return 0;
+}
+
+static void lost_words(void) {
+    static char stack[65536] __attribute__((aligned(16)));
+    for (int i = 0; i < 20; i++) {
+        void *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+        int tid = clone(takes_its_word_along, stack + sizeof stack, flags, word, NULL, NULL, word);
+        while (tid > 0 && syscall(SYS_tgkill, getpid(), tid, 0) == 0) sched_yield();
+    }
+    say("words: gone\n");
+}
+
 int main(int argc, char **argv) {
     (void)argv;
     if (argc > 1) return 55;
@@ -401,5 +418,6 @@ int main(int argc, char **argv) {
     exits("/proc/self/exe");
     fork_in_thread();
     sharing();
+    lost_words();
     return 0;
 }

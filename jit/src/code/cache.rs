@@ -31,6 +31,8 @@ struct Block {
     /// Head of the list of links that lead here.
     incoming: u32,
     valid: bool,
+    /// Direct links may lead here.
+    flags_dead: bool,
 }
 
 /// A [`Point`], smaller: there are more of them than of anything else.
@@ -55,6 +57,8 @@ struct Link {
     next: u32,
     /// The jump leads to the stub for a while, although the link is in the target's list.
     cut: bool,
+    /// See [`crate::host::Link::direct`].
+    direct: bool,
 }
 
 /// Low half: a tag, which for one pc differs by mode. High half: block number + 1, or 0 = an empty slot, or (with `WAIT`) the head of a list of
@@ -240,7 +244,18 @@ impl Cache {
             bits: p.bits,
         }));
         let links = self.links.len() as u32;
-        self.blocks.push(Block { pc: ir.pc, start, end, mode: ir.mode, host: at, points, links, incoming: NONE, valid: true });
+        self.blocks.push(Block {
+            pc: ir.pc,
+            start,
+            end,
+            mode: ir.mode,
+            host: at,
+            points,
+            links,
+            incoming: NONE,
+            valid: true,
+            flags_dead: ir.flags_dead,
+        });
         self.lookup.reserve(e.links.len() + 1);
         let entry = self.probe(ir.pc, ir.mode);
         let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(ir.pc, ir.mode, id + 1)));
@@ -253,8 +268,11 @@ impl Cache {
         }
         for l in &e.links {
             let n = self.links.len() as u32;
-            self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
-            let link = Link { at: at + l.at, stub: at + l.stub, target: l.target, linked: NONE, next: NONE, cut: false };
+            if !l.direct {
+                self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
+            }
+            let (at, stub, target) = (at + l.at, at + l.stub, l.target);
+            let link = Link { at, stub, target, linked: NONE, next: NONE, cut: false, direct: l.direct };
             // Steps are not linked.
             match ir.mode.has(Mode::STEP) {
                 true => self.links.push(link),
@@ -286,14 +304,21 @@ impl Cache {
 
     /// Let a link lead to a block, or (`cut`) be ready to.
     fn connect(&mut self, link: u32, block: u32, cut: bool) {
-        let to = self.blocks[block as usize].host;
         let l = &mut self.links[link as usize];
         l.linked = block;
         l.cut = cut;
         l.next = std::mem::replace(&mut self.blocks[block as usize].incoming, link);
         if !cut {
-            let at = l.at;
-            self.jump_to(at, to);
+            self.lead(link);
+        }
+    }
+
+    /// Let a link's jump lead to its target, if it may.
+    fn lead(&mut self, link: u32) {
+        let l = &self.links[link as usize];
+        let b = &self.blocks[l.linked as usize];
+        if !l.direct || b.flags_dead {
+            self.jump_to(l.at, b.host);
         }
     }
 
@@ -309,12 +334,13 @@ impl Cache {
         self.links[n as usize].cut
     }
 
-    /// Mend link `n` if it was cut.
+    /// Mend link `n` if it was cut, and the direct one before it.
     pub fn link(&mut self, n: u32) {
-        let l = &mut self.links[n as usize];
-        if std::mem::take(&mut l.cut) {
-            let (at, to) = (l.at, self.blocks[l.linked as usize].host);
-            self.jump_to(at, to);
+        let direct = n.checked_sub(1).filter(|&d| self.links[d as usize].direct);
+        for n in direct.into_iter().chain([n]) {
+            if std::mem::take(&mut self.links[n as usize].cut) {
+                self.lead(n);
+            }
         }
     }
 
@@ -466,7 +492,18 @@ mod tests {
                 None => {
                     let id = blocks.len() as u32;
                     let (start, end) = (pc, pc + 4);
-                    blocks.push(Block { pc, start, end, mode, host: 0, points: 0, links: 0, incoming: NONE, valid: true });
+                    blocks.push(Block {
+                        pc,
+                        start,
+                        end,
+                        mode,
+                        host: 0,
+                        points: 0,
+                        links: 0,
+                        incoming: NONE,
+                        valid: true,
+                        flags_dead: false,
+                    });
                     lookup.slots[entry] = slot(pc, mode, id + 1);
                     lookup.filled += 1;
                     map.insert((pc, mode.0), id);

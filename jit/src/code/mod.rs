@@ -363,9 +363,7 @@ impl Engine {
                 std::process::abort();
             }
         }
-        if i.block.backward {
-            lift::mark_dead_flags(self.guest, &mut i.block, mem);
-        }
+        lift::look_ahead(self.guest, &mut i.block, mem);
         let host = self.place(i);
         if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
             i.for_parent = None;
@@ -596,6 +594,7 @@ impl Engine {
             i.for_parent = i.from_children.take();
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
+            crate::cpu::SPLIT_LOCK.store(0, Relaxed);
             if self.options.stats {
                 self.count.reset();
                 region::take_misses(cpu);
@@ -645,9 +644,10 @@ impl Engine {
     pub fn set_fpcr(&self, cpu: &mut Cpu, fpcr: u32) {
         let fpcr = fpcr & self.guest.fpcr_mask;
         let before = self.mode(cpu);
-        cpu.fpsr |= host::fpsr(cpu) & 0x9f;
+        let status = host::fpsr(cpu);
         cpu.fpcr = fpcr;
-        cpu.guest_fpctl = host::fpctl((self.guest.fp_round)(fpcr), fpcr);
+        cpu.guest_fpctl = host::fpctl(self.guest.fp, fpcr, (self.guest.fp_round)(fpcr));
+        host::set_fpsr(cpu, status);
         if self.mode(cpu) != before {
             // SAFETY: the caller's.
             unsafe { region::forget(cpu, None) };
@@ -671,9 +671,11 @@ impl Engine {
             cpu.guest_fpctl = f.guest_fpctl;
         } else {
             cpu.flags = host::rest_from_nzcv(0);
-            cpu.guest_fpctl = host::fpctl(ir::Round::Nearest, 0);
+            cpu.fpcr = self.guest.fpcr_init;
+            cpu.guest_fpctl = host::fpctl(self.guest.fp, cpu.fpcr, (self.guest.fp_round)(cpu.fpcr));
         }
         cpu.helpers = self.guest.helpers;
+        cpu.rules = self.guest.fp;
         cpu.host_fpctl = host::fpctl_default();
         region::attach(&mut cpu);
         let ptr: *mut Cpu = &mut *cpu;

@@ -97,6 +97,8 @@ pub struct Guest {
     pub fp: FpRules,
     /// Addresses may carry a tag in their top byte.
     pub tagged: bool,
+    /// The FP control of a new thread.
+    pub fpcr_init: u32,
     /// The writable bits of the guest's FP control.
     pub fpcr_mask: u32,
     /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt). Looks only at code in

@@ -30,6 +30,9 @@ pub struct Link {
     pub site: u32,
     /// Guest pc of the target.
     pub target: u64,
+    /// It may lead only to a block that overwrites the flags before it reads them. Its stub brings them to rest and leads on by the next link, which has
+    /// the same target; it has no site of its own.
+    pub direct: bool,
 }
 
 /// An absolute or external reference in emitted code, so that code can be moved and stored.

@@ -13,7 +13,7 @@ pub struct Record {
     ty: u8,
     aux: u8,
     bits: [u8; 3],
-    fp: FpRules,
+    fp: u8,
     imm: u64,
 }
 
@@ -22,13 +22,13 @@ const TYPES: [Type; 5] = [Type::None, Type::I32, Type::I64, Type::V128, Type::Fl
 impl Record {
     /// Of an instruction whose operands have these widths.
     pub fn new(inst: &Inst, bits: [u8; 3], fp: FpRules) -> Record {
-        Record { op: inst.op as u16, ty: inst.ty as u8, aux: inst.aux, bits, fp, imm: inst.imm }
+        Record { op: inst.op as u16, ty: inst.ty as u8, aux: inst.aux, bits, fp: fp as u8, imm: inst.imm }
     }
     /// As a pool constant.
     pub fn pack(&self) -> u128 {
         let [b0, b1, b2] = self.bits;
         let [op0, op1] = self.op.to_le_bytes();
-        let low = u64::from_le_bytes([op0, op1, self.ty, self.aux, b0, b1, b2, self.fp as u8]);
+        let low = u64::from_le_bytes([op0, op1, self.ty, self.aux, b0, b1, b2, self.fp]);
         low as u128 | (self.imm as u128) << 64
     }
     fn inst(&self) -> Inst {
@@ -73,8 +73,10 @@ pub fn run(cpu: &mut Cpu, rec: &Record, host: &Host) {
         Op::Helper => cpu.helpers[inst.imm as usize](cpu, args[0] as u64, args[1] as u64) as u128,
         Op::Crc32 => crc32(&inst, args[0] as u32, args[1] as u64) as u128,
         _ => {
-            let mut env = Env { fpcr: cpu.fpcr, fpsr: 0, qc: false };
+            let rules = if rec.fp == FpRules::X86 as u8 { FpRules::X86 } else { FpRules::Arm };
+            let mut env = Env { fpcr: cpu.fpcr, rules, ..Env::default() };
             let v = eval::eval(&inst, args, rec.bits[0] as u32, &mut env);
+            cpu.fp_trap = env.unmasked() as u32;
             cpu.fpsr |= env.fpsr;
             if env.qc {
                 cpu.qc = 1;

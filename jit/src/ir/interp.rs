@@ -6,7 +6,7 @@
 
 use super::eval::{self, int, Env};
 use super::op::SPLIT;
-use super::{fx, Block, Inst, Op, Trap, Type, Value};
+use super::{fx, Block, FpRules, Inst, Op, Trap, Type, Value};
 use crate::cpu::Cpu;
 use std::sync::atomic::{fence, Ordering};
 
@@ -147,10 +147,14 @@ impl Interp {
     /// Run a verified block to its exit.
     pub fn run(&mut self, b: &Block, cpu: &mut Cpu, mem: &mut dyn Memory) -> Exit {
         self.values.clear();
-        self.env = Env { fpcr: cpu.fpcr, ..Env::default() };
+        self.env = Env { fpcr: cpu.fpcr, rules: b.fp, ..Env::default() };
         for i in &b.insts {
             let step = self.step(b, i, cpu, mem);
+            let trapped = self.env.unmasked();
             cpu.fpsr |= std::mem::take(&mut self.env.fpsr);
+            if trapped {
+                return Exit::TrapAt(b.pc_of(i), Trap::FpException, 0);
+            }
             cpu.qc |= std::mem::take(&mut self.env.qc) as u128;
             match step {
                 Ok(Step::Value(v)) => self.values.push(v),
@@ -217,9 +221,10 @@ impl Interp {
             (Op::ClrEx, _) => cpu.excl_size = 0,
             (Op::Counter, _) => return self.counter as u128,
             (Op::GetFpcr, _) => return cpu.fpcr as u128,
+            (Op::GetFpsr, _) if self.env.rules == FpRules::X86 => return (cpu.fpsr & 0x3f) as u128,
             (Op::GetFpsr, _) => return (cpu.fpsr | ((cpu.qc != 0) as u32) << 27) as u128,
             _ => {
-                cpu.fpsr = a as u32 & 0x9f;
+                cpu.fpsr = a as u32 & if self.env.rules == FpRules::X86 { 0x3f } else { 0x9f };
                 cpu.qc = a >> 27 & 1;
             }
         }

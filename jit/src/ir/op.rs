@@ -301,6 +301,8 @@ ops! {
     /// Lane imm, zero- or sign-extended to the result type.
     VExtract "vextract" T (V No No) ArrImm PURE;
     VExtractS "vextracts" T (V No No) ArrImm PURE;
+    /// The top bits of the lanes, lane 0's in bit 0.
+    VMovMask "vmovmask" W (V No No) Arr PURE;
     /// a in bits 63..0, b in bits 127..64.
     VPair "vpair" V (X X No) No PURE;
 
@@ -464,12 +466,16 @@ ops! {
     FCmpEq "fcmpeq" V (V V No) Arr FP;
     FCmpGe "fcmpge" V (V V No) Arr FP;
     FCmpGt "fcmpgt" V (V V No) Arr FP;
+    /// Comparison to masks by imm: bits 0 to 3 say whether less, equal, greater, unordered is true; bit 4: every NaN raises Invalid.
+    FCmpCc "fcmpcc" V (V V No) ArrImm FP;
+    /// a * b + c, fused (NaNs in this order). imm: bit 0, the product is negated; bits 2..1: 1, c is negated, 2, in even lanes, 3, in odd ones.
+    FFma "ffma" V (V V V) ArrImm FP;
     FRecpe "frecpe" V (V No No) Arr FP;
     FRecpx "frecpx" V (V No No) Arr FP;
     FRsqrte "frsqrte" V (V No No) Arr FP;
     FRecps "frecps" V (V V No) Arr FP;
     FRsqrts "frsqrts" V (V V No) Arr FP;
-    /// Round to integral: imm = `Round`, plus 32 or 64 << 8 where what a signed integer of so many bits can't hold becomes its least.
+    /// Round to integral: imm = `Round`, plus 16 where Inexact is raised, plus 32 or 64 << 8 where what a signed integer of so many bits can't hold becomes its least.
     FRint "frint" V (V No No) ArrImm FP;
     /// To integer lanes of the same size: imm = `Round` | fraction bits << 8. Saturating.
     FToS "ftos" V (V No No) ArrImm FP;

@@ -9,7 +9,7 @@ use crate::table::{Table, Zeroed};
 pub const DEAD: u8 = fact::NOTHING;
 /// An i32 root whose host register has zeros in its upper half.
 pub const CLEAN: u8 = fact::CLEAN;
-/// The guest's flags as of before this instruction are read later (or here) before they are overwritten.
+/// The guest's flags as of before this instruction are read later, or here by what may fault, before they are overwritten.
 pub const FLAGS_LIVE: u8 = 4;
 /// The root is a constant.
 pub(super) const CONST: u8 = fact::CONST;
@@ -137,10 +137,13 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     // Whoever looks at them after a fault (a handler at the frame's) may find stale ones, if all that follows overwrites them.
     // Those that have the value as an operand read the register if they are gone on from.
     let leaves = effects & fx::EXIT != 0;
-    behind.flags_live |= effects & fx::READS_FLAGS != 0;
+    // (What the guest instruction itself has made it will make again.)
+    let reads = effects & fx::READS_FLAGS != 0 && reads_earlier(insts, vals, inst);
     behind.flags_live |= leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
     let v = &mut vals[i];
-    let mut bits = v.bits | (behind.flags_live as u8 * FLAGS_LIVE);
+    let faults = effects & (fx::FAULT | fx::FP) != 0;
+    let mut bits = v.bits | ((behind.flags_live | reads & faults) as u8 * FLAGS_LIVE);
+    behind.flags_live |= reads;
     if v.uses == 0 && inst.ty != Type::None {
         bits |= UNUSED;
         if effects & !(fx::VOLATILE | fx::READS_FLAGS) == 0 && !flagsof_follows(insts, vals, i) {
@@ -211,6 +214,14 @@ fn used(v: &mut Val, at: u16) -> bool {
 /// Whether instruction `i`'s flags are wanted.
 fn flagsof_follows(insts: &[Inst], vals: &Table<Val>, i: usize) -> bool {
     insts.get(i + 1).is_some_and(|n| n.op == Op::FlagsOf) && !vals[i + 1].is(DEAD)
+}
+
+/// Whether an operand is flags of an earlier guest instruction.
+fn reads_earlier(insts: &Table<Inst>, vals: &Table<Val>, inst: &Inst) -> bool {
+    inst.args.iter().filter(|a| a.is_some() && insts[a.index()].ty == Type::Flags).any(|a| {
+        let made = &insts[vals[a.index()].root as usize];
+        made.guest != inst.guest || made.op == Op::Get
+    })
 }
 
 /// Whether operand 0 is flags that `aux` is a condition on.

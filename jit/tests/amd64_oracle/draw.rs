@@ -48,9 +48,22 @@ impl Rng {
     /// A double: special, ordinary, or any.
     pub fn double(&mut self) -> u64 {
         const SPECIAL: [u64; 16] = [
-            0, 1, 0x000f_ffff_ffff_ffff, 0x0010_0000_0000_0000, 0x3ff0_0000_0000_0000, 0x3fef_ffff_ffff_ffff, 0x4330_0000_0000_0000,
-            0x43e0_0000_0000_0000, 0x41e0_0000_0000_0000, 0x7fef_ffff_ffff_ffff, 0x7ff0_0000_0000_0000, 0x7ff8_0000_0000_0000,
-            0x7ff0_0000_0000_0001, 0x7ffc_1234_5678_9abc, 0x7ff4_0000_dead_beef, 0x3fe0_0000_0000_0000,
+            0,
+            1,
+            0x000f_ffff_ffff_ffff,
+            0x0010_0000_0000_0000,
+            0x3ff0_0000_0000_0000,
+            0x3fef_ffff_ffff_ffff,
+            0x4330_0000_0000_0000,
+            0x43e0_0000_0000_0000,
+            0x41e0_0000_0000_0000,
+            0x7fef_ffff_ffff_ffff,
+            0x7ff0_0000_0000_0000,
+            0x7ff8_0000_0000_0000,
+            0x7ff0_0000_0000_0001,
+            0x7ffc_1234_5678_9abc,
+            0x7ff4_0000_dead_beef,
+            0x3fe0_0000_0000_0000,
         ];
         let sign = self.next() & 1 << 63;
         match self.below(4) {
@@ -63,8 +76,21 @@ impl Rng {
     /// The same for singles.
     pub fn single(&mut self) -> u32 {
         const SPECIAL: [u32; 15] = [
-            0, 1, 0x007f_ffff, 0x0080_0000, 0x3f80_0000, 0x3f7f_ffff, 0x4b00_0000, 0x5f00_0000, 0x4f00_0000, 0x7f7f_ffff, 0x7f80_0000,
-            0x7fc0_0000, 0x7f80_0001, 0x7fe1_2345, 0x7fa0_beef,
+            0,
+            1,
+            0x007f_ffff,
+            0x0080_0000,
+            0x3f80_0000,
+            0x3f7f_ffff,
+            0x4b00_0000,
+            0x5f00_0000,
+            0x4f00_0000,
+            0x7f7f_ffff,
+            0x7f80_0000,
+            0x7fc0_0000,
+            0x7f80_0001,
+            0x7fe1_2345,
+            0x7fa0_beef,
         ];
         let sign = (self.next() as u32) & 1 << 31;
         match self.below(4) {
@@ -82,16 +108,34 @@ impl Rng {
             0 => make(self.next(), self.next()),
             1 => {
                 let (e, m) = self.pick(&[
-                    (0, 0), (0, 1), (0, 1 << 63), (0, u64::MAX >> 1), (1, 1 << 63), (0x3fff, 1 << 63), (0x3ffe, u64::MAX), (0x7ffe, u64::MAX),
-                    (0x7fff, 1 << 63), (0x7fff, 3 << 62), (0x7fff, 1 << 63 | 1), (0x7fff, 3 << 62 | 0x1234), (0x403e, 1 << 63),
-                    (0x3fff, 1), (0x7fff, 0), (0x4000, 3 << 62),
+                    (0, 0),
+                    (0, 1),
+                    (0, 1 << 63),
+                    (0, u64::MAX >> 1),
+                    (1, 1 << 63),
+                    (0x3fff, 1 << 63),
+                    (0x3ffe, u64::MAX),
+                    (0x7ffe, u64::MAX),
+                    (0x7fff, 1 << 63),
+                    (0x7fff, 3 << 62),
+                    (0x7fff, 1 << 63 | 1),
+                    (0x7fff, 3 << 62 | 0x1234),
+                    (0x403e, 1 << 63),
+                    (0x3fff, 1),
+                    (0x7fff, 0),
+                    (0x4000, 3 << 62),
                 ]);
                 make(sign | e, m)
             }
             2 => make(sign | (0x3fff + self.below(140) - 70), 1 << 63 | self.next()),
             3 => make(sign | (0x3fff + self.below(16) - 2), 1 << 63 | self.next() << self.below(64)),
             4 => make(sign | self.below(0x7fff), 1 << 63 | self.next()),
-            _ => make(sign | self.pick(&[0x3fff - 1022, 0x3fff + 1023, 0x3fff - 1023 - 52, 0x3fff - 126, 0x3fff + 127, 0x3fff + 63]) + self.below(3) - 1, 1 << 63 | self.next()),
+            _ => make(
+                sign | self.pick(&[0x3fff - 1022, 0x3fff + 1023, 0x3fff - 1023 - 52, 0x3fff - 126, 0x3fff + 127, 0x3fff + 63])
+                    + self.below(3)
+                    - 1,
+                1 << 63 | self.next(),
+            ),
         }
     }
 }
@@ -101,9 +145,46 @@ fn known_feature(f: CpuidFeature) -> bool {
     use CpuidFeature::*;
     matches!(
         f,
-        INTEL8086 | INTEL8086_ONLY | INTEL186 | INTEL286 | INTEL386 | INTEL486 | X64 | CMOV | FPU | FPU287 | FPU387 | MMX | SSE | SSE2
-            | SSE3 | SSSE3 | SSE4_1 | SSE4_2 | AVX | AVX2 | BMI1 | BMI2 | FMA | F16C | AES | PCLMULQDQ | SHA | ADX | MOVBE | POPCNT
-            | LZCNT | CMPXCHG16B | CX8 | CLFSH | CLFLUSHOPT | CLWB | MULTIBYTENOP | PAUSE | PREFETCHW | CET_IBT
+        INTEL8086
+            | INTEL8086_ONLY
+            | INTEL186
+            | INTEL286
+            | INTEL386
+            | INTEL486
+            | X64
+            | CMOV
+            | FPU
+            | FPU287
+            | FPU387
+            | MMX
+            | SSE
+            | SSE2
+            | SSE3
+            | SSSE3
+            | SSE4_1
+            | SSE4_2
+            | AVX
+            | AVX2
+            | BMI1
+            | BMI2
+            | FMA
+            | F16C
+            | AES
+            | PCLMULQDQ
+            | SHA
+            | ADX
+            | MOVBE
+            | POPCNT
+            | LZCNT
+            | CMPXCHG16B
+            | CX8
+            | CLFSH
+            | CLFLUSHOPT
+            | CLWB
+            | MULTIBYTENOP
+            | PAUSE
+            | PREFETCHW
+            | CET_IBT
     )
 }
 
@@ -112,10 +193,62 @@ fn unfit(i: &Instruction) -> bool {
     use M::*;
     matches!(
         i.mnemonic(),
-        Syscall | Sysenter | Int | Cpuid | Rdtsc | Rdtscp | Rdrand | Rdseed | Xgetbv | Iret | Iretd | Iretq | Retf | Popf | Popfd | Popfq
-            | Int3 | Int1 | Sysexit | Sysexitq | Sysret | Sysretq | Sgdt | Sidt | Sldt | Smsw | Str | Verr | Verw | Lar | Lsl | Lfs | Lgs | Lss
-            | Wait | Fxrstor | Fxrstor64 | Fxsave | Fxsave64 | Ldmxcsr | Fldenv | Frstor | Rcpps | Rcpss | Rsqrtps | Rsqrtss | Vrcpps
-            | Vrcpss | Vrsqrtps | Vrsqrtss | Xbegin | Xabort | Enqcmd | Monitor | Mwait | Loadall
+        Syscall
+            | Sysenter
+            | Int
+            | Cpuid
+            | Rdtsc
+            | Rdtscp
+            | Rdrand
+            | Rdseed
+            | Xgetbv
+            | Iret
+            | Iretd
+            | Iretq
+            | Retf
+            | Popf
+            | Popfd
+            | Popfq
+            | Int3
+            | Int1
+            | Sysexit
+            | Sysexitq
+            | Sysret
+            | Sysretq
+            | Sgdt
+            | Sidt
+            | Sldt
+            | Smsw
+            | Str
+            | Verr
+            | Verw
+            | Lar
+            | Lsl
+            | Lfs
+            | Lgs
+            | Lss
+            | Wait
+            | Fxrstor
+            | Fxrstor64
+            | Fxsave
+            | Fxsave64
+            | Ldmxcsr
+            | Fldenv
+            | Frstor
+            | Rcpps
+            | Rcpss
+            | Rsqrtps
+            | Rsqrtss
+            | Vrcpps
+            | Vrcpss
+            | Vrsqrtps
+            | Vrsqrtss
+            | Xbegin
+            | Xabort
+            | Enqcmd
+            | Monitor
+            | Mwait
+            | Loadall
     ) || (0..i.op_count()).any(|n| {
         matches!(i.op_kind(n), OpKind::FarBranch16 | OpKind::FarBranch32)
             || (i.op_kind(n) == OpKind::Register && i.op_register(n).is_segment_register())
@@ -147,7 +280,10 @@ fn kind_of(i: &Instruction) -> Kind {
     let vector = f.iter().any(|f| {
         matches!(f, MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2 | AVX | AVX2 | FMA | F16C | AES | PCLMULQDQ | SHA)
     });
-    let fence = matches!(i.mnemonic(), M::Sfence | M::Lfence | M::Mfence | M::Movnti | M::Prefetchnta | M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2 | M::Crc32);
+    let fence = matches!(
+        i.mnemonic(),
+        M::Sfence | M::Lfence | M::Mfence | M::Movnti | M::Prefetchnta | M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2 | M::Crc32
+    );
     if vector && !fence {
         Kind::Vector
     } else {
@@ -224,7 +360,8 @@ fn attempt(r: &mut Rng, kind: Kind, wanted: &dyn Fn(&Instruction) -> bool) -> Op
     let pc = CODE + 0x400 + r.below(64);
     let mut code = bytes(r, kind);
     let mut i = Decoder::with_ip(64, &code, pc, DecoderOptions::NONE).decode();
-    if i.is_invalid() || !i.cpuid_features().iter().all(|f| known_feature(*f)) || unfit(&i) || kind_of(&i) != kind || !wanted(&i) {
+    if i.is_invalid() || !i.cpuid_features().iter().all(|f| known_feature(*f)) || unfit(&i) || kind_of(&i) != kind || !wanted(&i)
+    {
         return None;
     }
     code.truncate(i.len());
@@ -245,6 +382,7 @@ fn attempt(r: &mut Rng, kind: Kind, wanted: &dyn Fn(&Instruction) -> bool) -> Op
         // An exception unmasked.
         s.mxcsr &= !(0x80 << r.below(6));
         s.fcw &= !(1 << r.below(6));
+        s.fsw &= !(!s.fcw & 0x3f);
     }
     let mut memory = Box::new([0u8; WINDOW_BYTES]);
     for n in (0..WINDOW_BYTES).step_by(16) {
@@ -279,7 +417,15 @@ fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memor
         use OpKind::*;
         matches!(
             i.op_kind(n),
-            MemorySegSI | MemorySegESI | MemorySegRSI | MemoryESDI | MemoryESEDI | MemoryESRDI | MemorySegDI | MemorySegEDI | MemorySegRDI
+            MemorySegSI
+                | MemorySegESI
+                | MemorySegRSI
+                | MemoryESDI
+                | MemoryESEDI
+                | MemoryESRDI
+                | MemorySegDI
+                | MemorySegEDI
+                | MemorySegRDI
         )
     });
     if strings {
@@ -420,9 +566,11 @@ fn branch(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memo
     };
     match i.op0_kind() {
         OpKind::NearBranch64 => {
-            let d = Decoder::with_ip(64, code, s.pc, DecoderOptions::NONE).get_constant_offsets(i);
-            let at = d.immediate_offset();
-            if d.immediate_size() == 4 {
+            let mut d = Decoder::with_ip(64, code, s.pc, DecoderOptions::NONE);
+            let _ = d.decode();
+            let offsets = d.get_constant_offsets(i);
+            let at = offsets.immediate_offset();
+            if offsets.immediate_size() == 4 {
                 let rel = pad.wrapping_sub(s.pc + code.len() as u64) as u32;
                 code[at..at + 4].copy_from_slice(&rel.to_le_bytes());
                 *i = Decoder::with_ip(64, code, s.pc, DecoderOptions::NONE).decode();
@@ -441,6 +589,9 @@ fn branch(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memo
         M::Jmp | M::Call => match i.op0_kind() {
             OpKind::Register if i.op0_register().is_gpr64() => {
                 let n = number(i.op0_register())?;
+                if n == 4 {
+                    return None;
+                }
                 s.gpr[n] = pad;
             }
             OpKind::Memory if i.memory_size() == iced_x86::MemorySize::QwordOffset => put(effective(i, s), pad)?,

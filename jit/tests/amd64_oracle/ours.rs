@@ -1,7 +1,8 @@
 //! Our sides: the interpreter, and translated code on the real engine.
 
 use crate::case::*;
-use jit::code::{Engine, Exit, FaultAction, HostContext, Options};
+use crate::context;
+use jit::code::{Engine, Exit, FaultAction, Options};
 use jit::cpu::Cpu;
 use jit::guest::amd64::{regs, state, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
@@ -9,7 +10,7 @@ use jit::host;
 use jit::ir::interp::{self, Interp, MemFault};
 use jit::ir::{text, verify, Block, Trap};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::*};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering::*};
 
 /// The case's code: what is in memory.
 pub struct Code;
@@ -36,6 +37,9 @@ impl Hints for Code {
     }
 }
 
+/// Where accesses go that a mask leaves out.
+static SCRATCH: AtomicU64 = AtomicU64::new(0);
+
 /// The window, and nothing else.
 pub struct Window;
 
@@ -43,6 +47,10 @@ impl Window {
     fn at(addr: u64, log2: u8, write: bool) -> Result<*mut u8, MemFault> {
         let at = addr.wrapping_sub(WINDOW);
         if at <= WINDOW_BYTES as u64 - (1 << log2) {
+            return Ok(addr as *mut u8);
+        }
+        // Masks lead away to the guest's own area.
+        if addr.wrapping_sub(SCRATCH.load(Relaxed)) < 16 {
             return Ok(addr as *mut u8);
         }
         // Code may be read.
@@ -132,6 +140,7 @@ impl Slow {
     pub fn new() -> Slow {
         let mut cpu = Cpu::new();
         cpu.helpers = GUEST.helpers;
+        SCRATCH.store((&raw const cpu.area[state::SCRATCH]) as u64, Relaxed);
         Slow { interp: Interp::default(), block: Block::default(), cpu }
     }
     /// The IR of the block at `pc`.
@@ -239,35 +248,18 @@ pub unsafe fn on_signal(signal: i32, addr: u64, uc: &mut libc::ucontext_t) -> bo
     if cpu.is_null() {
         return false;
     }
-    let host = host_context(uc);
+    // SAFETY: by the contract.
+    let host = unsafe { context::context(uc) };
     // SAFETY: both are alive while a case runs.
     match unsafe { (*engine).fault(&mut *cpu, &host, signal, addr) } {
-        FaultAction::Resume(to) => uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64,
+        FaultAction::Resume(to) => context::set_pc(uc, to),
         FaultAction::Guest(to) | FaultAction::Misaligned(to, _) => {
             SIGNAL.store(signal, Relaxed);
-            uc.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
+            context::set_pc(uc, to);
         }
         _ => return false,
     }
     true
-}
-
-fn host_context(uc: &libc::ucontext_t) -> HostContext {
-    use libc::*;
-    const ORDER: [i32; 16] = [
-        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
-        REG_R13, REG_R14, REG_R15,
-    ];
-    let gregs = &uc.uc_mcontext.gregs;
-    // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
-    let fp = unsafe { &*uc.uc_mcontext.fpregs };
-    HostContext {
-        gpr: ORDER.map(|r| gregs[r as usize] as u64),
-        vec: fp._xmm.map(|x| x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128)),
-        pc: gregs[REG_RIP as usize] as u64,
-        flags: gregs[REG_EFL as usize] as u64,
-        fpctl: fp.mxcsr,
-    }
 }
 
 /// Make sure that the features of the host are known before anything depends on them.

@@ -65,16 +65,12 @@ const SOFTWARE: &[&str] = &[
     "BFDOT_v",
     "FRECPS_v_h",
     "FRSQRTS_v_h",
-    "SQRDMLAH_s",
-    "SQRDMLSH_s",
     "SCVTF_fixed_h",
     "UCVTF_fixed_h",
     "SQSHL_s",
     "UQSHL_s",
     "SQRSHL_s",
     "UQRSHL_s",
-    "SQRDMLAH_v",
-    "SQRDMLSH_v",
     "BFDOT_e",
     "FCCMP_h",
     "FCCMPE_h",
@@ -84,10 +80,6 @@ const SOFTWARE: &[&str] = &[
     "UQRSHL_v",
     "PMUL_v",
     "PMULL_v",
-    "SQRDMLAH_es",
-    "SQRDMLSH_es",
-    "SQRDMLAH_e",
-    "SQRDMLSH_e",
 ];
 
 /// Whether the straight part of the code for `word` calls the software.

@@ -32,7 +32,19 @@ const MANAGED: &[(Op, &str)] = &[
 ];
 
 /// Operations that the lifter for arm64 never makes.
-const NOT_LIFTED: &[Op] = &[Op::SelFlags, Op::CFlip, Op::AxFlag, Op::FlagsInsert, Op::Helper, Op::Area, Op::SetArea, Op::TrapIf];
+const NOT_LIFTED: &[Op] = &[
+    Op::SelFlags,
+    Op::CFlip,
+    Op::AxFlag,
+    Op::FlagsInsert,
+    Op::Helper,
+    Op::Area,
+    Op::SetArea,
+    Op::TrapIf,
+    Op::VMovMask,
+    Op::FCmpCc,
+    Op::FFma,
+];
 
 /// Operations that any constant may be an operand of, and constants at the ends of what host instructions can hold. Programs make them in pieces, so the
 /// lifter sees few.
@@ -324,6 +336,13 @@ impl Maker<'_> {
         self.values.push(v);
         if self.r.below(3) != 0 {
             self.write(v);
+        }
+        // What is said to be zero above a lane needs no clearing there.
+        if ty == Type::V128 && self.r.below(4) == 0 {
+            let arr = self.r.pick(&[Arr::H, Arr::S, Arr::D]);
+            let low = self.b.op(Op::VLow, Type::V128, &[v], arr.0, 0);
+            self.values.push(low);
+            self.write(low);
         }
     }
 

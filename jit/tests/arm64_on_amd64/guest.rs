@@ -150,7 +150,7 @@ pub(super) fn seed_state(cpu: &mut Cpu, r: &mut Rng, buf: u64) {
     if r.below(8) == 0 {
         cpu.fpcr |= (r.below(4) as u32) << 24;
     }
-    cpu.guest_fpctl = fpctl((GUEST.fp_round)(cpu.fpcr), cpu.fpcr);
+    cpu.guest_fpctl = fpctl(GUEST.fp, cpu.fpcr, (GUEST.fp_round)(cpu.fpcr));
 }
 
 pub(super) fn copy_state(to: &mut Cpu, from: &Cpu) {

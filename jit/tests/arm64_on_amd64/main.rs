@@ -4,7 +4,7 @@
 #![cfg(target_arch = "x86_64")]
 
 mod direct;
-mod estimates;
+mod edges;
 mod forms;
 mod guest;
 mod int;

@@ -151,7 +151,7 @@ impl Listing<'_> {
     fn new<'a>(e: &'a Emitted, code: &Code) -> Listing<'a> {
         let mut l = Listing { e, insns: Vec::new(), labels: BTreeMap::new() };
         // Stubs of links are all alike, and end in a number.
-        let mut stubs: Vec<(u32, u32)> = e.links.iter().map(|l| (l.stub, l.site + 4)).collect();
+        let mut stubs: Vec<(u32, u32)> = e.links.iter().filter(|l| !l.direct).map(|l| (l.stub, l.site + 4)).collect();
         stubs.sort();
         let mut from = 0;
         for (stub, end) in stubs.into_iter().chain([(e.data, e.data)]) {

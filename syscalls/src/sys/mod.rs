@@ -126,3 +126,25 @@ pub fn interrupt(pc: u64, witness: u64) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between the last look at the pending word and the call there is one instruction's end, which signals hardly ever hit.
+    #[test]
+    fn a_signal_before_the_call_prevents_it_at_every_instruction() {
+        let at = |s: &u8| s as *const u8 as u64;
+        // SAFETY: only the labels' addresses are taken.
+        let (start, insn, prevented, interrupted) =
+            unsafe { (at(&rf_sys_start), at(&rf_sys_insn), at(&rf_sys_prevented), at(&rf_sys_interrupted)) };
+        for witness in [0, insn + 2] {
+            assert!((start..insn).all(|pc| interrupt(pc, witness) == Some(prevented)));
+            assert_eq!(interrupt(insn, witness), Some(if host::seen(witness) { interrupted } else { prevented }));
+            // The result stands.
+            let after = insn + if cfg!(target_arch = "x86_64") { 2 } else { 4 };
+            assert_eq!(interrupt(after, witness), None);
+            assert_eq!(interrupt(start - 1, witness), None);
+        }
+    }
+}

@@ -2,9 +2,9 @@
 
 use super::flags::{condition, Test, Under};
 use super::lift::{Lifted, Lifter, Refused};
-use super::operand::{carrier, gpr, memory_log2, Gpr};
+use super::operand::{carrier, gpr};
 use super::regs;
-use crate::ir::{GuestReg, Op, Type, Value};
+use crate::ir::{Op, Type, Value};
 use iced_x86::{Code, Mnemonic as M, OpKind, Register};
 
 /// Moves, arithmetic and logic; conditional moves and sets.
@@ -471,18 +471,5 @@ impl Lifter<'_> {
         let v = self.choose(t, v, old);
         self.set_gpr(g, v);
         Ok(())
-    }
-
-    /// A general register by number at this width.
-    pub fn reg_of(n: u8, log2: u8) -> Gpr {
-        Gpr { n, log2, high: false }
-    }
-    /// The size of the memory operand.
-    pub fn mem_log2(&self) -> Result<u8, Refused> {
-        memory_log2(self.i.memory_size()).ok_or(Refused::Undefined)
-    }
-    /// Set a whole register.
-    pub fn set64(&mut self, r: GuestReg, v: Value) {
-        self.b.set(r, v);
     }
 }

@@ -108,13 +108,19 @@ impl Lifter<'_> {
         if mem {
             self.b.set(regs::RAX, loaded);
         } else {
-            let kept = self.b.select(Cond::Eq, f, new, old);
-            self.b.set(regs::RAX, loaded);
-            if gpr(self.i.op0_register()).is_some_and(|g| g.n != 0 || g.high) {
-                self.write(0, log2, kept)?;
+            let g = gpr(self.i.op0_register()).ok_or(super::lift::Refused::Undefined)?;
+            if log2 < 2 {
+                let kept = self.b.select(Cond::Eq, f, new, old);
+                self.b.set(regs::RAX, loaded);
+                self.set_gpr(g, kept);
             } else {
-                // The destination is the accumulator: they are equal.
-                self.write(0, log2, new)?;
+                // Not even the upper half is written when they differ.
+                let slot = regs::gpr(g.n);
+                let before = self.b.get(slot);
+                let new = self.wide(new);
+                let kept = self.b.select(Cond::Eq, f, new, before);
+                self.b.set(regs::RAX, loaded);
+                self.b.set(slot, kept);
             }
         }
         self.set_flags(f);

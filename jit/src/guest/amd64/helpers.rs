@@ -1,7 +1,8 @@
 //! What lifted code calls for results that would take too many operations.
 
 use super::cpuid::cpuid;
-use super::state;
+use super::helpers_vec::{compare_strings, min_pos, mpsadbw, scratch, sha};
+use super::{state, x87_fn, x87_ops};
 use crate::cpu::Cpu;
 use crate::guest::HelperFn;
 
@@ -21,10 +22,59 @@ pub enum Number {
     Pext,
     /// eax, ecx: eax; the others in `TEMP`.
     Cpuid,
+    /// Of the vectors in `TEMP`: see [`super::helpers_vec`].
+    Scratch,
+    /// See there.
+    MinPos,
+    /// See there.
+    Mpsadbw,
+    /// See there.
+    Sha,
+    /// See there.
+    CompareStrings,
+    /// See [`super::x87_ops`], up to the last but one.
+    X87Arith,
+    /// See there.
+    X87Load,
+    /// See there.
+    X87Store,
+    /// See there.
+    X87Commit,
+    /// See there.
+    X87Compare,
+    /// See there.
+    X87Unary,
+    /// See there.
+    X87Control,
+    /// See there.
+    X87Image,
+    /// See [`super::x87_fn`].
+    X87Function,
 }
 
 /// The functions by [`Number`].
-pub static HELPERS: &[HelperFn] = &[rotate_carry, div, idiv, pdep, pext, cpuid_];
+pub static HELPERS: &[HelperFn] = &[
+    rotate_carry,
+    div,
+    idiv,
+    pdep,
+    pext,
+    cpuid_,
+    scratch,
+    min_pos,
+    mpsadbw,
+    sha,
+    compare_strings,
+    x87_ops::arith,
+    x87_ops::load,
+    x87_ops::store,
+    x87_ops::commit,
+    x87_ops::compare,
+    x87_ops::unary,
+    x87_ops::control,
+    x87_ops::image,
+    x87_fn::function,
+];
 
 extern "C" fn rotate_carry(cpu: &mut Cpu, v: u64, how: u64) -> u64 {
     let bits = 8u32 << (how >> 16 & 3);

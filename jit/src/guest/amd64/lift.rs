@@ -1,7 +1,7 @@
 //! The lifting loop and what every lifting function uses.
 
 use super::super::{Fetch, Hints, Limits};
-use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys};
+use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
 use crate::ir::{fx, Block, FpRules, GuestReg, Inst, Op, Trap, Type, Value};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
@@ -23,6 +23,8 @@ pub struct Lifter<'a> {
     pub b: &'a mut Block,
     /// The current instruction.
     pub i: Instruction,
+    /// It is encoded by VEX.
+    pub vex: bool,
     /// Its address.
     pub pc: u64,
     /// The next one's.
@@ -77,7 +79,7 @@ struct Bytes<'a> {
 
 impl Bytes<'_> {
     /// Decode the instruction at `pc`. `None`: it can't be fetched.
-    fn decode(&mut self, pc: u64) -> Option<Instruction> {
+    fn decode(&mut self, pc: u64) -> Option<(Instruction, bool)> {
         let mut at = pc.wrapping_sub(self.pc) as usize;
         if at > self.len || self.len - at < LONGEST {
             (self.pc, self.len) = (pc, self.mem.fetch_bytes(pc, &mut self.buffer));
@@ -91,7 +93,8 @@ impl Bytes<'_> {
         let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
         let i = d.decode();
         let short = i.is_invalid() && d.last_error() == DecoderError::NoMoreBytes && bytes.len() < LONGEST;
-        (!short).then_some(i)
+        let first = bytes.iter().find(|b| !matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x67));
+        (!short).then_some((i, matches!(first, Some(0xc4 | 0xc5))))
     }
 }
 
@@ -100,11 +103,12 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let start = b.pc;
     b.fp = FpRules::X86;
     let mut bytes = Bytes { mem, buffer: [0; AHEAD], pc: start, len: 0 };
-    let mut l = Lifter { i: Instruction::default(), pc: start, next: start, side_exits: limits.side_exits, done: false, b };
+    let mut l =
+        Lifter { i: Instruction::default(), vex: false, pc: start, next: start, side_exits: limits.side_exits, done: false, b };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);
-        let i = match bytes.decode(pc) {
+        let (i, vex) = match bytes.decode(pc) {
             Some(i) => i,
             // The fault belongs to the instruction that can't be fetched: run what comes before first.
             None if pc != start => return finish(&mut l, pc),
@@ -123,7 +127,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         if hint != 0 {
             l.b.hints.push((pc, hint));
         }
-        l.i = i;
+        (l.i, l.vex) = (i, vex);
         l.pc = pc;
         l.next = pc.wrapping_add(i.len().max(1) as u64);
         one(&mut l);
@@ -141,11 +145,6 @@ fn one(l: &mut Lifter<'_>) {
     let mark = l.b.insts.len();
     let refused = if l.i.is_invalid() { Some(Refused::Undefined) } else { dispatch(l).err() };
     let Some(why) = refused else { return };
-    debug_assert!(
-        (mark..l.b.insts.len()).all(|n| l.b.insts[n].op.fx() & (fx::STATE | fx::EXIT) == 0),
-        "{:?} acted before it was refused",
-        l.i.code()
-    );
     l.b.insts.truncate(mark);
     match why {
         Refused::Undefined => l.trap(Trap::Undefined, 0),
@@ -156,10 +155,29 @@ fn one(l: &mut Lifter<'_>) {
 /// A chapter's lifting function: `None` if the instruction is another chapter's.
 type Chapter = fn(&mut Lifter<'_>) -> Option<Lifted>;
 
-static CHAPTERS: [Chapter; 8] =
-    [alu::lift, branch::lift, shift::lift, muldiv::lift, bits::lift, atomic::lift, string::lift, sys::lift];
+static CHAPTERS: [Chapter; 14] = [
+    alu::lift,
+    branch::lift,
+    shift::lift,
+    muldiv::lift,
+    bits::lift,
+    atomic::lift,
+    string::lift,
+    vec_move::lift,
+    vec_int::lift,
+    vec_fp::lift,
+    vec_misc::lift,
+    x87::lift,
+    xsave::lift,
+    sys::lift,
+];
 
 fn dispatch(l: &mut Lifter<'_>) -> Lifted {
+    // One that loads does so first.
+    let loads = (1..l.i.op_count()).any(|n| l.is_mem(n));
+    if !loads && (0..l.i.op_count()).any(|n| super::vec::mm(l.i.op_register(n)).is_some()) {
+        l.enter_mmx();
+    }
     CHAPTERS.iter().find_map(|chapter| chapter(l)).unwrap_or(Err(Refused::Undefined))
 }
 

@@ -223,7 +223,8 @@ impl Lifter<'_> {
         }
         let part = |l: &mut Self, r: Register| gpr(r).map(|g| l.gpr_raw(g));
         match (part(self, base), part(self, index)) {
-            (Some(base), index) => Ea { base, index: index.unwrap_or(Value::NONE), scale, disp: disp as i64 },
+            (Some(base), None) => Ea { base, disp: disp as i64, ..none },
+            (Some(base), Some(index)) => Ea { base, index, scale, disp: disp as i64 },
             (None, Some(index)) if scale == 0 => Ea { base: index, disp: disp as i64, ..none },
             (None, Some(index)) => {
                 let base = self.b.iconst(Type::I64, disp);
@@ -298,7 +299,10 @@ impl Lifter<'_> {
                 let ea = self.ea();
                 Ok(self.load(carrier(log2), log2, ea))
             }
-            _ => Ok(self.c(log2, self.i.immediate(op))),
+            _ => {
+                let c = self.i.try_immediate(op).map_err(|_| Refused::Undefined)?;
+                Ok(self.c(log2, c))
+            }
         }
     }
     /// Write operand `op`: store, or set. A store must come before any `set` of the instruction.

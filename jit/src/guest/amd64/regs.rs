@@ -147,6 +147,7 @@ pub static GUEST: Guest = Guest {
     // MXCSR numbers up and down the other way round.
     fp_round: |mxcsr| [Round::Nearest, Round::Down, Round::Up, Round::Zero][(mxcsr >> 13 & 3) as usize],
     branch_target: |pc| pc,
+    fpcr_init: mxcsr::INIT,
     fpcr_mask: mxcsr::CONTROL,
     fp: FpRules::X86,
     tagged: false,

@@ -34,7 +34,7 @@ impl Lifter<'_> {
     fn count(&mut self, op: u32, log2: u8) -> Count {
         let mask = if log2 == 3 { 63 } else { 31 };
         if self.i.op_kind(op) != OpKind::Register {
-            return Count::Known(self.i.immediate(op) as u32 & mask);
+            return Count::Known(self.i.try_immediate(op).unwrap_or(0) as u32 & mask);
         }
         let cl = self.low(1, log2.max(2));
         let n = self.b.bin_imm(Op::And, cl, mask as u64);

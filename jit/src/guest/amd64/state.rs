@@ -20,6 +20,9 @@ pub const FDP: usize = 21;
 /// Further results and operands of helpers.
 pub const TEMP: usize = 32;
 
+/// Two words that may be anything.
+pub const SCRATCH: usize = 62;
+
 /// State components that there are: x87, SSE, AVX.
 pub const XCR0: u64 = 7;
 

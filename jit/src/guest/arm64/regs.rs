@@ -167,6 +167,7 @@ pub static GUEST: Guest = Guest {
     branch_target,
     fp: FpRules::Arm,
     tagged: true,
+    fpcr_init: 0,
     fpcr_mask: fpcr::WRITABLE,
     flags_dead: super::flags_ahead::flags_dead,
     helpers: &[],

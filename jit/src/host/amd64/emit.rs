@@ -1,12 +1,12 @@
 //! The forward pass over a block: dispatch, operands, the state of EFLAGS, out-of-line code.
 
-use super::asm::{enc, r, state, Addr, Alu, Asm, Near, Rm};
+use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
 use super::features::Features;
 use super::flags::{self, Shape, Test};
 use super::regs::home_addr;
 use super::stubs::Stub;
 use crate::host::{Emitted, Point, Reloc};
-use crate::ir::{hint, Block, Cond, GuestReg, Inst, Mode, Op, Type, Value};
+use crate::ir::{fx, hint, Block, Cond, FpRules, GuestReg, Inst, Mode, Op, Trap, Type, Value};
 use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};
 
 /// In place of the register of an operand of [`Ool::Fallback`]: it is where the software takes it from already.
@@ -46,8 +46,8 @@ pub struct FlagState {
 pub enum Ool {
     /// The unlinked stub of link number `n`.
     LinkStub(u32),
-    /// A side exit whose target may read the flags, which are in EFLAGS in this shape: they come to rest on the way.
-    SaveFlags(Near, Shape, u64),
+    /// The stub of direct link number `n`: the flags are in EFLAGS in this shape.
+    SaveFlags(u32, Shape),
     /// A trap whose condition holds: its kind, its detail and the guest instruction.
     Trap {
         /// The jump that leads here.
@@ -185,7 +185,7 @@ impl<'a> Emitter<'a> {
 
     /// Whether FP operations here take the software path.
     pub fn soft_fp(&self) -> bool {
-        self.b.mode.has(Mode::SOFT_FP) || self.hint & hint::SOFT_FP != 0
+        self.b.fp == FpRules::X86 || self.b.mode.has(Mode::SOFT_FP) || self.hint & hint::SOFT_FP != 0
     }
 
     /// Here the guest's state must be recoverable.
@@ -541,6 +541,11 @@ impl<'a> Emitter<'a> {
 
     /// Leave the current operation to its software definition.
     pub fn fallback(&mut self, inst: &Inst) {
+        // An exception that isn't masked is a way out.
+        let traps = self.b.fp == FpRules::X86 && self.b.mode.has(Mode::SOFT_FP) && inst.op.fx() & fx::FP != 0;
+        if traps {
+            self.flush_flags();
+        }
         self.clobber_flags();
         for (k, a) in inst.args.iter().enumerate() {
             if !a.is_some() {
@@ -556,6 +561,11 @@ impl<'a> Emitter<'a> {
         }
         let bits = self.operand_bits(inst);
         self.call_eval(inst, bits);
+        if traps {
+            self.asm.alu_imm(Alu::Cmp, false, state!(fp_trap), 0);
+            let from = self.asm.jcc_near(cc::NE);
+            self.ool.push(Ool::Trap { from, kind: Trap::FpException as u8, detail: 0, pc: self.pc });
+        }
         let result = state!(call_result);
         match inst.ty {
             Type::V128 => {
@@ -598,13 +608,7 @@ impl<'a> Emitter<'a> {
                     let jump = Near(link.at);
                     self.asm.patch(jump, at);
                 }
-                Ool::SaveFlags(from, shape, target) => {
-                    self.asm.bind_near(from);
-                    self.ef.shape = shape;
-                    self.rest_in_eax();
-                    self.asm.store(2, state!(flags), r::AX);
-                    self.link(None, target);
-                }
+                Ool::SaveFlags(n, shape) => self.save_flags(n, shape),
                 Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);
                     // lea rcx, [rip + ret]; push rcx

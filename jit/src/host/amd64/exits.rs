@@ -2,7 +2,7 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
-use super::flags::{self, Test};
+use super::flags::{self, Shape, Test};
 use super::regs::point;
 use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
 use crate::host::Link;
@@ -20,35 +20,22 @@ impl Emitter<'_> {
                     self.flush_flags();
                 }
                 let c = self.testable(inst.cond());
-                match c {
-                    Some(c) if unsaved && self.flags_unsaved() => {
-                        let near = self.asm.jcc_near(c);
-                        self.ool.push(Ool::SaveFlags(near, self.ef.shape, inst.imm));
-                    }
-                    c => {
-                        if unsaved {
-                            self.flush_flags();
-                        }
-                        self.link(c, inst.imm);
-                    }
-                }
+                self.link(c, inst.imm, live);
             }
             Op::ExitIfZero | Op::ExitIfNonzero => {
                 self.leave_flags(live);
                 self.clobber_flags();
                 self.test_zero(inst.args[0]);
-                self.link(Some(if inst.op == Op::ExitIfZero { cc::E } else { cc::NE }), inst.imm);
+                self.link(Some(if inst.op == Op::ExitIfZero { cc::E } else { cc::NE }), inst.imm, false);
             }
             Op::ExitIfBit | Op::ExitIfNotBit => {
                 self.leave_flags(live);
                 self.clobber_flags();
                 let c = self.test_bit(inst.args[0], inst.aux & 63);
-                self.link(Some(c ^ (inst.op == Op::ExitIfNotBit) as u8), inst.imm);
+                self.link(Some(c ^ (inst.op == Op::ExitIfNotBit) as u8), inst.imm, false);
             }
-            Op::Jump => {
-                self.leave_flags(live);
-                self.link(None, inst.imm);
-            }
+            Op::Jump => self.link(None, inst.imm, live),
+            Op::Call => self.call(inst.imm, live),
             Op::TrapIf => {
                 self.leave_flags(true);
                 self.clobber_flags();
@@ -63,7 +50,6 @@ impl Emitter<'_> {
             op => {
                 self.leave_flags(live);
                 match op {
-                    Op::Call => self.call(inst.imm),
                     Op::CallInd => self.call_indirect(inst.args[0]),
                     Op::Return => self.ret(inst.args[0]),
                     _ => self.jump_indirect(inst.args[0]),
@@ -111,26 +97,48 @@ impl Emitter<'_> {
         cc::NE
     }
 
-    /// A linkable jump, if the condition holds (`None`: always).
-    pub(super) fn link(&mut self, c: Option<u8>, target: u64) {
+    /// A linkable jump, if the condition holds (`None`: always). `live`: the target may read the flags.
+    fn link(&mut self, c: Option<u8>, target: u64, live: bool) {
         self.asm.pad(if c.is_some() { 2 } else { 1 });
         let near = match c {
             Some(c) => self.asm.jcc_near(c),
             None => self.asm.jmp_near(),
         };
-        self.linkable(near, target);
+        self.linkable(near, target, live);
     }
 
-    fn linkable(&mut self, near: Near, target: u64) {
-        self.ool.push(Ool::LinkStub(self.out.links.len() as u32));
-        self.out.links.push(Link { at: near.0, stub: 0, site: 0, target });
+    fn linkable(&mut self, near: Near, target: u64, live: bool) {
+        let n = self.out.links.len() as u32;
+        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false };
+        if live && self.flags_unsaved() {
+            self.ool.push(Ool::SaveFlags(n, self.ef.shape));
+            self.out.links.push(Link { direct: true, ..link });
+        } else {
+            self.ool.push(Ool::LinkStub(n));
+        }
+        self.out.links.push(link);
+    }
+
+    /// The way of link `n` for flags that may be read: its stub.
+    pub(super) fn save_flags(&mut self, n: u32, shape: Shape) {
+        let at = self.asm.pos();
+        let link = &mut self.out.links[n as usize];
+        link.stub = at;
+        let jump = Near(link.at);
+        self.asm.patch(jump, at);
+        self.ef.shape = shape;
+        self.rest_in_eax();
+        self.asm.store(2, state!(flags), r::AX);
+        self.asm.pad(1);
+        self.out.links[n as usize + 1].at = self.asm.jmp_near().0;
+        self.ool.push(Ool::LinkStub(n + 1));
     }
 
     /// Call `target`: see the module `stubs` for the return stack.
-    fn call(&mut self, target: u64) {
+    fn call(&mut self, target: u64, live: bool) {
         self.asm.pad(1);
         let near = self.asm.call_near();
-        self.linkable(near, target);
+        self.linkable(near, target, live);
         self.after_call();
     }
 
@@ -149,7 +157,7 @@ impl Emitter<'_> {
         }
         self.asm.bytes(&[0x0f, 0x85]);
         self.stub_ref(Stub::ReturnMiss);
-        self.link(None, next);
+        self.link(None, next, false);
     }
 
     fn to_rax(&mut self, v: Value) {

@@ -3,7 +3,7 @@
 use super::{asm, flags, helpers, regs, stubs};
 use crate::cpu::Cpu;
 use crate::host::{Backend, Point};
-use crate::ir::{hint, Round};
+use crate::ir::{hint, FpRules, Round};
 use capstone::prelude::*;
 
 pub use super::flags::{nzcv_from_rest, rest_from_nzcv};
@@ -54,9 +54,9 @@ pub fn helper(n: u16) -> u64 {
     helpers::helpers()[n as usize] as u64
 }
 
-/// The host's FP control word for guest code with this rounding, and the guest's own word.
-pub fn fpctl(round: Round, _fpcr: u32) -> u32 {
-    helpers::fpctl(round as u32)
+/// The host's FP control word for guest code with this FP control, of which this is the rounding.
+pub fn fpctl(rules: FpRules, fpcr: u32, round: Round) -> u32 {
+    helpers::control(rules, fpcr, round as u32)
 }
 /// The host's FP control word for the runtime itself.
 pub fn fpctl_default() -> u32 {

@@ -86,6 +86,15 @@ impl Emitter<'_> {
                 self.shuffle_op(inst, c);
             }
             VTbx => self.tbx(inst),
+            VMovMask if inst.arr().width() == Width::W128 && inst.arr().log2() != 1 => {
+                let a = self.reg(inst.args[0]);
+                let d = self.def();
+                let e = match inst.arr().log2() {
+                    0 => p66(0xd7),
+                    n => enc((n == 3) as u8, 1, 0x50),
+                };
+                self.asm.v2(e, d, Rm::R(a));
+            }
             op if op as u16 >= FAdd as u16 && op as u16 <= FCvtn as u16 => return self.fp(inst),
             Crypto => return self.crypto_ext(inst),
             op if op as u16 >= Aese as u16 && op as u16 <= Sha256su1 as u16 => return self.crypto(inst),

@@ -39,6 +39,8 @@ impl Emitter<'_> {
             }
             VSqdmulh | VSqrdmulh if log2 == 1 => self.double_high_halves(inst),
             VSqdmulh | VSqrdmulh => self.double_high_words(inst),
+            VSqrdmlah if log2 == 1 => self.add_high_halves(inst),
+            VSqrdmlah => self.add_high_words(inst),
             VSqshlI | VUqshlI | VSqshluI => self.saturating_shift(inst),
             _ => return false,
         }
@@ -166,6 +168,93 @@ impl Emitter<'_> {
         self.asm.vshift(0x73, 2, d, d, 31);
         self.asm.v3i(super::asm::p3a(0x0e), d, d, t, 0xcc);
         self.fix_minimum(inst.arr(), d, d);
+        self.clean(d, inst.arr(), 4);
+    }
+
+    /// a ± ((2 * b * c + 2^15) >> 16), in words: what narrowing keeps without saturation tells which halves it changed.
+    fn add_high_halves(&mut self, inst: &Inst) {
+        let (mut low, mut high, mut t) = (VS, self.vtemp(), self.vtemp());
+        let [a, b, c] = inst.args.map(|v| self.place(v));
+        let half = self.asm.constant(splat(2, 1 << 14));
+        self.asm.vmov(low, b);
+        self.asm.v3(p66(0xd5), high, low, c);
+        self.asm.v3(p66(0xe5), t, low, c);
+        self.asm.v3(p66(0x61), low, high, t);
+        self.asm.v3(p66(0x69), high, high, t);
+        if inst.imm == 0 {
+            self.asm.v3(add(2), low, low, half);
+            self.asm.v3(add(2), high, high, half);
+        } else {
+            self.asm.vmov(t, half);
+            self.asm.v3(sub(2), t, t, low);
+            self.asm.vmov(low, half);
+            self.asm.v3(sub(2), low, low, high);
+            (low, high, t) = (t, low, high);
+        }
+        for (x, part) in [(low, 0x44), (high, 0xee)] {
+            self.asm.vshift(0x72, 4, x, x, 15);
+            self.asm.v2i(PSHUFD, t, a, part);
+            self.asm.v2(p38(0x23), t, Rm::R(t));
+            self.asm.v3(add(2), x, x, t);
+        }
+        self.asm.v3(p66(0x6b), t, low, high);
+        for x in [low, high] {
+            self.asm.vshift(0x72, 6, x, x, 16);
+            self.asm.vshift(0x72, 4, x, x, 16);
+        }
+        self.asm.v3(p66(0x6b), low, low, high);
+        self.asm.v3(PXOR, low, low, t);
+        self.note_saturation(inst.arr(), low);
+        let d = self.def();
+        self.asm.vmov(d, t);
+        self.clean(d, inst.arr(), 4);
+    }
+
+    /// The same of words: the sum of a and a high half, which is out of its own range, at the least number, for one product.
+    fn add_high_words(&mut self, inst: &Inst) {
+        let subtract = inst.imm != 0;
+        let (t, u, w) = (self.vtemp(), self.vtemp(), self.vtemp());
+        let [a, b, c] = inst.args.map(|v| self.place(v));
+        let half = self.asm.constant(splat(3, 1 << 30));
+        let (min, max) = (self.asm.constant(splat(2, 1 << 31)), self.asm.constant(maximum(2)));
+        self.asm.vmov(w, b);
+        self.asm.v3(p38(0x28), t, w, c);
+        self.asm.vmov(VS, c);
+        self.asm.vshift(0x73, 2, VS, VS, 32);
+        self.asm.vshift(0x73, 2, u, w, 32);
+        self.asm.v3(p38(0x28), u, u, VS);
+        for x in [t, u] {
+            if subtract {
+                self.asm.vmov(VS, half);
+                self.asm.v3(sub(3), VS, VS, x);
+                self.asm.vmov(x, VS);
+            } else {
+                self.asm.v3(add(3), x, x, half);
+            }
+        }
+        self.asm.vshift(0x73, 2, t, t, 31);
+        self.asm.v3(add(3), u, u, u);
+        self.asm.v3i(super::asm::p3a(0x0e), t, t, u, 0xcc);
+        // Where the signs of both operands differ from that of the sum.
+        self.asm.vmov(u, a);
+        self.asm.v3(add(2), w, u, t);
+        self.asm.v3(PXOR, u, u, w);
+        self.asm.v3(PXOR, VS, t, w);
+        self.asm.v3(PAND, VS, VS, u);
+        self.asm.vshift(0x72, 4, VS, VS, 31);
+        if !subtract {
+            self.asm.v3(equal(2), t, t, min);
+            self.asm.v3(PXOR, VS, VS, t);
+        }
+        self.asm.vmov(u, a);
+        self.asm.vshift(0x72, 4, u, u, 31);
+        self.asm.v3(PXOR, u, u, max);
+        self.asm.v3(PXOR, u, u, w);
+        self.asm.v3(PAND, u, u, VS);
+        self.asm.v3(PXOR, w, w, u);
+        self.note_saturation(inst.arr(), VS);
+        let d = self.def();
+        self.asm.vmov(d, w);
         self.clean(d, inst.arr(), 4);
     }
 

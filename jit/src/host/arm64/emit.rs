@@ -9,7 +9,7 @@ use super::regs::{home_offset, IN_NZCV};
 use super::stubs::{Stub, PUSH_LR};
 use crate::host::software::Record;
 use crate::host::{Emitted, Point, Reloc};
-use crate::ir::{hint, Block, GuestReg, Inst, Op, Type, Value};
+use crate::ir::{fx, hint, Block, GuestReg, Inst, Mode, Op, Trap, Type, Value};
 use crate::regalloc::{Alloc, Home, FLAGS_LIVE, INT, VEC};
 
 /// No flags value.
@@ -61,8 +61,10 @@ pub enum Ool {
     Trap {
         /// The branch that leads here.
         from: Near,
-        /// The instruction.
-        inst: u16,
+        /// Its kind.
+        kind: Trap,
+        /// Its detail.
+        detail: u64,
         /// The guest instruction.
         pc: u64,
     },
@@ -161,7 +163,17 @@ impl<'a> Emitter<'a> {
 
     /// Whether FP operations here take the software path.
     pub fn soft_fp(&self) -> bool {
-        self.hint & hint::SOFT_FP != 0
+        self.hint & hint::SOFT_FP != 0 || self.fp_traps()
+    }
+
+    /// Whether FP operations may end in a trap, or flush: x86's rules when the guest wants anything unusual.
+    fn fp_traps(&self) -> bool {
+        self.x86_rules() && self.b.mode.has(Mode::SOFT_FP)
+    }
+
+    /// Whether NZCV may change without anything to save.
+    pub fn flags_free(&self) -> bool {
+        !self.arch_needed() && !self.ssa_needed()
     }
 
     /// Here the guest's state must be recoverable.
@@ -386,6 +398,10 @@ impl<'a> Emitter<'a> {
 
     /// Leave the current operation to its software definition. Operands that are flags are in bits 31..28.
     pub fn fallback(&mut self, inst: &Inst) {
+        let traps = self.fp_traps() && inst.op.fx() & fx::FP != 0;
+        if traps {
+            self.flags_for_exit();
+        }
         for (k, a) in inst.args.iter().enumerate() {
             if !a.is_some() {
                 continue;
@@ -410,6 +426,11 @@ impl<'a> Emitter<'a> {
         }
         let bits = self.operand_bits(inst);
         self.call_eval(Record::new(inst, bits, self.b.fp).pack());
+        if traps {
+            self.asm.load_cpu(2, r::S0, field!(fp_trap));
+            let from = self.asm.branch(op::CBNZ | r::S0 as u32);
+            self.ool.push(Ool::Trap { from, kind: Trap::FpException, detail: 0, pc: self.pc });
+        }
         match inst.ty {
             Type::V128 => {
                 let d = self.def();
@@ -451,9 +472,9 @@ impl<'a> Emitter<'a> {
                     self.add_point(Point { host: self.asm.pos(), pc, flags: IN_NZCV, bits: 0 });
                 }
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
-                Ool::Trap { from, inst, pc } => {
+                Ool::Trap { from, kind, detail, pc } => {
                     self.asm.bind(from);
-                    self.leave_by_trap(&self.b.insts[inst as usize], r::ZR, pc);
+                    self.leave_by_trap(kind, detail, r::ZR, pc);
                 }
             }
             n += 1;
@@ -517,9 +538,9 @@ impl<'a> Emitter<'a> {
             op => {
                 // The helper knows only what was accumulated before.
                 self.asm.w(op::MRS_FPSR | r::S0 as u32);
-                self.asm.load_cpu(2, r::S1, field!(fpsr));
+                self.asm.load_cpu(2, r::S1, field!(fp_status));
                 self.asm.rrr(op::ORR, false, r::S0, r::S0, r::S1);
-                self.asm.store_cpu(2, r::S0, field!(fpsr));
+                self.asm.store_cpu(2, r::S0, field!(fp_status));
                 self.asm.w(op::MSR_FPSR | r::ZR as u32);
                 debug_assert!(matches!(op, Op::GetFpsr | Op::SetFpsr));
                 self.fallback(inst);

@@ -20,7 +20,7 @@ impl Emitter<'_> {
                 let op = if inst.op == Op::ExitIfZero { op::CBZ } else { op::CBNZ };
                 let from = self.asm.branch(op | (w as u32) << 31 | n as u32);
                 match inst.op {
-                    Op::TrapIf => self.ool.push(Ool::Trap { from, inst: self.i as u16, pc: self.pc }),
+                    Op::TrapIf => self.ool.push(Ool::Trap { from, kind: inst.trap(), detail: inst.imm, pc: self.pc }),
                     _ => self.side_exit(from, inst.imm),
                 }
             }
@@ -38,7 +38,12 @@ impl Emitter<'_> {
             Op::Trap => {
                 let arg = if inst.args[0].is_some() { self.rz(inst.args[0]) } else { r::ZR };
                 self.leave_flags(true);
-                self.leave_by_trap(inst, arg, self.pc);
+                let pc = match inst.trap() {
+                    t if t.at_insn() => self.pc,
+                    Trap::FetchFault | Trap::PcAlign => inst.imm,
+                    _ => self.b.end,
+                };
+                self.leave_by_trap(inst.trap(), inst.imm, arg, pc);
             }
             Op::Call => {
                 self.leave_flags(live);
@@ -87,14 +92,14 @@ impl Emitter<'_> {
     /// A conditional branch leads to the way out to `target`.
     fn side_exit(&mut self, from: Near, target: u64) {
         self.ool.push(Ool::Link(self.out.links.len() as u32, Some(from)));
-        self.out.links.push(Link { at: 0, stub: 0, site: 0, target });
+        self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false });
     }
 
     /// A linkable branch (`b` or `bl`).
     fn link(&mut self, op: u32, target: u64) {
         let at = self.asm.branch(op).0;
         self.ool.push(Ool::Link(self.out.links.len() as u32, None));
-        self.out.links.push(Link { at, stub: 0, site: 0, target });
+        self.out.links.push(Link { at, stub: 0, site: 0, target, direct: false });
     }
 
     /// Push the guest's return address and the host's: see the module `stubs`. The guest's is in a pin mostly, because it has just been written to
@@ -159,16 +164,11 @@ impl Emitter<'_> {
         self.miss(miss, target, Stub::ReturnMiss);
     }
 
-    /// Leave by a trap of the guest instruction at `pc`, whose operand is in `arg`.
-    pub fn leave_by_trap(&mut self, inst: &Inst, arg: u8, insn: u64) {
+    /// Leave by a trap, whose operand is in `arg`, with `pc` as the guest's.
+    pub fn leave_by_trap(&mut self, kind: Trap, detail: u64, arg: u8, pc: u64) {
         self.asm.store_cpu(3, arg, field!(exit_arg));
-        self.store_const(3, field!(exit_imm), inst.imm);
-        self.store_const(2, field!(exit_trap), inst.aux as u64);
-        let pc = match inst.trap() {
-            t if t.at_insn() || inst.op == Op::TrapIf => insn,
-            Trap::FetchFault | Trap::PcAlign => inst.imm,
-            _ => self.b.end,
-        };
+        self.store_const(3, field!(exit_imm), detail);
+        self.store_const(2, field!(exit_trap), kind as u64);
         self.store_const(3, field!(pc), pc);
         self.stub(op::B, Stub::Trap);
     }

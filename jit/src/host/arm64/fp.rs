@@ -21,8 +21,10 @@ enum Scalar {
     No,
 }
 
-const U: u32 = 1 << 29;
-const A: u32 = 1 << 23;
+/// The U bit.
+pub const U: u32 = 1 << 29;
+/// The bit that doubles the opcodes.
+pub const A: u32 = 1 << 23;
 
 fn binary(op: Op) -> Option<Binary> {
     use Scalar::*;
@@ -53,7 +55,7 @@ fn binary(op: Op) -> Option<Binary> {
 }
 
 /// The word of a "three same" FP instruction.
-fn three_same(arr: Arr, vec: u32) -> u32 {
+pub fn three_same(arr: Arr, vec: u32) -> u32 {
     let bits = if is_scalar(arr) { 0x5000_0000 } else { q(arr) };
     match arr.log2() {
         // Half precision has three bits of opcode in another place.
@@ -63,7 +65,7 @@ fn three_same(arr: Arr, vec: u32) -> u32 {
 }
 
 /// The word of a "two-register miscellaneous" FP instruction, whose opcode (with U and A) is in bits 16..12.
-fn two_misc(arr: Arr, opcode: u32) -> u32 {
+pub fn two_misc(arr: Arr, opcode: u32) -> u32 {
     let bits = if is_scalar(arr) { 0x5000_0000 } else { q(arr) };
     match arr.log2() {
         1 => bits | 0x0e78_0800 | opcode,
@@ -83,13 +85,23 @@ fn rounding(mode: Round) -> Option<(u32, u32)> {
     })
 }
 
+/// The word of an operation of two operands that both scalars and vectors have.
+pub fn binary_word(op: Op, arr: Arr) -> u32 {
+    match binary(op) {
+        Some(Binary { scalar: Scalar::Two(opcode), .. }) if is_scalar(arr) => 0x1e20_0800 | ftype(arr.log2()) | opcode << 12,
+        Some(Binary { vec, .. }) => three_same(arr, vec),
+        None => unreachable!("{op:?} is no such operation"),
+    }
+}
+
 impl Emitter<'_> {
     /// Emit an FP operation directly, if there is a way.
     pub fn fp(&mut self, inst: &Inst) -> bool {
         let arr = inst.arr();
         let log2 = arr.log2();
         if matches!(inst.op, Op::FAbs | Op::FNeg) {
-            return self.sign_op(inst);
+            // Alternate handling would leave a NaN's sign alone.
+            return !self.x86_rules() && self.sign_op(inst);
         }
         if self.soft_fp() || log2 == 0 {
             return false;
@@ -188,7 +200,7 @@ impl Emitter<'_> {
     }
 
     /// frint*
-    fn round(&mut self, inst: &Inst) -> bool {
+    pub fn round(&mut self, inst: &Inst) -> bool {
         let arr = inst.arr();
         let mode = Round::from_bits(inst.imm);
         let (scalar, vec) = match (inst.imm >> 8, mode) {

@@ -2,6 +2,7 @@
 
 use crate::cpu::Cpu;
 use crate::host::software::{self, Host, Record};
+use crate::ir::FpRules;
 
 /// Addresses of the helpers by number (`Reloc::Helper`).
 pub fn helpers() -> [usize; 1] {
@@ -32,21 +33,38 @@ pub const fn nzcv_from_rest(rest: u32) -> u8 {
 const QC: u32 = 1 << 27;
 const EXCEPTIONS: u32 = 0x9f;
 
-/// The guest-visible FPSR. Nothing of it may be in the host's own register.
+/// Where MXCSR has the exceptions that FPSR has: (FPSR bit, MXCSR bit).
+const X86_EXCEPTIONS: [(u32, u32); 6] = [(0, 0), (7, 1), (1, 2), (2, 3), (3, 4), (4, 5)];
+
+/// The guest-visible FP status, by the guest's rules: what the software paths and the host's own register accumulated, and QC. Nothing of it may be in
+/// the host's register now.
 pub fn fpsr(cpu: &Cpu) -> u32 {
-    cpu.fpsr & (EXCEPTIONS | QC) | if cpu.qc != 0 { QC } else { 0 }
+    match cpu.rules {
+        FpRules::X86 => X86_EXCEPTIONS.iter().fold(cpu.fpsr, |s, &(arm, x86)| s | (cpu.fp_status >> arm & 1) << x86),
+        FpRules::Arm => cpu.fpsr | cpu.fp_status & (EXCEPTIONS | QC) | if cpu.qc != 0 { QC } else { 0 },
+    }
 }
 
-/// Write the guest's FPSR.
+/// Write the guest's FP status.
 pub fn set_fpsr(cpu: &mut Cpu, v: u32) {
-    cpu.fpsr = v & EXCEPTIONS;
-    cpu.qc = (v & QC != 0) as u128;
+    cpu.fp_status = 0;
+    match cpu.rules {
+        FpRules::X86 => cpu.fpsr = v & 0x3f,
+        FpRules::Arm => {
+            cpu.fpsr = v & EXCEPTIONS;
+            cpu.qc = (v & QC != 0) as u128;
+        }
+    }
 }
 
-/// The host's FP control word for a guest rounding mode (FPCR.RMode numbering), and the guest's own word: of other architectures' words, the
-/// bits that count here are zero.
-pub const fn fpctl(rmode: u32, fpcr: u32) -> u32 {
+/// The host's FP control word for a guest's own, of which this is the rounding (as FPCR.RMode). FEAT_AFP has x86's way with NaNs and denormals.
+pub const fn control(rules: FpRules, fpcr: u32, rmode: u32, afp: bool) -> u32 {
     /// FZ16, FZ, DN, AHP.
     const MODES: u32 = 1 << 19 | 7 << 24;
-    (rmode & 3) << 22 | fpcr & MODES
+    /// Alternate handling.
+    const AH: u32 = 2;
+    match rules {
+        FpRules::Arm => (rmode & 3) << 22 | fpcr & MODES,
+        FpRules::X86 => (rmode & 3) << 22 | if afp { AH } else { 0 },
+    }
 }

@@ -36,6 +36,11 @@ impl Emitter<'_> {
         let w = inst.ty == Type::I64;
         match inst.op {
             Op::Add | Op::Sub => self.arith(inst),
+            Op::AddShl => {
+                let (a, b) = (self.rz(inst.args[0]), self.rz(inst.args[1]));
+                let d = self.def();
+                self.asm.rrr_shift(op::ADD, w, d, a, b, 0, inst.imm as u8);
+            }
             Op::And | Op::Andn => self.and(inst),
             Op::Adc | Op::Sbc => self.with_carry(inst),
             Op::Or => self.logical(inst, op::ORR, op::ORRI, false),

@@ -9,9 +9,11 @@
 //! compare-and-swap with what the load-exclusive found.
 //!
 //! **Atomics** are acquire-release instructions where FEAT_LSE is (which order everything, as Linux relies on, too), else loops with a barrier at their end.
+//! One that may be [`SPLIT`] and turns out to be misaligned is translated again, to loads and stores under a lock of the process's own ([`Emitter::split`]).
 
 use super::asm::{arith_imm, field, op, r, Access, Addr};
 use super::emit::Emitter;
+use crate::ir::op::SPLIT;
 use crate::ir::{hint, Inst, Mem, Op, Type};
 use crate::regalloc::INT;
 
@@ -395,7 +397,11 @@ impl Emitter<'_> {
             return self.vec_from(d, r::S0, r::S1);
         }
         let (a, old, new) = (self.reg(a), self.rz(old), self.rz(new));
-        self.cas_word(inst.aux & 7, a, old, new);
+        if inst.imm & SPLIT != 0 && self.hint & hint::UNALIGNED != 0 {
+            self.split(inst, a, new, Some(old));
+        } else {
+            self.cas_word(inst.aux & 7, a, old, new);
+        }
         let d = self.def();
         self.asm.mov(true, d, r::S0);
     }
@@ -404,6 +410,11 @@ impl Emitter<'_> {
     pub fn atomic(&mut self, inst: &Inst) {
         let log2 = inst.aux & 7;
         let (a, s) = (self.reg(inst.args[0]), self.rz(inst.args[1]));
+        if inst.imm & SPLIT != 0 && self.hint & hint::UNALIGNED != 0 {
+            self.split(inst, a, s, None);
+            let d = self.def();
+            return self.asm.mov(true, d, r::S0);
+        }
         if self.feat.lse {
             let number = (inst.op as u16 - Op::AtomicAdd as u16) as u32;
             let op = if inst.op == Op::AtomicSwp { op::SWPAL } else { op::LDADDAL | number << 12 };
@@ -424,6 +435,59 @@ impl Emitter<'_> {
         self.asm.w(op::DMB_ISH);
         let d = self.def();
         self.asm.mov(true, d, r::S0);
+    }
+
+    /// An atomic operation across a boundary that the processor has for them: what was in memory into x16. A word of the process keeps such operations
+    /// apart from each other. What can fault comes before it is taken: changes of nothing in the first and the last byte.
+    fn split(&mut self, inst: &Inst, a: u8, s: u8, expected: Option<u8>) {
+        let log2 = inst.aux & 7;
+        self.clobber_flags();
+        let lock = self.temp();
+        self.point();
+        for last in [0, (1 << log2) - 1] {
+            self.asm.add_imm(r::S1, a, last);
+            self.touch(r::S1);
+        }
+        self.asm.load_cpu(3, lock, field!(split_lock));
+        let again = self.asm.pos();
+        self.asm.at(op::LDAXR, 2, r::S0, lock);
+        self.asm.back(op::CBNZ | r::S0 as u32, again);
+        self.asm.mov_imm(r::S1, 1);
+        self.asm.at2(op::STLXR, 2, r::LR, r::S1, lock);
+        self.asm.back(op::CBNZ | r::LR as u32, again);
+        self.asm.w(op::DMB_ISH);
+        self.asm.mem(Access::load(log2), r::S0, Addr::Disp(a, 0));
+        let differs = match expected {
+            Some(expected) => {
+                self.asm.rrr(op::EOR, true, r::S1, r::S0, expected);
+                self.asm.ubfx(true, r::S1, r::S1, 0, 8 << log2);
+                let differs = self.asm.branch(op::CBNZ | 1 << 31 | r::S1 as u32);
+                self.asm.mov(true, r::S1, s);
+                Some(differs)
+            }
+            None => {
+                self.modify(inst.op, log2, s);
+                None
+            }
+        };
+        self.asm.mem(Access::store(log2), r::S1, Addr::Disp(a, 0));
+        if let Some(differs) = differs {
+            self.asm.bind(differs);
+        }
+        self.asm.w(op::DMB_ISH);
+        self.asm.at(op::STLR, 2, r::ZR, lock);
+    }
+
+    /// Write the byte at `[at]` as it is. Uses x16 and x30.
+    fn touch(&mut self, at: u8) {
+        if self.feat.lse {
+            // ldsetal of nothing
+            return self.asm.at2(op::LDADDAL | 3 << 12, 0, r::ZR, r::S0, at);
+        }
+        let again = self.asm.pos();
+        self.asm.at(op::LDAXR, 0, r::S0, at);
+        self.asm.at2(op::STLXR, 0, r::LR, r::S0, at);
+        self.asm.back(op::CBNZ | r::LR as u32, again);
     }
 
     /// x17 = x16 changed by `s`. Uses x30.

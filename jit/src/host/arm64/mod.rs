@@ -64,6 +64,7 @@ pub struct Arm64 {
     asm: asm::Asm,
     ra: Alloc,
     ool: Vec<emit::Ool>,
+    count_misses: bool,
 }
 
 impl Arm64 {
@@ -71,7 +72,7 @@ impl Arm64 {
     pub fn new(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg], features: Features) -> Arm64 {
         let pins = regs::make_pins(hot_gprs, hot_vecs);
         let ra = Alloc::new(regs::target(&pins));
-        Arm64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new() }
+        Arm64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new(), count_misses: false }
     }
 
     /// For tests: allocate registers at random from this seed on (0: as usual).
@@ -79,9 +80,14 @@ impl Arm64 {
         self.ra.disorder = seed;
     }
 
+    /// Whether stubs count in `Cpu::table_misses`.
+    pub fn count_misses(&mut self, on: bool) {
+        self.count_misses = on;
+    }
+
     /// Emit the common stubs into `out`; returns their offsets by [`stubs::Stub`].
     pub fn emit_stubs(&self, out: &mut Emitted) -> [u32; stubs::STUBS] {
-        stubs::emit_stubs(&self.pins, out)
+        stubs::emit_stubs(&self.pins, self.count_misses, out)
     }
 
     fn try_emit(&mut self, block: &mut Block, out: &mut Emitted) -> bool {

@@ -3,7 +3,7 @@
 use super::{asm, helpers, regs, stubs};
 use crate::cpu::Cpu;
 use crate::host::{Backend, Point};
-use crate::ir::{hint, Round};
+use crate::ir::{hint, FpRules, Round};
 use capstone::prelude::*;
 use std::arch::asm;
 
@@ -54,9 +54,9 @@ pub fn helper(n: u16) -> u64 {
     helpers::helpers()[n as usize] as u64
 }
 
-/// The host's FP control word for guest code with this rounding, and the guest's own word, whose other controls count if they are the host's.
-pub fn fpctl(round: Round, fpcr: u32) -> u32 {
-    helpers::fpctl(round as u32, fpcr)
+/// The host's FP control word for guest code with this FP control, of which this is the rounding.
+pub fn fpctl(rules: FpRules, fpcr: u32, round: Round) -> u32 {
+    helpers::control(rules, fpcr, round as u32, detect().afp)
 }
 /// The host's FP control word for the runtime itself.
 pub fn fpctl_default() -> u32 {

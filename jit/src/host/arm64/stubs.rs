@@ -62,15 +62,15 @@ const VOLATILE: [(u8, u8); 8] = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11
 /// Registers that a C function must keep, in pairs.
 const SAVED: [(u8, u8); 6] = [(19, 20), (21, 22), (23, 24), (25, 26), (27, 28), (29, 30)];
 
-/// Emit the stubs into `out` (cleared first). Returns their offsets.
-pub fn emit_stubs(pins: &Pins, out: &mut Emitted) -> [u32; STUBS] {
+/// Emit the stubs into `out` (cleared first); with `count`, misses are counted. Returns their offsets.
+pub fn emit_stubs(pins: &Pins, count: bool, out: &mut Emitted) -> [u32; STUBS] {
     let mut at = [0; STUBS];
     out.clear();
     let mut asm = Asm::default();
     asm.begin(std::mem::take(&mut out.code));
     let a = &mut asm;
     let abort = enter(a, pins, &mut at);
-    return_miss(a, &mut at);
+    return_miss(a, count, &mut at);
     let leaves = reasons(a, &mut at);
     for l in leaves {
         a.bind(l);
@@ -162,8 +162,11 @@ fn matches(a: &mut Asm, target: u8) -> Near {
 }
 
 /// A return that doesn't match: frames may have been skipped (longjmp, exceptions), or the stack is another. Then the tables, both.
-fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
+fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     at[Stub::ReturnMiss as usize] = a.pos();
+    if count {
+        increment(a, field!(table_misses));
+    }
     let deeper = [0, 1, 2];
     let hits = deeper.map(|n| {
         a.mem(super::asm::Access::load(3), r::S1, Addr::Disp(r::SP, n * 16 + 8));
@@ -182,6 +185,9 @@ fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
     }
     a.bind(miss);
     at[Stub::Lookup as usize] = a.pos();
+    if count {
+        increment(a, field!(table_misses) + 8);
+    }
     // See `cpu::second_index`; the mask is four times as large.
     a.rrr_shift(op::EOR, true, r::S1, r::S0, r::S0, 1, 13);
     a.load_cpu(2, r::LR, field!(jump_mask2));
@@ -191,6 +197,12 @@ fn return_miss(a: &mut Asm, at: &mut [u32; STUBS]) {
     let miss = matches(a, r::S0);
     a.w(op::BR | (r::LR as u32) << 5);
     a.bind(miss);
+}
+
+fn increment(a: &mut Asm, at: usize) {
+    a.load_cpu(3, r::S1, at);
+    a.add_imm(r::S1, r::S1, 1);
+    a.store_cpu(3, r::S1, at);
 }
 
 fn enter(a: &mut Asm, pins: &Pins, at: &mut [u32; STUBS]) -> Near {
@@ -244,9 +256,9 @@ fn fault_exit(a: &mut Asm) {
     a.store_cpu(3, r::S0, field!(ret_sp));
     // What was accumulated joins what was known.
     a.w(op::MRS_FPSR | r::S0 as u32);
-    a.load_cpu(2, r::S1, field!(fpsr));
+    a.load_cpu(2, r::S1, field!(fp_status));
     a.rrr(op::ORR, false, r::S0, r::S0, r::S1);
-    a.store_cpu(2, r::S0, field!(fpsr));
+    a.store_cpu(2, r::S0, field!(fp_status));
     a.load_cpu(2, r::S0, field!(host_fpctl));
     a.load_cpu(2, r::S1, field!(guest_fpctl));
     a.rrr(op::SUB, true, r::S1, r::S0, r::S1);

@@ -174,6 +174,17 @@ pub fn is_scalar(arr: Arr) -> bool {
     arr.lanes() == 1
 }
 
+/// `c` in every lane of `log2` size.
+pub const fn splat(log2: u8, c: u64) -> u128 {
+    let mut v = c as u128 & (u128::MAX >> (128 - (8 << log2)));
+    let mut bits = 8 << log2;
+    while bits < 128 {
+        v |= v << bits;
+        bits *= 2;
+    }
+    v
+}
+
 /// imm5 of the instructions that name a lane.
 fn lane(log2: u8, n: u32) -> u32 {
     (n << (log2 + 1) | 1 << log2) << 16
@@ -408,6 +419,7 @@ impl Emitter<'_> {
                 self.cut_insert(inst)
             }
             VExtract | VExtractS => self.extract(inst),
+            VMovMask => self.move_mask(inst),
             VPair => self.pair(inst),
             VExt => self.v3(inst, 0x2e00_0000 | q(arr) | n << 11),
             VRev => self.v2(

@@ -62,7 +62,7 @@ main = do
   putMVar ring (0 :: Int); takeMVar lastOne >>= print
   r <- try (evaluate (1 `div` (0 :: Int))); print (r :: Either ArithException Int)
   r2 <- try (evaluate (head [])) :: IO (Either SomeException Int); putStrLn (either (const "empty") show r2)
-  m <- newEmptyMVar; t <- forkIO ((threadDelay 5000000 >> putMVar m "slept") `catch` \(e :: AsyncException) -> putMVar m (show e)); threadDelay 1000; killThread t; takeMVar m >>= putStrLn
+  m <- newEmptyMVar; up <- newEmptyMVar; t <- forkIO ((putMVar up () >> threadDelay 50000000 >> putMVar m "slept") `catch` \(e :: AsyncException) -> putMVar m (show e)); takeMVar up; threadDelay 1000; killThread t; takeMVar m >>= putStrLn
   blocked <- try (newEmptyMVar >>= takeMVar) :: IO (Either BlockedIndefinitelyOnMVar ()); print (either (const "blocked") show blocked)
   timeout 50000 (evaluate (length (filter even [1 :: Integer ..]))) >>= print
   f <- compareFun (\a b -> fromIntegral . fromEnum <$> (compare <$> peek a <*> peek b) >>= \c -> return (c - 1))

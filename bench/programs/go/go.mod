@@ -1,0 +1,3 @@
+module bench/words
+
+go 1.21

@@ -1,0 +1,245 @@
+//! FXSAVE, XSAVE and their relatives. A component that isn't asked for is stored to nowhere, and one that isn't loaded is loaded from nowhere: its
+//! addresses lead to the guest's area.
+
+use super::helpers::Number;
+use super::lift::{Lifted, Lifter};
+use super::operand::Ea;
+use super::regs::{self, mxcsr};
+use super::state;
+use crate::ir::{Cond, Op, Trap, Type, Value};
+use iced_x86::Mnemonic as M;
+
+/// Where the header is.
+const HEADER: i64 = 512;
+/// Where the high halves are, in both formats.
+const AVX: i64 = 576;
+/// Words of the x87's part: three before MXCSR, two for each register.
+const X87_WORDS: usize = 19;
+
+/// Saving and restoring of states.
+pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
+    Some(match l.i.mnemonic() {
+        M::Fxsave | M::Fxsave64 => l.fxsave(),
+        M::Fxrstor | M::Fxrstor64 => l.fxrstor(),
+        M::Xsave | M::Xsave64 | M::Xsaveopt | M::Xsaveopt64 => l.xsave(false),
+        M::Xsavec | M::Xsavec64 => l.xsave(true),
+        M::Xrstor | M::Xrstor64 => l.xrstor(),
+        _ => return None,
+    })
+}
+
+/// Byte offset of word `n` of the x87's part.
+fn x87_place(n: usize) -> i64 {
+    match n {
+        0..=2 => 8 * n as i64,
+        n => 32 + 8 * (n as i64 - 3),
+    }
+}
+
+impl Lifter<'_> {
+    /// Whether bit `n` of `mask` is set, as flags for `Cond::Ne`, or a constant.
+    fn component(&mut self, mask: Value, n: u64) -> Result<bool, Value> {
+        match self.constant(mask) {
+            Some(c) => Ok(c >> n & 1 != 0),
+            None => {
+                let bit = self.b.bin_imm(Op::And, mask, 1 << n);
+                Err(self.zero_flags(bit))
+            }
+        }
+    }
+
+    /// The base of a component's accesses: `ea`, or nowhere. Accesses to nowhere have no displacement.
+    fn redirect(&mut self, on: Result<bool, Value>, ea: Ea, scratch: Value) -> Option<impl Fn(&mut Self, i64) -> Ea> {
+        let base = self.address(ea);
+        if on == Ok(false) {
+            return None;
+        }
+        Some(move |l: &mut Self, disp: i64| {
+            let plain = |base, disp| Ea { base, index: Value::NONE, scale: 0, disp };
+            match on {
+                Ok(_) => plain(base, disp),
+                Err(f) => {
+                    let at = l.b.bin_imm(Op::Add, base, disp as u64);
+                    plain(l.b.select(Cond::Ne, f, at, scratch), 0)
+                }
+            }
+        })
+    }
+
+    /// The requested components: edx:eax.
+    fn requested(&mut self) -> Value {
+        let v = self.b.get(regs::RAX);
+        self.b.bin_imm(Op::And, v, state::XCR0)
+    }
+
+    fn save_x87(&mut self, to: impl Fn(&mut Self, i64) -> Ea) {
+        let what = self.b.iconst(Type::I64, 1);
+        self.helper(Number::X87Image, &[what]);
+        for n in 0..X87_WORDS {
+            let v = self.area(state::TEMP + n);
+            let at = to(self, x87_place(n));
+            self.store(3, at, v);
+        }
+    }
+
+    fn save_vectors(&mut self, first: i64, high: bool, to: impl Fn(&mut Self, i64) -> Ea) {
+        for n in 0..16 {
+            let v = self.xmm(n, high as usize);
+            let at = to(self, first + 16 * n as i64);
+            self.store(4, at, v);
+        }
+    }
+
+    fn save_mxcsr(&mut self, to: impl Fn(&mut Self, i64) -> Ea) {
+        let v = self.mxcsr();
+        let v = self.b.bin_imm(Op::Or, v, 0xffff << 32);
+        let at = to(self, 24);
+        self.store(3, at, v);
+    }
+
+    fn fxsave(&mut self) -> Lifted {
+        let ea = self.ea();
+        self.demand_alignment(ea, 16);
+        let to = move |_: &mut Self, n: i64| ea.plus(n);
+        self.save_mxcsr(to);
+        self.save_x87(to);
+        self.save_vectors(160, false, to);
+        Ok(())
+    }
+
+    fn xsave(&mut self, compact: bool) -> Lifted {
+        let ea = self.ea();
+        self.demand_alignment(ea, 64);
+        let mask = self.requested();
+        let scratch = self.helper(Number::Scratch, &[]);
+        if compact {
+            let format = self.b.bin_imm(Op::Or, mask, 1 << 63);
+            self.store(3, ea.plus(HEADER), mask);
+            self.store(3, ea.plus(HEADER + 8), format);
+        } else {
+            let old = self.load(Type::I64, 3, ea.plus(HEADER));
+            let new = self.b.bin(Op::Or, old, mask);
+            self.store(3, ea.plus(HEADER), new);
+        }
+        let control = self.b.bin_imm(Op::And, mask, 6);
+        let control = match self.constant(control) {
+            Some(c) => Ok(c != 0),
+            None => Err(self.zero_flags(control)),
+        };
+        if let Some(to) = self.redirect(control, ea, scratch) {
+            self.save_mxcsr(to);
+        }
+        let on = self.component(mask, 0);
+        if let Some(to) = self.redirect(on, ea, scratch) {
+            self.save_x87(to);
+        }
+        for (n, first, high) in [(1, 160, false), (2, AVX, true)] {
+            let on = self.component(mask, n);
+            if let Some(to) = self.redirect(on, ea, scratch) {
+                self.save_vectors(first, high, to);
+            }
+        }
+        Ok(())
+    }
+
+    // --- restoring -----------------------------------------------------------------------------------------------
+    /// The x87's words to `TEMP`, and from there to the registers.
+    fn restore_x87(&mut self, words: &[Value]) {
+        for (n, &v) in words.iter().enumerate() {
+            self.set_area(state::TEMP + n, v);
+        }
+        let what = self.b.iconst(Type::I64, 2);
+        self.helper(Number::X87Image, &[what]);
+    }
+
+    /// MXCSR := v, which ends the block.
+    fn restore_mxcsr(&mut self, v: Value) {
+        let status = self.b.bin_imm(Op::And, v, mxcsr::STATUS as u64);
+        self.b.op(Op::SetFpsr, Type::None, &[status], 0, 0);
+        let control = self.b.bin_imm(Op::And, v, mxcsr::CONTROL as u64);
+        self.b.trap(Trap::SetFpcr, control, 0);
+        self.done = true;
+    }
+
+    fn fxrstor(&mut self) -> Lifted {
+        let ea = self.ea();
+        self.demand_alignment(ea, 16);
+        let control = self.load(Type::I64, 2, ea.plus(24));
+        let reserved = self.b.bin_imm(Op::Shr, control, 16);
+        self.trap_if(Trap::Protection, 0, reserved);
+        let words: Vec<_> = (0..X87_WORDS).map(|n| self.load(Type::I64, 3, ea.plus(x87_place(n)))).collect();
+        let vectors: Vec<_> = (0..16).map(|n| self.load(Type::V128, 4, ea.plus(160 + 16 * n))).collect();
+        self.restore_x87(&words);
+        for (n, v) in vectors.into_iter().enumerate() {
+            self.b.set(regs::xmm(n as u8), v);
+        }
+        self.restore_mxcsr(control);
+        Ok(())
+    }
+
+    fn xrstor(&mut self) -> Lifted {
+        let ea = self.ea();
+        self.demand_alignment(ea, 64);
+        let mask = self.requested();
+        let scratch = self.helper(Number::Scratch, &[]);
+        let present = self.load(Type::I64, 3, ea.plus(HEADER));
+        let format = self.load(Type::I64, 3, ea.plus(HEADER + 8));
+        let strange = self.b.bin_imm(Op::And, present, !state::XCR0);
+        let strange2 = self.b.bin_imm(Op::And, format, !(state::XCR0 | 1 << 63));
+        let strange = self.b.bin(Op::Or, strange, strange2);
+        self.trap_if(Trap::Protection, 0, strange);
+        let both = self.b.bin(Op::And, mask, present);
+        let loaded = [0, 1, 2].map(|n| {
+            let bit = self.b.bin_imm(Op::And, both, 1 << n);
+            self.zero_flags(bit)
+        });
+        let wanted = [0, 1, 2].map(|n| {
+            let bit = self.b.bin_imm(Op::And, mask, 1 << n);
+            self.zero_flags(bit)
+        });
+        let base = self.address(ea);
+        let from = |l: &mut Self, f: Value, disp: i64| {
+            let at = l.b.bin_imm(Op::Add, base, disp as u64);
+            Ea { base: l.b.select(Cond::Ne, f, at, scratch), index: Value::NONE, scale: 0, disp: 0 }
+        };
+        // MXCSR comes with either of its components, loaded or not.
+        let control_bits = self.b.bin_imm(Op::And, mask, 6);
+        let control_on = self.zero_flags(control_bits);
+        let at = from(self, control_on, 24);
+        let control = self.load(Type::I64, 2, at);
+        let old = self.mxcsr();
+        let control = self.b.select(Cond::Ne, control_on, control, old);
+        let reserved = self.b.bin_imm(Op::Shr, control, 16);
+        self.trap_if(Trap::Protection, 0, reserved);
+        // The x87's: as in memory, initial, or as they are.
+        let what = self.b.iconst(Type::I64, 1);
+        self.helper(Number::X87Image, &[what]);
+        let words: Vec<_> = (0..X87_WORDS)
+            .map(|n| {
+                let at = from(self, loaded[0], x87_place(n));
+                let v = self.load(Type::I64, 3, at);
+                let initial = self.b.iconst(Type::I64, if n == 0 { state::FCW_INIT } else { 0 });
+                let v = self.b.select(Cond::Ne, loaded[0], v, initial);
+                let old = self.area(state::TEMP + n);
+                self.b.select(Cond::Ne, wanted[0], v, old)
+            })
+            .collect();
+        let zero = self.vzero();
+        let mut vectors = Vec::with_capacity(32);
+        for (part, first) in [(1, 160), (2, AVX)] {
+            for n in 0..16u8 {
+                let at = from(self, loaded[part], first + 16 * n as i64);
+                let v = self.load(Type::V128, 4, at);
+                let v = self.b.op(Op::VSelect, Type::V128, &[loaded[part], v, zero], Cond::Ne as u8, 0);
+                let old = self.xmm(n, part - 1);
+                vectors.push(self.b.op(Op::VSelect, Type::V128, &[wanted[part], v, old], Cond::Ne as u8, 0));
+            }
+        }
+        self.restore_x87(&words);
+        for (n, v) in vectors.into_iter().enumerate() {
+            self.b.set(crate::ir::GuestReg::vec(n as u8), v);
+        }
+        self.restore_mxcsr(control);
+        Ok(())
+    }
+}

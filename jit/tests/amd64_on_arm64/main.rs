@@ -1,0 +1,198 @@
+//! The pair amd64 on arm64: random amd64 instructions as translated (on an arm64 machine, or an emulator of one), against the IR interpreter, which
+//! is checked against the real CPU elsewhere (`amd64_oracle`). `AMD64_SEED`, `AMD64_CASES` (of each kind), `AMD64_ONLY` (a part of a form's name),
+//! `AMD64_STOP` (differences to show).
+
+#![cfg(target_arch = "aarch64")]
+
+#[allow(dead_code)]
+#[path = "../amd64_oracle/case.rs"]
+mod case;
+#[allow(dead_code)]
+#[path = "../common/context.rs"]
+mod context;
+#[allow(dead_code)]
+#[path = "../amd64_oracle/draw.rs"]
+mod draw;
+#[allow(dead_code)]
+#[path = "../amd64_oracle/ours.rs"]
+mod ours;
+
+use case::*;
+use draw::{draw, Kind, Rng};
+use iced_x86::Instruction;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ptr::null_mut;
+use std::sync::{Mutex, Once};
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, uc: *mut libc::c_void) {
+    // SAFETY: the kernel passes both, valid until we return.
+    unsafe {
+        let uc = &mut *uc.cast::<libc::ucontext_t>();
+        if !ours::on_signal(signal, (*info).si_addr() as u64, uc) {
+            let text = format!("signal {signal} at {:x}, address {:?}\n", context::pc(uc), (*info).si_addr());
+            libc::write(2, text.as_ptr().cast(), text.len());
+            libc::_exit(101)
+        }
+    }
+}
+
+fn map(at: u64, len: usize, prot: i32) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: a fresh mapping where nothing was.
+    let p = unsafe { libc::mmap(at as *mut libc::c_void, len, prot, flags, -1, 0) };
+    assert_eq!(p as u64, at, "{}", std::io::Error::last_os_error());
+}
+
+fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        map(CODE, CODE_BYTES, libc::PROT_READ | libc::PROT_WRITE);
+        map(WINDOW, WINDOW_BYTES, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: just mapped.
+        unsafe { std::ptr::write_bytes(CODE as *mut u8, 0xcc, CODE_BYTES) };
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
+            // SAFETY: the handler has the type that SA_SIGINFO asks for.
+            unsafe {
+                let mut act: libc::sigaction = std::mem::zeroed();
+                act.sa_sigaction = on_signal as *const () as usize;
+                act.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                libc::sigaction(signal, &act, null_mut());
+            }
+        }
+    });
+    let stack = Box::leak(vec![0u128; 1 << 15].into_boxed_slice());
+    let alt = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() * 16 };
+    // SAFETY: it is never freed.
+    unsafe { libc::sigaltstack(&alt, null_mut()) };
+}
+
+/// What differs.
+fn differences(case: &Case, want: &Outcome, got: &Outcome) -> String {
+    let mut d = String::new();
+    let (w, g) = (&want.state, &got.state);
+    let mut line = |name: &str, a: u128, b: u128| {
+        if a != b {
+            let _ = writeln!(d, "  {name:6} {a:#x}, interpreted: {b:#x}");
+        }
+    };
+    line("signal", got.signal as u128, want.signal as u128);
+    for n in 0..16 {
+        line(&format!("gpr{n}"), g.gpr[n] as u128, w.gpr[n] as u128);
+        line(&format!("xmm{n}"), g.vec[n], w.vec[n]);
+        line(&format!("ymmh{n}"), g.vec[n + 16], w.vec[n + 16]);
+    }
+    line("pc", g.pc as u128, w.pc as u128);
+    // After a fault they need not be there any more.
+    let flags = if want.signal == libc::SIGTRAP { 0xcd5 } else { 0 };
+    line("flags", (g.flags & flags) as u128, (w.flags & flags) as u128);
+    line("mxcsr", (g.mxcsr & MXCSR) as u128, (w.mxcsr & MXCSR) as u128);
+    line("fcw", g.fcw as u128, w.fcw as u128);
+    line("fsw", g.fsw as u128, w.fsw as u128);
+    line("ftw", g.ftw as u128, w.ftw as u128);
+    for n in 0..8 {
+        line(&format!("R{n}"), g.x87[n], w.x87[n]);
+    }
+    for n in (0..WINDOW_BYTES).filter(|&n| want.memory[n] != got.memory[n]).take(16) {
+        let _ = writeln!(d, "  [{:#x}] {:#x}, not {:#x}", WINDOW + n as u64, got.memory[n], want.memory[n]);
+    }
+    let _ = case;
+    d
+}
+
+/// Without FEAT_AFP, denormal operands (DE) aren't noticed, and what is tiny (UE) is so before it is rounded.
+const MXCSR: u32 = !0x12;
+
+/// SAFETY of these: the pages are ours, and no guest code runs.
+fn put_code(case: &Case) {
+    // SAFETY: see above.
+    unsafe { std::ptr::copy_nonoverlapping(case.code.as_ptr(), case.pc as *mut u8, case.code.len()) };
+}
+fn clear_code(case: &Case) {
+    // SAFETY: see above.
+    unsafe { std::ptr::write_bytes(case.pc as *mut u8, 0xcc, case.code.len()) };
+}
+fn put_memory(m: &Memory) {
+    // SAFETY: see above.
+    unsafe { std::ptr::copy_nonoverlapping(m.as_ptr(), WINDOW as *mut u8, WINDOW_BYTES) };
+}
+fn get_memory() -> Box<Memory> {
+    // SAFETY: see above.
+    Box::new(unsafe { *(WINDOW as *const Memory) })
+}
+
+struct Sides {
+    slow: ours::Slow,
+    fast: ours::Fast,
+}
+
+impl Sides {
+    fn check(&mut self, case: &Case) -> Result<(), String> {
+        put_code(case);
+        put_memory(&case.memory);
+        let (signal, state) = self.slow.run(case)?;
+        let want = Outcome { signal, state, memory: get_memory() };
+        put_memory(&case.memory);
+        // An earlier case may have gone there.
+        self.fast.forget(case.pc);
+        let (signal, state) = self.fast.run(case);
+        let got = Outcome { signal, state, memory: get_memory() };
+        self.fast.forget(case.pc);
+        let d = differences(case, &want, &got);
+        let done = if d.is_empty() { Ok(()) } else { Err(self.describe(case, d)) };
+        clear_code(case);
+        done
+    }
+
+    fn describe(&mut self, case: &Case, d: String) -> String {
+        let s = &case.state;
+        let text = (jit::guest::amd64::GUEST.disasm)(&case.code, case.pc);
+        let mut out =
+            format!("{text}   {:02x?}\n{d} before: gpr {:x?}\n flags {:x} mxcsr {:x}\n", case.code, s.gpr, s.flags, s.mxcsr);
+        for n in 0..16 {
+            let _ = writeln!(out, " xmm{n} {:032x} {:032x}", s.vec[16 + n], s.vec[n]);
+        }
+        out + &self.slow.ir(case.pc)
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+fn sweep(kind: Kind, default: u64) {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    prepare();
+    let only = std::env::var("AMD64_ONLY").unwrap_or_default().to_lowercase();
+    let (seed, cases) = (setting("AMD64_SEED", 1), setting("AMD64_CASES", default));
+    let mut sides = Sides { slow: ours::Slow::new(), fast: ours::Fast::new(std::env::var_os("AMD64_DUMP").is_some()) };
+    let mut bad: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    let wanted = |i: &Instruction| only.is_empty() || format!("{:?}", i.code()).to_lowercase().starts_with(&only);
+    for n in 0..cases {
+        let r = &mut Rng(seed << 40 ^ n << 4 ^ kind as u64);
+        let (case, i) = draw(r, kind, &wanted);
+        if let Err(e) = sides.check(&case) {
+            let b = bad.entry(format!("{:?}", i.code())).or_insert((0, format!("case {n}: {e}")));
+            b.0 += 1;
+        }
+    }
+    if !bad.is_empty() {
+        for (n, text) in bad.values().take(setting("AMD64_STOP", 6) as usize) {
+            println!("{n} times: {text}\n");
+        }
+        let list: Vec<_> = bad.iter().map(|(f, (n, _))| format!("{f} {n}")).collect();
+        panic!("{} forms differ: {}", bad.len(), list.join(", "));
+    }
+}
+
+#[test]
+fn integer() {
+    sweep(Kind::Integer, 20_000);
+}
+
+#[test]
+fn vector() {
+    sweep(Kind::Vector, 20_000);
+}
