@@ -142,6 +142,10 @@ fn inexact_by_nature(i: &Instruction) -> bool {
 fn beyond(i: &Instruction, s: &State) -> bool {
     let x = s.x87[(s.fsw >> 11 & 7) as usize];
     let exponent = (x >> 64) as u32 & 0x7fff;
+    // How far intermediate results count differs, too.
+    if inexact_by_nature(i) && s.fcw & 0x3f != 0x3f {
+        return true;
+    }
     match i.mnemonic() {
         M::F2xm1 => exponent >= 0x3fff,
         M::Fyl2xp1 => exponent >= 0x3ffd,
@@ -327,15 +331,15 @@ fn sweep(kind: Kind, name: &str, default: u64) {
 #[test]
 fn integer() {
     println!("{}", ours::features());
-    sweep(Kind::Integer, "integer", 20_000);
+    sweep(Kind::Integer, "integer", 10_000);
 }
 
 #[test]
 fn vectors() {
-    sweep(Kind::Vector, "vectors", 20_000);
+    sweep(Kind::Vector, "vectors", 10_000);
 }
 
 #[test]
 fn x87() {
-    sweep(Kind::X87, "x87", 20_000);
+    sweep(Kind::X87, "x87", 10_000);
 }

@@ -243,7 +243,8 @@ fn y_log2_1(x: F, y: F) -> Found {
         (n, Num::Zero(s)) => exact(F80.zero(s != n.sign())),
         (Num::Inf(true), _) => invalid(),
         // So small that it is its own logarithm.
-        (Num::Finite(_, e, _), _) if e < -70 => product(x, mul(y, LOG2E)),
+        (Num::Finite(_, e, _), _) if e < -16_000 => product(x, mul(y, LOG2E)),
+        (Num::Finite(_, e, _), _) if e < -70 => product(y, mul(x, LOG2E)),
         _ => product(y, mul(artanh2(div(x, add(TWO, x))), LOG2E)),
     }
 }

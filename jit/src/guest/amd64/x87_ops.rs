@@ -510,19 +510,26 @@ fn scale(cpu: &Cpu, e: &mut Env, n: Num, denormal: bool) -> u128 {
 /// FPREM, FPREM1: `None` if exceptions keep it from being done. The condition bits are set.
 fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
     let (a, b) = (split(F80, get(cpu, 0)), split(F80, get(cpu, 1)));
-    let mut c = 0;
+    // The condition bits, if there is a quotient.
+    let mut c = None;
     e.precision = 0;
     let r = two(e, a, b, |e, a, b| match (a, b) {
         (Num::Inf(_), _) | (_, Num::Zero(_)) => e.invalid(F80),
-        (Num::Zero(s), _) => F80.zero(s),
-        (a, Num::Inf(_)) => e.pack(F80, a),
+        (Num::Zero(s), _) => {
+            c = Some(0);
+            F80.zero(s)
+        }
+        (a, Num::Inf(_)) => {
+            c = Some(0);
+            e.pack(F80, a)
+        }
         (Num::Finite(s, x, m), Num::Finite(_, y, d)) => {
             let gap = x - y;
             if gap >= 64 {
                 // Part of the way: by a number between 32 and 63 that leaves the gap a multiple of 32 less.
                 let n = 32 + gap % 32;
                 let (_, r) = divide(m, d, n);
-                c = C2;
+                c = Some(C2);
                 return if r == 0 { F80.zero(s) } else { pack(e, s, x - n, r) };
             }
             let (mut q, mut r, mut at) = if gap < 0 {
@@ -544,7 +551,7 @@ fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
                     }
                 }
             }
-            c = (q as u64 & 4) << 6 | (q as u64 & 2) << 13 | (q as u64 & 1) << 9;
+            c = Some((q as u64 & 4) << 6 | (q as u64 & 2) << 13 | (q as u64 & 1) << 9);
             if r == 0 {
                 F80.zero(s)
             } else {
@@ -557,10 +564,10 @@ fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
         }
         _ => F80.default_nan(),
     });
-    if e.raised & ex::I != 0 {
-        cpu.area[FSW] &= !(C1 | C2);
-    } else if e.raised & ex::D & !e.masked == 0 {
-        cpu.area[FSW] = cpu.area[FSW] & !(C0 | C1 | C2 | C3) | c;
+    match c {
+        None => cpu.area[FSW] &= !(C1 | C2),
+        Some(c) if e.raised & ex::D & !e.masked == 0 => cpu.area[FSW] = cpu.area[FSW] & !(C0 | C1 | C2 | C3) | c,
+        Some(_) => {}
     }
     Some(r)
 }
