@@ -15,7 +15,7 @@ NATIVE="env RUN_FOREIGN_TEST=native"
 export LIMIT=${LIMIT:-120}
 
 # What every pair runs, and what takes execve.
-programs=(stat signals threads memory faults poll)
+programs=(stat signals threads memory faults poll x86)
 with_exec=(exec vfork)
 
 # pair NAME COMPILER LOADER LIBRARIES COMMAND…: LOADER and LIBRARIES are for dynamic programs.
