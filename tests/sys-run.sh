@@ -35,7 +35,10 @@ build() {
 }
 
 one() {
-    local name=$1 report
+    local name=$1 report only
+    # `// guest: MACHINE`: for guests of that architecture only.
+    only=$(sed -n '1,5s|^// guest: ||p' "$SRC/$name.c")
+    [[ $("$GUEST_CC" -dumpmachine) == ${only:-}* ]] || { skip "$name" "for $only guests"; return; }
     build "$name" || { fail "$name: build" "$(cat "$TMP/build")"; return; }
     run native "$TMP/native"
     run guest "$TMP/guest" "${runner[@]}"
