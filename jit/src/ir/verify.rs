@@ -56,8 +56,6 @@ pub fn verify_lifted(b: &Block) -> Result<(), String> {
     for (n, i) in b.insts.iter().enumerate() {
         match i.op {
             Op::Set => set = Some((n, i.guest)),
-            // Of a pair, the first register may be loaded already: the program starts over.
-            Op::Load => {}
             op if op.info().fx & (fx::FAULT | fx::FP) != 0 => {
                 if let Some((s, _)) = set.filter(|s| s.1 == i.guest) {
                     return Err(format!("v{n} ({}) can fault after the set v{s}", op.info().text));

@@ -258,12 +258,8 @@ impl Stepper {
             match self.step(pc, &fetch, &mut ram) {
                 Ok(next) => pc = next,
                 Err((signal, at, changed)) => {
-                    // Of a pair, the first register may be loaded before the second access faults; QEMU is stricter.
-                    let insn = at.wrapping_sub(slot) / 4;
-                    let pair = case.code.get(insn as usize).is_some_and(|w| w & 0x3a40_0000 == 0x2840_0000);
-                    wild |= changed && pair;
                     pc = at;
-                    imprecise = changed && !pair;
+                    imprecise = changed;
                     break signal;
                 }
             }

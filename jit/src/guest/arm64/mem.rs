@@ -229,18 +229,10 @@ fn pair(l: &mut Lifter<'_>, i: Insn, t: Transfer, disp: i64, writeback: Option<i
         let base = advance(l, base, writeback);
         write_base(l, i, base);
     } else {
-        // The first register may have its value before a fault of the second access, unless that is made with it: the program
-        // can't tell, and starts over.
         let a = l.b.load(t.ty, t.mem, base, Value::NONE, disp);
-        let early = t.ty == Type::V128 || i.rt() != i.rn();
-        if early {
-            t.write(l, i.rt(), a);
-        }
         let b = l.b.load(t.ty, t.mem, base, Value::NONE, second);
         let base = advance(l, base, writeback);
-        if !early {
-            t.write(l, i.rt(), a);
-        }
+        t.write(l, i.rt(), a);
         t.write(l, i.rt2(), b);
         write_base(l, i, base);
     }
