@@ -186,17 +186,25 @@ pub struct Code {
     known: Cell<(u64, u64, u64)>,
     /// Whose breakpoints are seen.
     debugger: Option<&'static Debugger>,
+    /// Changes of what is read must be noticed.
+    watch: bool,
 }
 
 impl Code {
     /// For the threads of this space.
     pub fn new(space: Arc<Space>, runtime: &'static Runtime) -> Code {
-        Code { space, runtime, known: Cell::new((0, 0, 0)), debugger: runtime.debugger.as_ref() }
+        let watch = runtime.guest.isa.coherent;
+        Code { space, runtime, known: Cell::new((0, 0, 0)), debugger: runtime.debugger.as_ref(), watch }
     }
 
     /// Without breakpoints.
     pub fn bare(space: Arc<Space>, runtime: &'static Runtime) -> Code {
         Code { debugger: None, ..Code::new(space, runtime) }
+    }
+
+    /// For one instruction, which may change what is read: whoever uses this sees to it that no translation of it stays.
+    pub fn unwatched(space: Arc<Space>, runtime: &'static Runtime) -> Code {
+        Code { watch: false, ..Code::new(space, runtime) }
     }
 
     /// The end of the executable mapping that `pc` is in, or 0.
@@ -244,6 +252,9 @@ impl Fetch for Code {
             // A page is readable or not as a whole.
             let end = self.end(at).min((at | (PAGE - 1)).saturating_add(1));
             let piece = (end.saturating_sub(at) as usize).min(out.len() - n);
+            if piece != 0 && self.watch {
+                self.space.watch(at);
+            }
             if piece == 0 || GuestAddr(at).read_bytes(&mut out[n..n + piece]).is_err() {
                 break;
             }

@@ -4,7 +4,7 @@ use crate::faults::Cause;
 use crate::gdb::{Debugger, End, Reason};
 use crate::machine::{Code, Runtime, Vcpu};
 use crate::report;
-use crate::signals::{self, Anchor};
+use crate::signals::{self, Anchor, HostFault};
 use crate::{core_file, faults, freeze, insight};
 use jit::code::Exit;
 use syscalls::topics::signal::{self, Delivery, Fault, SigInfo};
@@ -136,10 +136,40 @@ impl Task {
             Exit::Exception(trap, detail) => Cause::Exception(trap, detail),
             Exit::FetchFault => faults::fetch(&self.thread.mem, pc),
             Exit::PcAlign => Cause::PcAlignment,
-            Exit::Fault => faults::data(&self.thread.mem, &self.anchor.take_fault()?),
+            Exit::Fault => match self.written(self.anchor.take_fault()?) {
+                Some(fault) => faults::data(&self.thread.mem, &fault),
+                None => return None,
+            },
             Exit::Syscall | Exit::Pending => return None,
         };
         Some((guest.fault)(&cause, pc, self.thread.signals.syndrome))
+    }
+
+    /// A write that was refused only so that we notice it: let it happen. What else there is to be said about it.
+    fn written(&mut self, mut fault: HostFault) -> Option<HostFault> {
+        /// Pages that one instruction can touch, and what other threads can do meanwhile.
+        const ATTEMPTS: usize = 16;
+        let runtime = self.vcpu.runtime;
+        for _ in 0..ATTEMPTS {
+            let ranges = match fault.write && fault.info.signo == libc::SIGSEGV {
+                true => self.thread.mem.unwatch(GuestAddr(fault.info.rest[0]).host()),
+                false => Vec::new(),
+            };
+            if ranges.is_empty() {
+                return Some(fault);
+            }
+            ranges.iter().for_each(|r| self.vcpu.invalidate(r.start, r.end - r.start));
+            // It may be part of what it changes, and must have happened before that is read again.
+            let code = Code::unwatched(self.thread.mem.clone(), runtime);
+            let pc = self.vcpu.cpu().pc;
+            let exit = runtime.engine.step(self.vcpu.cpu_mut(), &code);
+            runtime.engine.invalidate(pc, 1);
+            match exit {
+                Some(Exit::Fault) => fault = self.anchor.take_fault()?,
+                _ => return None,
+            }
+        }
+        Some(fault)
     }
 
     /// The guest has called an address that stands for a system call. Such calls don't end threads.

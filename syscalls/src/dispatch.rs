@@ -4,7 +4,7 @@ use crate::ctx::{Ctx, Stop, SysResult};
 use crate::host::ABI as HOST;
 use crate::strace;
 use crate::table::{Row, Run, WAITS};
-use crate::topics::seccomp;
+use crate::topics::{mem, seccomp};
 use crate::{sys, Errno};
 
 /// Carry out the system call `nr` of the calling thread.
@@ -18,7 +18,19 @@ pub fn dispatch(ctx: &mut Ctx<'_>, nr: u64, args: [u64; 6]) -> SysResult {
     if ctx.thread.process.options.strace {
         return traced(ctx, row, nr, args);
     }
-    run(ctx, row, args)
+    attempt(ctx, row, args)
+}
+
+/// Carry it out; again, if memory could not be written because of us.
+#[inline]
+fn attempt(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, args: [u64; 6]) -> SysResult {
+    match run(ctx, row, args) {
+        Err(Stop::Errno(Errno::EFAULT)) if ctx.thread.mem.is_watching() => {
+            mem::unwatch_all(&ctx.thread.mem, ctx.machine);
+            run(ctx, row, args)
+        }
+        result => result,
+    }
 }
 
 #[inline]
@@ -67,7 +79,7 @@ fn forbid_tags(pointers: u8, args: &mut [u64; 6]) {
 #[cold]
 fn traced(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, nr: u64, args: [u64; 6]) -> SysResult {
     let call = strace::Call::start(ctx.thread.tid, row.map(|(row, _)| row), nr, args);
-    let result = run(ctx, row, args);
+    let result = attempt(ctx, row, args);
     call.finish(&result);
     result
 }

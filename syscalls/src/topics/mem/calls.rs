@@ -1,7 +1,7 @@
 //! The handlers: from arguments to [`super::Space`], and what changed to the machine.
 
 use super::{host, Object, Space, Stale};
-use crate::ctx::{Ctx, SysResult};
+use crate::ctx::{Ctx, Machine, SysResult};
 use crate::ptr::GuestAddr;
 use crate::Errno;
 
@@ -10,9 +10,17 @@ fn change(ctx: &mut Ctx<'_>, f: impl FnOnce(&Space, &mut Stale) -> Result<u64, E
     let mut stale = Stale::default();
     let result = f(&ctx.thread.mem, &mut stale);
     if let Some(range) = stale.0 {
+        ctx.thread.mem.unwatch_range(range.clone());
         ctx.machine.invalidate(range.start, range.end - range.start);
     }
     Ok(result?)
+}
+
+/// Memory could not be written, and pages are watched: all of it can be from here on.
+pub fn unwatch_all(space: &Space, machine: &dyn Machine) {
+    for range in space.unwatch_range(0..u64::MAX) {
+        machine.invalidate(range.start, range.end - range.start);
+    }
 }
 
 /// The contents of a file were replaced or cut off: code that is mapped from it has to be fetched again.
@@ -39,6 +47,9 @@ pub fn mprotect(ctx: &mut Ctx<'_>, [addr, len, prot, ..]: [u64; 6]) -> SysResult
 
 /// mremap.
 pub fn mremap(ctx: &mut Ctx<'_>, [addr, old_len, new_len, flags, new_addr, _]: [u64; 6]) -> SysResult {
+    // What is moved keeps the host's protection.
+    let from = GuestAddr(addr).host();
+    ctx.thread.mem.unwatch_range(from..from.saturating_add(old_len));
     change(ctx, |m, stale| m.mremap(addr, old_len, new_len, flags, new_addr, stale))
 }
 

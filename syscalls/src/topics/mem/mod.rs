@@ -20,6 +20,7 @@ mod room;
 mod tests;
 mod views;
 pub mod vma;
+mod watch;
 
 pub use calls::*;
 pub use limits::{Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
@@ -28,6 +29,7 @@ pub use views::Object;
 use crate::abi::Memory;
 use crate::sys;
 use crate::Errno;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -49,6 +51,8 @@ pub struct Space {
     mdwe: AtomicU8,
     /// Tells processes that share memory of changed code.
     shared: views::Shared,
+    /// Some page has been watched.
+    watching: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +75,8 @@ pub(crate) struct Inner {
     beyond: bool,
     /// Above is no room.
     room: Option<u64>,
+    /// Pages that only the host keeps from being written: see `watch.rs`.
+    watched: BTreeSet<u64>,
 }
 
 /// How pages are to be locked.
@@ -158,6 +164,7 @@ impl Space {
             tagged_addresses: AtomicBool::new(false),
             mdwe: AtomicU8::new(0),
             shared: views::Shared::default(),
+            watching: AtomicBool::new(false),
         }
     }
 

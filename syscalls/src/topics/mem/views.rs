@@ -94,7 +94,7 @@ impl Views {
     }
 
     /// Tell `f` each range that shows a byte which `range` shows, `range` itself included. True if any of it may be shown to another process.
-    fn same(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) -> bool {
+    pub(super) fn same(&self, range: Range<u64>, f: &mut dyn FnMut(Range<u64>)) -> bool {
         let mut shared = false;
         for (piece, view) in self.within(range) {
             shared |= view.shared;

@@ -2,6 +2,7 @@
 
 use super::{bit, frame, lower, mask, raise, restore_mask, Action, Default, Fault, SigInfo, CORE, SYNCHRONOUS, UNMASKABLE};
 use crate::ctx::{Machine, Thread};
+use crate::topics::mem;
 use crate::{sys, Errno};
 
 /// What a delivery came to.
@@ -147,7 +148,11 @@ fn handle(thread: &mut Thread, machine: &mut dyn Machine, info: &SigInfo, action
         syndrome: signals.syndrome,
         sigreturn: thread.process.sigreturn,
     };
-    let pushed = (abi.frame.push)(&mut context, &frame);
+    let mut pushed = (abi.frame.push)(&mut context, &frame);
+    if pushed.is_err() && thread.mem.is_watching() {
+        mem::unwatch_all(&thread.mem, machine);
+        pushed = (abi.frame.push)(&mut context, &frame);
+    }
     machine.set_context(&context);
     pushed?;
     if signals.altstack.flags & super::SS_AUTODISARM != 0 {
