@@ -14,7 +14,7 @@ ours || { say "pairs: only for run-foreign"; finish; }
 NATIVE="env RUN_FOREIGN_TEST=native"
 export LIMIT=${LIMIT:-120}
 
-programs=(calls code exec faults fork memory signals stat threads vfork)
+programs=(calls code exec faults fork memory signals stat threads vfork x86)
 under_qemu=(clocks dir faults fork futexes)
 dynamic=(stat futexes)
 
