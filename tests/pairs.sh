@@ -15,7 +15,7 @@ NATIVE="env RUN_FOREIGN_TEST=native"
 export LIMIT=${LIMIT:-120}
 
 programs=(calls code exec faults fork memory signals stat threads vfork)
-under_qemu=(clocks dir faults fork futexes)
+under_qemu=(clocks faults)
 dynamic=(stat futexes)
 
 # pair NAME COMPILER LOADER LIBRARIES COMMAND…: LOADER and LIBRARIES are for dynamic programs.
