@@ -5,7 +5,7 @@ from html import escape
 
 from report import LABELS, geometric_mean, measured, median_ratios, rivals, summaries
 
-WIDTH, LEFT, RIGHT, TOP, ROW, GAP = 960, 190, 70, 92, 22, 26
+WIDTH, LEFT, RIGHT, TOP, ROW, GAP = 980, 220, 70, 92, 22, 26
 COLOURS = {"qemu": "#c8553d", "ours": "#1b7f8c"}
 TICKS = (0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 50, 100, 200, 500)
 FONT = 'font-family="Helvetica, Arial, sans-serif"'

@@ -69,10 +69,11 @@ def _link(root):
         "usr/bin/java": "usr/lib/jvm/java-*/bin/java", "usr/bin/javac": "usr/lib/jvm/java-*/bin/javac", "usr/bin/php": "usr/bin/php8*",
         "usr/bin/luajit": "usr/bin/luajit-*", f"{libraries}/libblas.so.3": f"{libraries}/openblas-pthread/libblas.so.3",
         f"{libraries}/liblapack.so.3": f"{libraries}/openblas-pthread/liblapack.so.3",
+        f"{libraries}/libopenblas.so.0": f"{libraries}/openblas-pthread/libopenblas.so.0",
     }
     for name, pattern in wanted.items():
         found = sorted(root.glob(pattern))
-        if found and not (root / name).exists():
+        if found and not os.path.lexists(root / name):
             (root / name).symlink_to("/" + str(found[0].relative_to(root)))
 
 

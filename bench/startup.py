@@ -42,16 +42,15 @@ def translation(arena):
 
 
 def own_calls(emulator, program):
-    """System calls of our own between exec and the guest's first, or None without strace: the listing's lines up to the guest's."""
+    """System calls of our own between exec and the guest's first, or None without strace."""
     try:
         with tempfile.NamedTemporaryFile("r") as log:
             subprocess.run(["strace", "-o", log.name, emulator, program], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             lines = log.read().splitlines()
     except (FileNotFoundError, subprocess.CalledProcessError):
         return None
-    first = next((n for n, line in enumerate(lines) if line.startswith("write(1")), len(lines))
-    # The first is the execve that started us, and the guest's clock_gettime leaves no line where the host answers it in user space.
-    return first - 1
+    # The first is the execve that started us.
+    return next((n - 1 for n, line in enumerate(lines) if line.startswith("clock_gettime(CLOCK_MONOTONIC")), None)
 
 
 def table(emulators):

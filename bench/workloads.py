@@ -72,7 +72,7 @@ for i in 1 2 3 4 5 6; do openssl enc -chacha20 -K 000102030405060708090a0b0c0d0e
 """
 
 _7Z = f"""
-7z a -bso0 -bsp0 -t7z -mx=5 -mmt=1 -mtm- -mtc- -mta- z.7z {IN}/medium.bin
+7z a -bso0 -bsp0 -t7z -mx=5 -mmt=1 -mtm- -mtc- -mta- z.7z {IN}/small.bin
 7z x -so -mmt=1 z.7z | cksum
 """
 
@@ -136,7 +136,7 @@ WORKLOADS = [
     _shell("zstd", PACK, "zstd -9 and back", f"zstd -q -9 -T1 --single-thread {IN}/large.bin -o z; zstd -q -d z -o back; cksum back", outputs=("back",)),
     _shell("gzip", PACK, "gzip -6", f"gzip -6 -n -c {IN}/medium.bin > z; gzip -l z", outputs=("z",)),
     _shell("gunzip", PACK, "gzip -d, four times", f"for i in 1 2 3 4; do gzip -d -c {IN}/large.gz > back; done", outputs=("back",)),
-    _shell("7z", PACK, "7z -mx=5 and back", _7Z),
+    _shell("7z", PACK, "7z -mx=5 of 2 MB and back", _7Z),
     _program("sha256", CRYPTO, "openssl dgst -sha256 of 640 MB", "/usr/bin/openssl", "dgst", "-sha256", *[f"{IN}/data.bin"] * 10),
     _shell("aes", CRYPTO, "openssl AES-256-CTR of 512 MB", _CIPHER, outputs=("a",)),
     _shell("rsa", CRYPTO, "openssl RSA-4096, 30 signatures", _RSA, outputs=("sig",)),

@@ -622,7 +622,7 @@ fn edges() {
             assert_eq!((cpu.exit_kind, link.unwrap_or(cpu.pc)), (kind as u32, target), "{op:?}");
             // A call has left an entry on the return stack.
             let call = matches!(op, Op::Call | Op::CallInd) as u64;
-            assert_eq!(cpu.ret_sp, cpu.ret_base - 8 * call, "{op:?}");
+            assert_eq!(cpu.ret_sp, cpu.ret_base - jit::host::RETURN_ENTRY as u64 * call, "{op:?}");
         }
     }
 }

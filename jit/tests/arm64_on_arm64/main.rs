@@ -8,6 +8,7 @@
 mod context;
 #[path = "../arm64_on_amd64/forms.rs"]
 mod forms;
+#[allow(dead_code)]
 #[path = "../arm64_on_amd64/guest.rs"]
 mod guest;
 #[path = "../arm64_on_amd64/int.rs"]

@@ -7,3 +7,4 @@ mod frame_amd64;
 mod ipc;
 mod legacy;
 mod polling;
+mod restart;

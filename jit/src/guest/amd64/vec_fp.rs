@@ -439,13 +439,12 @@ impl Lifter<'_> {
     }
 
     fn to_mmx(&mut self, log2: u8, mode: u64) -> Lifted {
-        let r = if log2 == 2 {
-            let v = self.vscalar(1, 3)?;
-            self.b.vec_imm(Op::FToS, Arr::S2, &[v], mode)
-        } else {
-            let v = self.vpart(Shape::Sse, 1, 0)?;
-            self.doubles_to_ints(v, mode)
-        };
+        let v = if log2 == 2 { self.vscalar(1, 3)? } else { self.vpart(Shape::Sse, 1, 0)? };
+        if self.is_mem(1) {
+            // Between the load and what may be raised.
+            self.enter_mmx();
+        }
+        let r = if log2 == 2 { self.b.vec_imm(Op::FToS, Arr::S2, &[v], mode) } else { self.doubles_to_ints(v, mode) };
         self.set_vec(Shape::Mmx, &[r])
     }
 }

@@ -3,7 +3,7 @@
 use super::helpers::Number;
 use super::lift::{Lifted, Lifter, Refused};
 use super::operand::Ea;
-use super::{regs, state};
+use super::state;
 use crate::ir::{Cond, Op, Trap, Type, Value};
 use iced_x86::{MemorySize, Mnemonic as M, OpKind, Register};
 
@@ -102,17 +102,16 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
         M::Fldln2 => l.x87_constant(5),
         M::Fldz => l.x87_constant(6),
         M::Fst | M::Fist => l.x87_store(false, false),
-        M::Fstp | M::Fistp | M::Fbstp | M::Fstpnce => l.x87_store(true, false),
+        M::Fstp | M::Fistp | M::Fbstp => l.x87_store(true, false),
         M::Fisttp => l.x87_store(true, true),
         M::Fxch => l.x87_control(3, true),
         M::Fincstp => l.x87_control(0, true),
         M::Fdecstp => l.x87_control(1, true),
         M::Ffree => l.x87_control(2, true),
-        M::Ffreep => {
-            let done = l.x87_control(2, true);
-            l.x87(Number::X87Control, 0, None);
-            done
-        }
+        M::Ffreep => l.x87_control(10, true),
+        M::Fstpnce => l.x87_control(11, true),
+        // Of earlier processors.
+        M::Fndisi | M::Fneni | M::Fnsetpm => Ok(()),
         M::Fnop => {
             l.begin_x87();
             Ok(())
@@ -281,15 +280,9 @@ impl Lifter<'_> {
         if flags {
             let old = self.flags();
             let f = self.insert(old, r, 0, 15);
-            let keep = self.b.bin_imm(Op::And, r, 32);
-            let keep = self.zero_flags(keep);
-            let f = self.b.op(Op::SelFlags, Type::Flags, &[keep, f, old], Cond::Eq as u8, 0);
             let pf = self.b.un_imm(Op::Ubfx, r, 1 << 8 | 4);
             let pf = self.b.bin_imm(Op::Xor, pf, 1);
-            let (p, a) = (self.b.get(regs::PF), self.b.get(regs::AF));
-            let zero = self.b.iconst(Type::I64, 0);
-            let pf = self.b.select(Cond::Eq, keep, pf, p);
-            let af = self.b.select(Cond::Eq, keep, zero, a);
+            let af = self.b.iconst(Type::I64, 0);
             self.set_flags(f);
             self.set_pf(pf);
             self.set_af(af);
@@ -364,7 +357,8 @@ impl Lifter<'_> {
 
     fn store_environment(&mut self, ea: Ea) {
         let log2 = if self.env_bytes() == 14 { 1 } else { 2 };
-        for (v, at) in self.environment() {
+        // The last first: if it isn't all there, nothing is stored.
+        for (v, at) in self.environment().into_iter().rev() {
             self.store(log2, ea.plus(at), v);
         }
     }
@@ -406,13 +400,13 @@ impl Lifter<'_> {
     fn fnsave(&mut self) -> Lifted {
         let ea = self.ea();
         let registers = ea.plus(self.env_bytes());
-        self.store_environment(ea);
         self.x87(Number::X87Image, 1, None);
-        for n in 0..8usize {
+        for n in (0..8usize).rev() {
             let (low, high) = (self.area(state::TEMP + 3 + 2 * n), self.area(state::TEMP + 4 + 2 * n));
-            self.store(3, registers.plus(10 * n as i64), low);
             self.store(1, registers.plus(10 * n as i64 + 8), high);
+            self.store(3, registers.plus(10 * n as i64), low);
         }
+        self.store_environment(ea);
         self.x87(Number::X87Control, 7, None);
         Ok(())
     }

@@ -172,7 +172,7 @@ pub extern "C" fn arith(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
             6 => two(&mut e, a, b, |e, a, b| e.div(F80, a, b)),
             _ => two(&mut e, b, a, |e, b, a| e.div(F80, b, a)),
         };
-        if !note(cpu, e.raised, e.up) {
+        if !note(cpu, e.raised, e.up && e.raised & ex::P != 0) {
             return 0;
         }
         r
@@ -199,15 +199,9 @@ const CONSTANTS: [(u64, u64, u8); 7] = [
 pub extern "C" fn load(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
     let (kind, j) = (how & 15, how >> 8 & 7);
     let mut e = env(cpu);
-    if !empty(cpu, 7) {
-        if stack_fault(cpu, true) {
-            move_top(cpu, 7);
-            set(cpu, 0, INDEFINITE);
-        }
-        return 0;
-    }
-    if kind == 0 && empty(cpu, j) {
-        if stack_fault(cpu, false) {
+    let missing = kind == 0 && empty(cpu, j);
+    if missing || !empty(cpu, 7) {
+        if stack_fault(cpu, !missing) {
             move_top(cpu, 7);
             set(cpu, 0, INDEFINITE);
         }
@@ -281,6 +275,9 @@ pub extern "C" fn store(cpu: &mut Cpu, how: u64, _: u64) -> u64 {
         let image = get(cpu, 0);
         (low, high) = stored(&mut e, kind, image);
         let unmasked = e.raised & !e.masked;
+        if unmasked & (ex::O | ex::U) != 0 {
+            e.raised &= !ex::P;
+        }
         note(cpu, e.raised, e.up && e.raised & ex::P != 0);
         skip |= unmasked & !ex::P != 0;
     }
@@ -344,16 +341,15 @@ pub extern "C" fn commit(cpu: &mut Cpu, _: u64, _: u64) -> u64 {
     0
 }
 
-/// Compare ST(0). `how`: bits 6..4 kind, 14..12 j, 17..16 pops, 18 quiet, 19 the result is wanted as flags: N 8, Z 4, !C 2 in bits 3..0, PF in bit 4;
-/// bit 5: the flags are not to be changed.
+/// Compare ST(0). `how`: bits 6..4 kind, 14..12 j, 17..16 pops, 18 quiet, 19 the result is wanted as flags: N 8, Z 4, !C 2 in bits 3..0, PF in bit 4.
 pub extern "C" fn compare(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
     let (kind, j) = (how >> 4 & 7, how >> 12 & 7);
     let mut e = env(cpu);
-    let order = if empty(cpu, 0) || (kind == 0 && empty(cpu, j)) {
-        if !stack_fault(cpu, false) {
-            return 32;
-        }
-        None
+    let to_flags = how >> 19 & 1 != 0;
+    // Those that set the flags leave C1 alone.
+    let c1 = to_flags && cpu.area[FSW] & C1 != 0;
+    let (order, goes_on) = if empty(cpu, 0) || (kind == 0 && empty(cpu, j)) {
+        (None, stack_fault(cpu, false))
     } else {
         let ((a, da), (b, db)) = (split(F80, get(cpu, 0)), operand(cpu, kind, j, v));
         if a == Num::Unsupported || b == Num::Unsupported {
@@ -363,15 +359,15 @@ pub extern "C" fn compare(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
         if (da || db) && order.is_some() {
             e.raise(ex::D);
         }
-        if !note(cpu, e.raised, false) {
-            return 32;
-        }
-        order
+        (order, note(cpu, e.raised, c1))
     };
-    for _ in 0..how >> 16 & 3 {
-        pop(cpu);
+    // The result is told even if an exception keeps the stack as it is.
+    if goes_on {
+        for _ in 0..how >> 16 & 3 {
+            pop(cpu);
+        }
     }
-    if how >> 19 & 1 != 0 {
+    if to_flags {
         return match order {
             Some(Ordering::Greater) => 2,
             Some(Ordering::Less) => 0,
@@ -405,6 +401,9 @@ pub extern "C" fn unary(cpu: &mut Cpu, what: u64, _: u64) -> u64 {
             }
         } else if what == 2 {
             cpu.area[FSW] |= C0 | C2 | C3;
+        }
+        if matches!(what, 7 | 8) {
+            cpu.area[FSW] &= !C2;
         }
         return 0;
     }
@@ -511,19 +510,26 @@ fn scale(cpu: &Cpu, e: &mut Env, n: Num, denormal: bool) -> u128 {
 /// FPREM, FPREM1: `None` if exceptions keep it from being done. The condition bits are set.
 fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
     let (a, b) = (split(F80, get(cpu, 0)), split(F80, get(cpu, 1)));
-    let mut c = 0;
+    // The condition bits, if there is a quotient.
+    let mut c = None;
     e.precision = 0;
     let r = two(e, a, b, |e, a, b| match (a, b) {
         (Num::Inf(_), _) | (_, Num::Zero(_)) => e.invalid(F80),
-        (Num::Zero(s), _) => F80.zero(s),
-        (a, Num::Inf(_)) => e.pack(F80, a),
+        (Num::Zero(s), _) => {
+            c = Some(0);
+            F80.zero(s)
+        }
+        (a, Num::Inf(_)) => {
+            c = Some(0);
+            e.pack(F80, a)
+        }
         (Num::Finite(s, x, m), Num::Finite(_, y, d)) => {
             let gap = x - y;
             if gap >= 64 {
                 // Part of the way: by a number between 32 and 63 that leaves the gap a multiple of 32 less.
                 let n = 32 + gap % 32;
                 let (_, r) = divide(m, d, n);
-                c = C2;
+                c = Some(C2);
                 return if r == 0 { F80.zero(s) } else { pack(e, s, x - n, r) };
             }
             let (mut q, mut r, mut at) = if gap < 0 {
@@ -545,7 +551,7 @@ fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
                     }
                 }
             }
-            c = (q as u64 & 4) << 6 | (q as u64 & 2) << 13 | (q as u64 & 1) << 9;
+            c = Some((q as u64 & 4) << 6 | (q as u64 & 2) << 13 | (q as u64 & 1) << 9);
             if r == 0 {
                 F80.zero(s)
             } else {
@@ -558,8 +564,10 @@ fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
         }
         _ => F80.default_nan(),
     });
-    if e.raised & (ex::I | ex::D) & !e.masked == 0 {
-        cpu.area[FSW] = cpu.area[FSW] & !(C0 | C1 | C2 | C3) | c;
+    match c {
+        None => cpu.area[FSW] &= !(C1 | C2),
+        Some(c) if e.raised & ex::D & !e.masked == 0 => cpu.area[FSW] = cpu.area[FSW] & !(C0 | C1 | C2 | C3) | c,
+        Some(_) => {}
     }
     Some(r)
 }
@@ -620,7 +628,7 @@ fn extract(cpu: &mut Cpu, n: Num, denormal: bool, image: u128) -> u64 {
 }
 
 /// The stack and the control: 0 FINCSTP, 1 FDECSTP, 2 FFREE, 3 FXCH, 4 FST to a register, 5 FSTP to a register, 6 FLDCW, 7 FNINIT, 8 FNCLEX, 9 move if
-/// the first bit of `v`. `how`: what, and the register from bit 8 on.
+/// the first bit of `v`, 10 FFREEP, 11 FSTPNCE. `how`: what, and the register from bit 8 on.
 pub extern "C" fn control(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
     let i = how >> 8 & 7;
     match how & 15 {
@@ -628,7 +636,13 @@ pub extern "C" fn control(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
             cpu.area[FSW] &= !C1;
             move_top(cpu, if how & 15 == 0 { 1 } else { 7 });
         }
-        2 => cpu.area[FTW] &= !(1 << physical(cpu, i)),
+        2 | 10 => {
+            cpu.area[FSW] &= !C1;
+            cpu.area[FTW] &= !(1 << physical(cpu, i));
+            if how & 15 == 10 {
+                pop(cpu);
+            }
+        }
         3 => {
             if empty(cpu, 0) || empty(cpu, i) {
                 if !stack_fault(cpu, false) {
@@ -646,7 +660,12 @@ pub extern "C" fn control(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
             set(cpu, 0, b);
             set(cpu, i, a);
         }
-        4 | 5 => {
+        4 | 5 | 11 => {
+            if how & 15 == 11 && empty(cpu, 0) {
+                cpu.area[FSW] &= !C1;
+                pop(cpu);
+                return 0;
+            }
             let a = if empty(cpu, 0) {
                 if !stack_fault(cpu, false) {
                     return 0;
@@ -657,7 +676,7 @@ pub extern "C" fn control(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
                 get(cpu, 0)
             };
             set(cpu, i, a);
-            if how & 15 == 5 {
+            if how & 15 != 4 {
                 pop(cpu);
             }
         }
@@ -673,15 +692,13 @@ pub extern "C" fn control(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
         8 => cpu.area[FSW] &= !0x80ff,
         _ => {
             if empty(cpu, 0) || empty(cpu, i) {
-                if stack_fault(cpu, false) && v & 1 != 0 {
+                // Whether or not the condition holds.
+                if stack_fault(cpu, false) {
                     set(cpu, 0, INDEFINITE);
                 }
-            } else {
-                cpu.area[FSW] &= !C1;
-                if v & 1 != 0 {
-                    let b = get(cpu, i);
-                    set(cpu, 0, b);
-                }
+            } else if v & 1 != 0 {
+                let b = get(cpu, i);
+                set(cpu, 0, b);
             }
         }
     }
@@ -747,66 +764,64 @@ pub extern "C" fn image(cpu: &mut Cpu, what: u64, v: u64) -> u64 {
     0
 }
 
-/// A double that is near.
-fn approximate(image: u128) -> f64 {
-    let mut e = Env { precision: 0, masked: 0x3f, ..Env::sse(0x1f80) };
-    let (n, _) = split(F80, image);
-    f64::from_bits(e.pack(F64, n) as u64)
-}
-
-/// ST(0), and ST(1) if it is an operand; `None` if the stack has nothing there.
-pub fn function_operands(cpu: &mut Cpu, two: bool) -> Option<(f64, f64)> {
-    if empty(cpu, 0) || (two && empty(cpu, 1)) {
-        if stack_fault(cpu, false) {
+/// ST(0), and ST(1) if it is an operand, for a function; `None` if the stack has nothing there.
+/// `range`: C2 tells whether it is out of range; `pushes`: there is a second result.
+pub fn function_operands(cpu: &mut Cpu, two: bool, range: bool, pushes: bool) -> Option<[u128; 2]> {
+    if range {
+        cpu.area[FSW] &= !C2;
+    }
+    let missing = empty(cpu, 0) || (two && empty(cpu, 1));
+    if missing || (pushes && !empty(cpu, 7)) {
+        if stack_fault(cpu, !missing) {
             if two {
                 pop(cpu);
             }
             set(cpu, 0, INDEFINITE);
+            if pushes {
+                move_top(cpu, 7);
+                set(cpu, 0, INDEFINITE);
+            }
         }
         return None;
     }
-    Some((approximate(get(cpu, 0)), if two { approximate(get(cpu, 1)) } else { 0.0 }))
+    Some([get(cpu, 0), if two { get(cpu, 1) } else { get(cpu, 0) }])
 }
 
-/// The result `r` of a function of ST(0), or of two numbers, of which one is popped; `pushed` goes on top. `far`: out of range, nothing happens but C2.
-pub fn finish_function(cpu: &mut Cpu, r: f64, pushed: Option<f64>, two: bool, far: bool) {
-    if far {
-        cpu.area[FSW] |= C2;
+/// What a function found.
+pub struct Found {
+    /// Its result.
+    pub value: u128,
+    /// What goes on top of it.
+    pub pushed: Option<u128>,
+    /// Exceptions beside those of the operands.
+    pub raised: u32,
+}
+
+/// Finish a function of ST(0), or of two numbers of which one is popped. `None`: out of range, nothing but C2.
+pub fn finish_function(cpu: &mut Cpu, operands: [u128; 2], two: bool, found: Option<Found>) {
+    let Some(found) = found else {
+        cpu.area[FSW] = cpu.area[FSW] & !C1 | C2;
         return;
-    }
-    let operands = [get(cpu, 0), if two { get(cpu, 1) } else { get(cpu, 0) }].map(|v| split(F80, v).0);
-    if pushed.is_some() && !empty(cpu, 7) {
-        if stack_fault(cpu, true) {
-            set(cpu, 0, INDEFINITE);
-            move_top(cpu, 7);
-            set(cpu, 0, INDEFINITE);
-        }
-        return;
-    }
-    let mut e = env(cpu);
-    e.precision = 0;
-    let image = match nan(&mut e, operands[0], operands[1]) {
-        Some(n) => n,
-        None if r.is_nan() => e.invalid(F80),
-        None => {
-            if r.is_finite() && r != 0.0 && r != 1.0 {
-                e.raise(ex::P);
-            }
-            let (n, _) = split(F64, r.to_bits() as u128);
-            e.pack(F80, n)
-        }
     };
+    let mut e = env(cpu);
+    let [(a, da), (b, db)] = operands.map(|v| split(F80, v));
+    let quiet = nan(&mut e, a, b);
+    if quiet.is_none() {
+        e.raise(found.raised);
+        if (da || db) && found.raised & (ex::I | ex::Z) == 0 {
+            e.raised = if e.masked & ex::D == 0 { ex::D } else { e.raised | ex::D };
+        }
+    }
+    let value = quiet.unwrap_or(found.value);
     if !note(cpu, e.raised, false) {
         return;
     }
-    cpu.area[FSW] &= !C2;
     if two {
         pop(cpu);
     }
-    set(cpu, 0, image);
-    if let Some(p) = pushed {
-        let top = if r.is_nan() { image } else { e.pack(F80, split(F64, p.to_bits() as u128).0) };
+    set(cpu, 0, value);
+    if let Some(p) = found.pushed {
         move_top(cpu, 7);
-        set(cpu, 0, top);
+        set(cpu, 0, quiet.unwrap_or(p));
     }
 }
