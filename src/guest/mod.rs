@@ -15,6 +15,9 @@ use syscalls::abi::Abi;
 use syscalls::topics::signal::{Fault, SigInfo};
 use syscalls::Context;
 
+/// A CPU feature to insist on, or to hide.
+pub type Wish = (bool, String);
+
 /// An architecture.
 pub struct Guest {
     /// Whose programs these are.
@@ -44,7 +47,7 @@ pub struct Guest {
     /// What the kernel maps into every program.
     pub vdso: Option<Vdso>,
     /// The CPU that a list of wishes leaves.
-    pub features: fn(&[(bool, String)]) -> Result<Features, String>,
+    pub features: fn(&[Wish]) -> Result<Features, String>,
     /// Names of CPU features, with words about them.
     pub feature_names: fn() -> Vec<(&'static str, &'static str)>,
     /// What a fault means to the guest at `pc`, given what is remembered of the last.
@@ -69,10 +72,15 @@ pub struct Vdso {
 #[repr(C, align(4096))]
 pub struct Page(pub [u8; 4096]);
 
+/// An instruction: address, bytes, text.
+pub type CodeLine = (u64, String, String);
+/// A note of a core file: type and contents.
+pub type Note = (u32, Vec<u8>);
+
 /// How a crash is described.
 pub struct Report {
     /// Disassembly around an address of executable code: address, bytes, text.
-    pub code: fn(pc: u64, readable: &dyn Fn(u64) -> bool) -> Vec<(u64, String, String)>,
+    pub code: fn(pc: u64, readable: &dyn Fn(u64) -> bool) -> Vec<CodeLine>,
     /// The general registers, in lines.
     pub registers: fn(&Context) -> Vec<String>,
     /// The vector registers, in lines.
@@ -124,7 +132,7 @@ pub struct Debug {
     /// The FP registers as a core file has them (`NT_FPREGSET`).
     pub fpregs: fn(&Context) -> Vec<u8>,
     /// A core file's further notes on registers: type and contents, under the name "LINUX".
-    pub notes: fn(&Context) -> Vec<(u32, Vec<u8>)>,
+    pub notes: fn(&Context) -> Vec<Note>,
 }
 
 /// The value for an architecture.
