@@ -215,9 +215,7 @@ fn size_ok(b: &Block, i: &Inst) -> bool {
     };
     let imm = if i.op == Op::AtomicCasp {
         i.imm == 0
-    } else if i.op.fx() & fx::MEM != 0 {
-        i.imm <= 1
-    } else if matches!(i.op, Op::LoadEx | Op::StoreEx | Op::Crc32) {
+    } else if i.op.fx() & fx::MEM != 0 || i.op == Op::Crc32 {
         i.imm <= 1
     } else {
         i.imm == 0

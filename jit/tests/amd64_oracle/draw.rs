@@ -131,9 +131,9 @@ impl Rng {
             3 => make(sign | (0x3fff + self.below(16) - 2), 1 << 63 | self.next() << self.below(64)),
             4 => make(sign | self.below(0x7fff), 1 << 63 | self.next()),
             _ => make(
-                sign | self.pick(&[0x3fff - 1022, 0x3fff + 1023, 0x3fff - 1023 - 52, 0x3fff - 126, 0x3fff + 127, 0x3fff + 63])
+                sign | (self.pick(&[0x3fff - 1022, 0x3fff + 1023, 0x3fff - 1023 - 52, 0x3fff - 126, 0x3fff + 127, 0x3fff + 63])
                     + self.below(3)
-                    - 1,
+                    - 1),
                 1 << 63 | self.next(),
             ),
         }

@@ -156,7 +156,7 @@ fn beyond(i: &Instruction, s: &State) -> bool {
 /// Whether two x87 numbers differ by a few units in the last of 64 bits (or lie below all normal numbers of half the size).
 fn near(a: u128, b: u128) -> bool {
     let order = |v: u128| {
-        let n = (v & (1 << 79) - 1) as i128;
+        let n = (v & ((1 << 79) - 1)) as i128;
         let n = (n >> 64 << 63) | (n & i64::MAX as i128);
         if v >> 79 & 1 != 0 {
             -n
@@ -184,8 +184,8 @@ fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> S
     if want.signal == libc::SIGTRAP && (result_undefined(i, &case.state) || beyond(i, &case.state)) {
         return d;
     }
-    for n in 0..16 {
-        line(NAMES[n], g.gpr[n] as u128, w.gpr[n] as u128);
+    for (n, name) in NAMES.iter().enumerate() {
+        line(name, g.gpr[n] as u128, w.gpr[n] as u128);
     }
     for n in 0..16 {
         line(&format!("xmm{n}"), g.vec[n], w.vec[n]);

@@ -2,7 +2,7 @@
 
 use super::lift::{Lifted, Lifter};
 use super::operand::{carrier, gpr};
-use super::{regs, state};
+use super::regs;
 use crate::ir::op::SPLIT;
 use crate::ir::{Arr, Cond, Op, Trap, Type, Value};
 use iced_x86::Mnemonic as M;
@@ -245,7 +245,6 @@ impl Lifter<'_> {
         self.set_flags(f);
         self.set_pf(r);
         self.set_af(af);
-        debug_assert!(state::TEMP < crate::cpu::AREA_WORDS);
         Ok(())
     }
 }

@@ -103,10 +103,10 @@ fn sha1_rounds(s: [u32; 4], w: [u32; 4], n: u64) -> [u32; 4] {
 fn sha256_rounds(cdgh: [u32; 4], abef: [u32; 4], wk: [u32; 4]) -> [u32; 4] {
     let [mut a, mut b, mut e, mut f] = [abef[3], abef[2], abef[1], abef[0]];
     let [mut c, mut d, mut g, mut h] = [cdgh[3], cdgh[2], cdgh[1], cdgh[0]];
-    for k in 0..2 {
+    for w in &wk[..2] {
         let s1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
         let ch = (e & f) ^ (!e & g);
-        let t = h.wrapping_add(s1).wrapping_add(ch).wrapping_add(wk[k]);
+        let t = h.wrapping_add(s1).wrapping_add(ch).wrapping_add(*w);
         let s0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
         let maj = (a & b) ^ (a & c) ^ (b & c);
         let (new_e, new_a) = (d.wrapping_add(t), t.wrapping_add(s0).wrapping_add(maj));

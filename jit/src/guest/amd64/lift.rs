@@ -200,15 +200,10 @@ fn drop_unread(b: &mut Block) {
         };
         match i.op {
             Op::Set if slot < 2 => {
-                if std::mem::replace(&mut overwritten[slot], true) {
-                    *i = Inst {
-                        op: Op::Nop,
-                        ty: Type::None,
-                        args: [Value::NONE; 3],
-                        imm: 0,
-                        facts: crate::ir::fact::NOTHING,
-                        ..*i
-                    };
+                let dead = std::mem::replace(&mut overwritten[slot], true);
+                let nothing = crate::ir::fact::NOTHING;
+                if dead {
+                    *i = Inst { op: Op::Nop, ty: Type::None, args: [Value::NONE; 3], imm: 0, facts: nothing, ..*i };
                 }
             }
             Op::Get if slot < 2 => overwritten[slot] = false,

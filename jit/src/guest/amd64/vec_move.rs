@@ -104,16 +104,16 @@ impl Lifter<'_> {
             if aligned {
                 self.demand_alignment(ea, 16 * n as u64);
             }
-            for part in 0..n {
-                parts[part] = self.vreg(1, part)?;
+            for (part, v) in parts[..n].iter_mut().enumerate() {
+                *v = self.vreg(1, part)?;
             }
             for (part, v) in parts[..n].iter().enumerate() {
                 self.store(4, ea.plus(16 * part as i64), *v);
             }
             return Ok(());
         }
-        for part in 0..n {
-            parts[part] = if self.is_mem(1) {
+        for (part, v) in parts[..n].iter_mut().enumerate() {
+            *v = if self.is_mem(1) {
                 let ea = self.ea();
                 if aligned && part == 0 {
                     self.demand_alignment(ea, 16 * n as u64);

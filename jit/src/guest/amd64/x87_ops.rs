@@ -391,7 +391,7 @@ pub extern "C" fn unary(cpu: &mut Cpu, what: u64, _: u64) -> u64 {
         examine(cpu);
         return 0;
     }
-    let pair = matches!(what, 6 | 7 | 8);
+    let pair = matches!(what, 6..=8);
     if empty(cpu, 0) || (pair && empty(cpu, 1)) {
         if stack_fault(cpu, false) && what != 2 {
             set(cpu, 0, INDEFINITE);
