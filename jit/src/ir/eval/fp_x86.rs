@@ -122,6 +122,7 @@ fn rounding(env: &mut Env, imm: u64) {
 
 /// Between formats. Denormals of half precision are ordinary numbers.
 fn convert(env: &mut Env, from: Format, to: Format, v: u128) -> u128 {
+    env.daz &= from != F16;
     let (n, denormal) = operands(env, from, [v]);
     if env.propagate(from, &n).is_some() {
         return env.pack(to, n[0]);
