@@ -92,6 +92,8 @@ pub struct Options {
     pub disorder: u64,
     /// Optional features of the guest that it must not have, in the guest's own numbering.
     pub hidden: u64,
+    /// The guest's memory accesses need not be in the order that its architecture promises.
+    pub relaxed: bool,
     /// Count what costs time to count, too (see [`Engine::stats`]).
     pub stats: bool,
     /// Who is told of code.
@@ -181,7 +183,10 @@ pub struct Engine {
 impl Engine {
     /// Make the engine: reserves code memory. Fails with the errno of the mapping.
     pub fn new(guest: &'static Guest, options: Options) -> Result<Engine, i32> {
-        let features = options.features.unwrap_or_else(host::detect);
+        let mut features = options.features.unwrap_or_else(host::detect);
+        if guest.total_order {
+            features = host::keep_order(features, options.relaxed);
+        }
         let mut backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
         backend.disorder(options.disorder);
         backend.count_misses(options.stats);

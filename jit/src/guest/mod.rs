@@ -95,6 +95,8 @@ pub struct Guest {
     pub branch_target: fn(u64) -> u64,
     /// The rules of the guest's FP operations.
     pub fp: FpRules,
+    /// Its programs rely on a total store order: its memory operations say so.
+    pub total_order: bool,
     /// Addresses may carry a tag in their top byte.
     pub tagged: bool,
     /// The FP control of a new thread.

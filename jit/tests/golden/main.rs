@@ -13,6 +13,8 @@
 //! Counts are of the straight line (what runs when no exit is taken and nothing rare happens), of all blocks of the case together. The jump
 //! to what would follow the case, and the stubs of exits, are left out.
 
+#![cfg(target_arch = "x86_64")]
+
 mod assemble;
 mod chapter;
 mod show;

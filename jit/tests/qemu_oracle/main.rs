@@ -7,6 +7,8 @@
 //! `ORACLE_SETS` (names of feature sets, with commas), `ORACLE_ENOUGH` (differences after which to give up), `ORACLE_REPORT` (a file for
 //! the table of rows), `QEMU_AARCH64` and `ORACLE_CPU`.
 
+#![cfg(target_arch = "x86_64")]
+
 mod case;
 mod coverage;
 mod draw;

@@ -150,6 +150,7 @@ pub static GUEST: Guest = Guest {
     fpcr_init: mxcsr::INIT,
     fpcr_mask: mxcsr::CONTROL,
     fp: FpRules::X86,
+    total_order: true,
     tagged: false,
     flags_dead: |_, _, _| false,
     helpers: super::helpers::HELPERS,

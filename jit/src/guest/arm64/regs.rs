@@ -166,6 +166,7 @@ pub static GUEST: Guest = Guest {
     fp_round: |fpcr| Round::from_bits((fpcr >> 22 & 3) as u64),
     branch_target,
     fp: FpRules::Arm,
+    total_order: false,
     tagged: true,
     fpcr_init: 0,
     fpcr_mask: fpcr::WRITABLE,

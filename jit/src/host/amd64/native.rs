@@ -40,6 +40,11 @@ pub fn detect() -> Features {
     Features::detect()
 }
 
+/// For a guest that relies on a total store order (perhaps only `relaxed`ly, as the user says): the processor keeps one.
+pub fn keep_order(features: Features, _relaxed: bool) -> Features {
+    features
+}
+
 /// Run translated code at `host` through the enter stub at `stub`.
 ///
 /// # Safety

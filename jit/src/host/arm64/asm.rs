@@ -332,7 +332,7 @@ impl Asm {
         self.w(op | (w as u32) << 31 | (b as u32) << 16 | (a as u32) << 5 | d as u32);
     }
     /// `d = a op (b << n)`: 0 lsl, 1 lsr, 2 asr, 3 ror.
-    pub fn rrr_shift(&mut self, op: u32, w: bool, d: u8, a: u8, b: u8, kind: u32, n: u8) {
+    pub fn rrr_shift(&mut self, op: u32, w: bool, d: u8, a: u8, b: u8, (kind, n): (u32, u8)) {
         self.rrr(op | kind << 22 | (n as u32) << 10, w, d, a, b);
     }
     /// `d = op a`.

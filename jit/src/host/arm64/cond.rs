@@ -174,8 +174,8 @@ impl Emitter<'_> {
         self.flags_to(t, inst.args[0]);
         self.clobber_flags();
         // C without V (it is the bit above it), and Z or V (two above).
-        self.asm.rrr_shift(op::BIC, false, r::S0, t, t, 0, 1);
-        self.asm.rrr_shift(op::ORR, false, t, t, t, 0, 2);
+        self.asm.rrr_shift(op::BIC, false, r::S0, t, t, (0, 1));
+        self.asm.rrr_shift(op::ORR, false, t, t, t, (0, 2));
         let mask = |m| bitmask(false, m).unwrap_or(0);
         self.asm.rr(op::ANDI | mask(1 << 29), false, r::S0, r::S0);
         self.asm.rr(op::ANDI | mask(1 << 30), false, t, t);

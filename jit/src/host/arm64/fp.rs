@@ -277,7 +277,7 @@ impl Emitter<'_> {
         let d = self.def();
         self.asm.v2(0x1e7e_0000, d, a);
         self.asm.cset(r::S0, 0);
-        self.asm.rrr_shift(op::ORR, true, d, d, r::S0, 0, 32);
+        self.asm.rrr_shift(op::ORR, true, d, d, r::S0, (0, 32));
         true
     }
 

@@ -273,7 +273,7 @@ impl Emitter<'_> {
                 self.asm.v2(0x0e01_3c00, d, VS);
                 if whole {
                     self.asm.v2(0x0e11_3c00, r::S0, VS);
-                    self.asm.rrr_shift(op::ORR, false, d, d, r::S0, 0, 8);
+                    self.asm.rrr_shift(op::ORR, false, d, d, r::S0, (0, 8));
                 }
             }
             2 if whole => {
@@ -283,7 +283,7 @@ impl Emitter<'_> {
                 self.asm.v2(0x1e26_0000, d, VS);
                 // umov of word 2
                 self.asm.v2(0x0e14_3c00, r::S0, VS);
-                self.asm.rrr_shift(op::ORR, false, d, d, r::S0, 0, 2);
+                self.asm.rrr_shift(op::ORR, false, d, d, r::S0, (0, 2));
             }
             3 if whole => {
                 self.asm.v2(0x9e66_0000, r::S0, a);
@@ -291,7 +291,7 @@ impl Emitter<'_> {
                 self.asm.lsr(true, r::S0, r::S0, 63);
                 self.asm.lsr(true, r::S1, r::S1, 63);
                 let d = self.def();
-                self.asm.rrr_shift(op::ORR, false, d, r::S0, r::S1, 0, 1);
+                self.asm.rrr_shift(op::ORR, false, d, r::S0, r::S1, (0, 1));
             }
             _ => return false,
         }

@@ -39,7 +39,7 @@ impl Emitter<'_> {
             Op::AddShl => {
                 let (a, b) = (self.rz(inst.args[0]), self.rz(inst.args[1]));
                 let d = self.def();
-                self.asm.rrr_shift(op::ADD, w, d, a, b, 0, inst.imm as u8);
+                self.asm.rrr_shift(op::ADD, w, d, a, b, (0, inst.imm as u8));
             }
             Op::And | Op::Andn => self.and(inst),
             Op::Adc | Op::Sbc => self.with_carry(inst),

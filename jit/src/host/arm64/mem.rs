@@ -49,7 +49,7 @@ impl Emitter<'_> {
         if disp == 0 && (scale == 0 || scale == log2) {
             return Addr::Index(base, index, scale != 0);
         }
-        self.asm.rrr_shift(op::ADD, true, r::S0, base, index, 0, scale);
+        self.asm.rrr_shift(op::ADD, true, r::S0, base, index, (0, scale));
         self.displaced(r::S0, disp, log2)
     }
 
@@ -102,7 +102,7 @@ impl Emitter<'_> {
     fn ordered_address(&mut self, inst: &Inst) -> Addr {
         match self.address(inst) {
             Addr::Index(base, index, true) => {
-                self.asm.rrr_shift(op::ADD, true, r::S0, base, index, 0, inst.mem().log2);
+                self.asm.rrr_shift(op::ADD, true, r::S0, base, index, (0, inst.mem().log2));
                 Addr::Disp(r::S0, 0)
             }
             a => a,
@@ -307,7 +307,7 @@ impl Emitter<'_> {
         self.asm.store_cpu(3, r::ZR, field!(excl_size));
         self.asm.rrr(op::EOR, true, r::S0, r::S0, a);
         self.asm.add_imm(r::S1, r::S1, -(log2 as i32 + 1));
-        self.asm.rrr_shift(op::ORR, true, r::S1, r::S1, r::S0, 0, 8);
+        self.asm.rrr_shift(op::ORR, true, r::S1, r::S1, r::S0, (0, 8));
         let other = self.asm.branch(op::CBNZ | 1 << 31 | r::S1 as u32);
         if wide {
             self.asm.pair(op::LDP, 10, 11, r::CPU, field!(excl_value) as i32);

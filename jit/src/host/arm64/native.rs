@@ -40,6 +40,16 @@ pub fn detect() -> Features {
     Features::detect()
 }
 
+/// For a guest that relies on a total store order: whether the processor keeps it for this thread and those that it makes (as some kernels offer), or
+/// nobody is to (`relaxed`).
+pub fn keep_order(features: Features, relaxed: bool) -> Features {
+    const PR_SET_MEM_MODEL: i32 = 0x4d4d_444c;
+    const PR_SET_MEM_MODEL_TSO: u64 = 1;
+    // SAFETY: changes nothing but the order of this thread's accesses; kernels that don't know it refuse.
+    let tso = relaxed || unsafe { libc::prctl(PR_SET_MEM_MODEL, PR_SET_MEM_MODEL_TSO, 0, 0, 0) } == 0;
+    Features { tso, ..features }
+}
+
 /// Run translated code at `host` through the enter stub at `stub`.
 ///
 /// # Safety

@@ -150,7 +150,7 @@ const NOP: u32 = 0xd503_201f;
 pub fn first_table(a: &mut Asm, target: u8) -> Near {
     a.load_cpu(3, r::LR, field!(jump_cache));
     a.ubfx(true, r::S1, target, 2, JUMP_CACHE_ENTRIES.trailing_zeros() as u8);
-    a.rrr_shift(op::ADD, true, r::LR, r::LR, r::S1, 0, 4);
+    a.rrr_shift(op::ADD, true, r::LR, r::LR, r::S1, (0, 4));
     matches(a, target)
 }
 
@@ -189,11 +189,11 @@ fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
         increment(a, field!(table_misses) + 8);
     }
     // See `cpu::second_index`; the mask is four times as large.
-    a.rrr_shift(op::EOR, true, r::S1, r::S0, r::S0, 1, 13);
+    a.rrr_shift(op::EOR, true, r::S1, r::S0, r::S0, (1, 13));
     a.load_cpu(2, r::LR, field!(jump_mask2));
     a.rrr(op::AND, true, r::S1, r::S1, r::LR);
     a.load_cpu(3, r::LR, field!(jump_cache2));
-    a.rrr_shift(op::ADD, true, r::LR, r::LR, r::S1, 0, 2);
+    a.rrr_shift(op::ADD, true, r::LR, r::LR, r::S1, (0, 2));
     let miss = matches(a, r::S0);
     a.w(op::BR | (r::LR as u32) << 5);
     a.bind(miss);
