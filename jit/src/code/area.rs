@@ -42,12 +42,8 @@ fn map_pair(size: usize) -> Result<(*mut u8, *mut u8), i32> {
         if rx != libc::MAP_FAILED && libc::mprotect(rx, size, libc::PROT_READ | libc::PROT_EXEC) == 0 {
             return Ok((rw.cast(), rx.cast()));
         }
-        let e = errno();
         libc::munmap(rw, size);
-        match e {
-            libc::EINVAL | libc::ENOSYS => map_file_pair(size),
-            e => Err(e),
-        }
+        map_file_pair(size)
     }
 }
 

@@ -622,7 +622,10 @@ fn edges() {
             assert_eq!((cpu.exit_kind, link.unwrap_or(cpu.pc)), (kind as u32, target), "{op:?}");
             // A call has left an entry on the return stack.
             let call = matches!(op, Op::Call | Op::CallInd) as u64;
-            assert_eq!(cpu.ret_sp, cpu.ret_base - jit::host::RETURN_ENTRY as u64 * call, "{op:?}");
+            let entry = jit::host::RETURN_ENTRY as u64;
+            // Entries that are pairs are compared with; those at the base are for address 0.
+            let popped = (entry == 16 && op == Op::Return && target == 0) as u64;
+            assert_eq!(cpu.ret_sp, cpu.ret_base + entry * popped - entry * call, "{op:?}");
         }
     }
 }
