@@ -48,6 +48,8 @@ impl Engine {
             // SAFETY: inside, as just seen.
             let (at, top) = unsafe { i.in_block(cpu, pc, sp) };
             let c = i.cache_of(at)?;
+            // What the call of the link stub has pushed is no entry of the return stack.
+            let top = if at == c.stub(host::STUB_LINK) { top + host::LINK_FRAME } else { top };
             region::redirect_returns(cpu, top, c.stub(host::STUB_RET_PENDING));
             let (check, end) = (c.stub(host::STUB_ENTER_CHECK), c.stub(host::STUB_ENTER_END));
             if (check..end).contains(&at) {

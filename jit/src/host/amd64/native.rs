@@ -10,6 +10,10 @@ pub use super::flags::{nzcv_from_rest, rest_from_nzcv};
 pub use super::helpers::{fpsr, set_fpsr};
 pub use super::{Amd64 as Native, Features, HostContext};
 
+/// Number of the stub that an exit without a link calls.
+pub const STUB_LINK: usize = stubs::Stub::Link as usize;
+/// What that call takes on the stack.
+pub const LINK_FRAME: u64 = 8;
 /// Bytes of an entry of the return stack, whose first word is a host address.
 pub const RETURN_ENTRY: usize = 8;
 /// Number of the stub that [`enter`] calls.

@@ -10,6 +10,10 @@ use std::arch::asm;
 pub use super::helpers::{fpsr, nzcv_from_rest, rest_from_nzcv, set_fpsr};
 pub use super::{Arm64 as Native, Features, HostContext};
 
+/// Number of the stub that an exit without a link calls.
+pub const STUB_LINK: usize = stubs::Stub::Link as usize;
+/// What that call takes on the stack.
+pub const LINK_FRAME: u64 = 0;
 /// Bytes of an entry of the return stack, whose first word is a host address.
 pub const RETURN_ENTRY: usize = 16;
 /// Number of the stub that [`enter`] calls.
