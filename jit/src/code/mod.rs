@@ -23,7 +23,7 @@ use family::Notes;
 use lock::Lock;
 pub use stats::Stats;
 use stats::{Counters, Stopwatch};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Why [`Engine::run`] came back. The guest's registers are all in the [`Cpu`].
@@ -123,7 +123,7 @@ struct Inner {
     /// Earlier caches in which threads may still run: (epoch in which it was current, cache).
     retired: Vec<(u64, Cache)>,
     /// What was learned about guest instructions from faults.
-    hints: HashMap<u64, u8>,
+    hints: BTreeMap<u64, u8>,
     /// For the parent, as long as it may want to know what is translated here; and from the children.
     for_parent: Option<Notes>,
     from_children: Option<Notes>,
@@ -137,7 +137,7 @@ unsafe impl Send for Inner {}
 
 /// What the lifter may ask.
 struct Facts<'a> {
-    hints: &'a HashMap<u64, u8>,
+    hints: &'a BTreeMap<u64, u8>,
     cache: &'a Cache,
     mode: Mode,
     hidden: u64,
@@ -205,7 +205,7 @@ impl Engine {
                 stubs,
                 cache,
                 retired: Vec::new(),
-                hints: HashMap::new(),
+                hints: BTreeMap::new(),
                 for_parent: None,
                 from_children: None,
                 cpus: Vec::new(),
@@ -721,14 +721,10 @@ impl Engine {
     }
 }
 
-/// What was learned about instructions in `start..end` is void. Mostly that is one cache line among thousands of hints.
-fn forget_hints(hints: &mut HashMap<u64, u8>, start: u64, end: u64) {
-    if end - start <= hints.len() as u64 {
-        for pc in start..end {
-            hints.remove(&pc);
-        }
-    } else {
-        hints.retain(|pc, _| !(start..end).contains(pc));
+/// What was learned about instructions in `start..end` is void.
+fn forget_hints(hints: &mut BTreeMap<u64, u8>, start: u64, end: u64) {
+    while let Some((&pc, _)) = hints.range(start..end).next() {
+        hints.remove(&pc);
     }
 }
 

@@ -107,3 +107,33 @@ pub(crate) fn cut(block: &mut Block) -> bool {
 pub use amd64::native::*;
 #[cfg(target_arch = "aarch64")]
 pub use arm64::native::*;
+
+#[cfg(target_arch = "x86_64")]
+use amd64::stubs::Stub;
+#[cfg(target_arch = "aarch64")]
+use arm64::stubs::Stub;
+
+/// Number of the stub that an exit without a link calls.
+pub const STUB_LINK: usize = Stub::Link as usize;
+/// Number of the stub that [`enter`] calls.
+pub const STUB_ENTER: usize = Stub::Enter as usize;
+/// Number of the stub where a fault handler resumes to leave translated code.
+pub const STUB_FAULT: usize = Stub::FaultExit as usize;
+/// In the enter stub: from here to [`STUB_ENTER_END`] a thread may start over, to see whether it is to run at all.
+pub const STUB_ENTER_CHECK: usize = Stub::EnterCheck as usize;
+/// See [`STUB_ENTER_CHECK`].
+pub const STUB_ENTER_END: usize = Stub::EnterEnd as usize;
+/// From here to [`STUB_LOOKUP_LEAVE`] a thread looks for the target of an indirect branch, and may go to [`STUB_PENDING`] instead.
+pub const STUB_RETURN_MISS: usize = Stub::ReturnMiss as usize;
+/// See [`STUB_RETURN_MISS`].
+pub const STUB_LOOKUP_LEAVE: usize = Stub::LookupLeave as usize;
+/// Leaves before an indirect branch.
+pub const STUB_PENDING: usize = Stub::Pending as usize;
+/// Calls a helper; ends at [`STUB_EVAL_END`].
+pub const STUB_EVAL: usize = Stub::Eval as usize;
+/// See [`STUB_EVAL`].
+pub const STUB_EVAL_END: usize = Stub::EvalEnd as usize;
+/// What an entry of the return stack leads to so that the thread leaves.
+pub const STUB_RET_PENDING: usize = Stub::RetPending as usize;
+/// What the base of the return stack leads to.
+pub const STUB_RET_EMPTY: usize = Stub::RetEmpty as usize;

@@ -10,34 +10,10 @@ use std::arch::asm;
 pub use super::helpers::{fpsr, nzcv_from_rest, rest_from_nzcv, set_fpsr};
 pub use super::{Arm64 as Native, Features, HostContext};
 
-/// Number of the stub that an exit without a link calls.
-pub const STUB_LINK: usize = stubs::Stub::Link as usize;
 /// What that call takes on the stack.
 pub const LINK_FRAME: u64 = 0;
 /// Bytes of an entry of the return stack, whose first word is a host address.
 pub const RETURN_ENTRY: usize = 16;
-/// Number of the stub that [`enter`] calls.
-pub const STUB_ENTER: usize = stubs::Stub::Enter as usize;
-/// Number of the stub where a fault handler resumes to leave translated code.
-pub const STUB_FAULT: usize = stubs::Stub::FaultExit as usize;
-/// In the enter stub: from here to [`STUB_ENTER_END`] a thread may start over, to see whether it is to run at all.
-pub const STUB_ENTER_CHECK: usize = stubs::Stub::EnterCheck as usize;
-/// See [`STUB_ENTER_CHECK`].
-pub const STUB_ENTER_END: usize = stubs::Stub::EnterEnd as usize;
-/// From here to [`STUB_LOOKUP_LEAVE`] a thread looks for the target of an indirect branch, and may go to [`STUB_PENDING`] instead.
-pub const STUB_RETURN_MISS: usize = stubs::Stub::ReturnMiss as usize;
-/// See [`STUB_RETURN_MISS`].
-pub const STUB_LOOKUP_LEAVE: usize = stubs::Stub::LookupLeave as usize;
-/// Leaves before an indirect branch.
-pub const STUB_PENDING: usize = stubs::Stub::Pending as usize;
-/// Calls a helper; ends at [`STUB_EVAL_END`].
-pub const STUB_EVAL: usize = stubs::Stub::Eval as usize;
-/// See [`STUB_EVAL`].
-pub const STUB_EVAL_END: usize = stubs::Stub::EvalEnd as usize;
-/// What a pair of the return stack leads to so that the thread leaves.
-pub const STUB_RET_PENDING: usize = stubs::Stub::RetPending as usize;
-/// What the base of the return stack leads to.
-pub const STUB_RET_EMPTY: usize = stubs::Stub::RetEmpty as usize;
 
 /// What the CPU has.
 pub fn detect() -> Features {
