@@ -203,7 +203,7 @@ static void advice(void) {
   R(mlockall(0));
   R(mlockall(64));
   R(mlockall(MCL_CURRENT | MCL_FUTURE));
-  char *l = fresh(1, PROT_READ | PROT_WRITE);
+  char *l = fresh(16, PROT_READ | PROT_WRITE); // more than fits into the hole at b + PAGE
   R(munlockall());
   R(mincore(l, PAGE, vec));
   printf("%d\n", vec[0] & 1);
