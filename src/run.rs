@@ -244,6 +244,9 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         ..code::Options::default()
     };
     let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    if let Some((fd, number)) = inv.family {
+        engine.join_family(fd, number);
+    }
     if let Some(limit) = guest.limit {
         loader::keep_below(limit);
     }
@@ -257,6 +260,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         options: syscalls::Options { strace: inv.options.strace },
         exe: absolute_path(&p.image),
         self_fd: self_exe.unwrap_or(-1),
+        family_fd: engine.family().into(),
         debug_fd: debugger.as_ref().map(|d| d.connection),
         argv: p.image.argv.iter().map(|a| a.to_bytes().to_vec()).collect(),
         auxv: loaded.stack.auxv.clone(),

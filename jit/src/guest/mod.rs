@@ -110,6 +110,8 @@ pub struct Guest {
     pub helpers: &'static [HelperFn],
     /// Code may change without any barrier: the engine watches the pages that translations are made of.
     pub coherent: bool,
+    /// Lifting says which constants move with the code ([`crate::ir::PLACE`]), so that translations can be used elsewhere.
+    pub relocatable: bool,
     /// Disassemble one instruction at `pc`.
     pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

@@ -42,6 +42,13 @@ pub enum Reloc {
     Stub { at: u32, stub: u8 },
     /// 64-bit absolute address at `at` of helper number `helper` (see the host's `helpers`).
     Helper { at: u32, helper: u16 },
+    /// A guest address at `at`, of 64 bits (`wide`) or of 32 and less than [`Reloc::NARROW`], that moves with the guest's code.
+    Place { at: u32, wide: bool },
+}
+
+impl Reloc {
+    /// What fits 32 bits whether they are extended by zeros or by the sign.
+    pub const NARROW: u64 = 1 << 31;
 }
 
 /// Where a block can fault: the host offset of the *start* of the faulting host instruction is in `[host, next.host)`, the guest instruction is `pc`.

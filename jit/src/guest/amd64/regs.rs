@@ -155,5 +155,6 @@ pub static GUEST: Guest = Guest {
     flags_dead: |_, _, _| false,
     helpers: super::helpers::HELPERS,
     coherent: true,
+    relocatable: false,
     disasm,
 };

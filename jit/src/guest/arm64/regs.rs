@@ -173,5 +173,6 @@ pub static GUEST: Guest = Guest {
     flags_dead: super::flags_ahead::flags_dead,
     helpers: &[],
     coherent: false,
+    relocatable: true,
     disasm,
 };

@@ -2,6 +2,7 @@
 //! encodings, one for VEX, driven by the same [`Enc`]. Also the block's constant pool.
 
 use crate::cpu::Cpu;
+use crate::host::Reloc;
 use std::mem::offset_of;
 
 /// General registers by number.
@@ -220,7 +221,11 @@ pub struct Asm {
     pub code: Vec<u8>,
     /// VEX encodings may be used.
     pub avx: bool,
+    /// Where guest addresses are that move with the code.
+    pub places: Vec<Reloc>,
     pool: Vec<u128>,
+    /// Which of the pool are such addresses.
+    pool_places: Vec<u16>,
     fixes: Vec<PoolFix>,
 }
 
@@ -230,7 +235,9 @@ impl Asm {
         code.clear();
         self.code = code;
         self.avx = avx;
+        self.places.clear();
         self.pool.clear();
+        self.pool_places.clear();
         self.fixes.clear();
     }
     /// Current offset.
@@ -287,11 +294,18 @@ impl Asm {
     // --- constant pool ---------------------------------------------------------------------------
     /// Index of a 16-byte constant.
     pub fn pool_index(&mut self, c: u128) -> u16 {
-        if let Some(i) = self.pool.iter().position(|&p| p == c) {
+        if let Some(i) = self.pool.iter().position(|&p| p == c).filter(|&i| !self.pool_places.contains(&(i as u16))) {
             return i as u16;
         }
         self.pool.push(c);
         (self.pool.len() - 1) as u16
+    }
+    /// The place of a constant that moves with the code.
+    pub fn constant_place(&mut self, c: u64) -> Addr {
+        let index = self.pool.len() as u16;
+        self.pool.push(c as u128);
+        self.pool_places.push(index);
+        Asm::pool_addr(index)
     }
     /// The constant at an index.
     pub fn pool_value(&self, index: u16) -> u128 {
@@ -316,6 +330,9 @@ impl Asm {
         let base = self.pos();
         for c in &self.pool {
             self.code.extend_from_slice(&c.to_le_bytes());
+        }
+        for &i in &self.pool_places {
+            self.places.push(Reloc::Place { at: base + i as u32 * 16, wide: true });
         }
         for f in &self.fixes {
             let d = (base + f.offset) as i32 - (f.at as i32 + 4 + f.tail as i32);
@@ -533,6 +550,22 @@ impl Asm {
         } else {
             self.put2(0x48 | (d >> 3) as u64 | short << 8, 2, c, 8);
         }
+    }
+    /// A guest address that moves with the code into a register (flags are kept).
+    pub fn mov_place(&mut self, d: u8, c: u64) {
+        let short = 0xb8 | (d & 7) as u64;
+        let wide = c >= Reloc::NARROW;
+        match wide {
+            true => self.put2(0x48 | (d >> 3) as u64 | short << 8, 2, c, 8),
+            false if d >= 8 => self.put(0x41 | short << 8 | c << 16, 6),
+            false => self.put(short | c << 8, 5),
+        }
+        self.places.push(Reloc::Place { at: self.pos() - if wide { 8 } else { 4 }, wide });
+    }
+    /// A 32-bit immediate that moves with the code, less than [`Reloc::NARROW`].
+    pub fn imm_place(&mut self, c: u32) {
+        self.places.push(Reloc::Place { at: self.pos(), wide: false });
+        self.u32(c);
     }
     /// `op reg, r/m`.
     pub fn alu(&mut self, op: Alu, w: bool, d: u8, s: impl Into<Rm>) {

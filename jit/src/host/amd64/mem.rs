@@ -22,7 +22,12 @@ impl Emitter<'_> {
             self.clobber_flags();
         }
         let index = if index.is_some() { Some(index) } else { None };
+        let place = self.ra.place(self.b, base).filter(|_| self.ra.peek(base).is_none());
         let a = match (self.ra.constant(self.b, base), index) {
+            (None, None) if place.is_some() => {
+                self.asm.mov_place(r::AX, place.unwrap_or_default().wrapping_add(disp as u64));
+                Addr::base(r::AX, 0)
+            }
             (Some(c), None) => self.absolute(c.wrapping_add(disp as u64)),
             _ => self.base_index(base, index, scale, disp),
         };
