@@ -354,7 +354,7 @@ impl Store {
             out.relocs.extend((0..relocs).map(|n| reloc(r.add(n).read_unaligned())));
         }
         (out.cold, out.data) = (head.cold.into(), head.code);
-        move_places(out, pc.wrapping_sub(head.pc))
+        out.move_places(pc.wrapping_sub(head.pc))
     }
 
     /// Where to look for a translation: some of what lies at its beginning.
@@ -428,28 +428,6 @@ fn reloc([at, what]: Two) -> Reloc {
         1 => Reloc::Helper { at, helper: what as u16 },
         _ => Reloc::Place { at, wide: what & 1 != 0 },
     }
-}
-
-/// Move the guest addresses in the code; false if one no longer fits.
-fn move_places(e: &mut Emitted, by: u64) -> bool {
-    for r in &e.relocs {
-        let Reloc::Place { at, wide } = *r else { continue };
-        let at = at as usize;
-        if wide {
-            let Some(field) = e.code.get_mut(at..at + 8) else { return false };
-            let old = u64::from_le_bytes(field.try_into().expect("8 bytes"));
-            field.copy_from_slice(&old.wrapping_add(by).to_le_bytes());
-        } else {
-            let Some(field) = e.code.get_mut(at..at + 4) else { return false };
-            let old = u32::from_le_bytes(field.try_into().expect("4 bytes"));
-            let new = (old as u64).wrapping_add(by);
-            if new >= Reloc::NARROW {
-                return false;
-            }
-            field.copy_from_slice(&(new as u32).to_le_bytes());
-        }
-    }
-    true
 }
 
 /// A sum of 128 bits, two lanes of multiplications of which all 128 bits count.

@@ -90,6 +90,28 @@ impl Emitted {
         self.relocs.clear();
         self.points.clear();
     }
+
+    /// Move the guest addresses in the code; false if one no longer fits.
+    pub fn move_places(&mut self, by: u64) -> bool {
+        for r in &self.relocs {
+            let Reloc::Place { at, wide } = *r else { continue };
+            let at = at as usize;
+            if wide {
+                let Some(field) = self.code.get_mut(at..at + 8) else { return false };
+                let old = u64::from_le_bytes(field.try_into().expect("8 bytes"));
+                field.copy_from_slice(&old.wrapping_add(by).to_le_bytes());
+            } else {
+                let Some(field) = self.code.get_mut(at..at + 4) else { return false };
+                let old = u32::from_le_bytes(field.try_into().expect("4 bytes"));
+                let new = (old as u64).wrapping_add(by);
+                if new >= Reloc::NARROW {
+                    return false;
+                }
+                field.copy_from_slice(&(new as u32).to_le_bytes());
+            }
+        }
+        true
+    }
 }
 
 /// A host back end, ready for one (guest, host) pair.

@@ -234,6 +234,7 @@ impl Block {
         let own = Value(self.insts.len() as u16);
         let arg = inst.args[0];
         let (root, facts) = match inst.op {
+            Op::Const if inst.aux == PLACE => (own, fact::NOTHING | fact::CONST),
             Op::Const => (own, constant_facts(inst.imm)),
             Op::Nop => (own, fact::NOTHING),
             Op::Get => {

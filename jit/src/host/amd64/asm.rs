@@ -44,6 +44,8 @@ pub mod cc {
 pub const NOREG: u8 = 0xff;
 /// Base of an address inside the block's constant pool; the displacement is the offset there.
 const POOL: u8 = 0xfe;
+/// "Base" of an address without one that moves with the guest's code.
+const PLACED: u8 = 0xfd;
 
 /// A memory operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,6 +302,11 @@ impl Asm {
         self.pool.push(c);
         (self.pool.len() - 1) as u16
     }
+    /// The address `c`, which moves with the guest's code, if it is one without registers.
+    pub fn placed(c: u64) -> Option<Addr> {
+        // With room for the parts of what is there.
+        (c < Reloc::NARROW - 256).then(|| Addr::base(PLACED, c as i32))
+    }
     /// The place of a constant that moves with the code.
     pub fn constant_place(&mut self, c: u64) -> Addr {
         let index = self.pool.len() as u16;
@@ -400,6 +407,9 @@ impl Asm {
             self.fixes.push(PoolFix { at: self.code.len() as u32, offset: a.disp as u32, tail });
             return self.u32(0);
         }
+        if a.base == PLACED {
+            self.places.push(Reloc::Place { at: self.pos() + len + 2, wide: false });
+        }
         let index = if a.index == NOREG { 4 } else { a.index as u64 & 7 };
         let sib = (a.scale as u64) << 6 | index << 3 | 5;
         self.put2(head, len, reg | 4 | sib << 8 | (a.disp as u32 as u64) << 16, 6);
@@ -430,7 +440,7 @@ impl Asm {
     fn op1_mem(&mut self, k: Legacy, reg: u8, a: Addr, tail: u8) {
         let rex = k.rex((reg as u32 >> 3 & 1) << 2 | Asm::xb(a));
         let op = k.0 as u64 & 0xff;
-        if a.base >= POOL {
+        if a.base >= PLACED {
             return match rex {
                 Some(rex) => self.odd_address(op << 8 | rex, 2, reg, a, tail),
                 None => self.odd_address(op, 1, reg, a, tail),
@@ -452,7 +462,7 @@ impl Asm {
 
     fn op_mem(&mut self, k: Legacy, reg: u8, a: Addr, tail: u8) {
         let (head, len) = k.head((reg as u32 >> 3 & 1) << 2 | Asm::xb(a));
-        if a.base >= POOL {
+        if a.base >= PLACED {
             return self.odd_address(head, len, reg, a, tail);
         }
         let (rest, rest_len) = Asm::memory(reg, a);
@@ -475,7 +485,7 @@ impl Asm {
 
     fn vex_mem(&mut self, e: Enc, reg: u8, v: u8, a: Addr, tail: u8) {
         let (head, len) = Asm::vex_head(e, reg, v, Asm::xb(a));
-        if a.base >= POOL {
+        if a.base >= PLACED {
             return self.odd_address(head, len, reg, a, tail);
         }
         let (rest, rest_len) = Asm::memory(reg, a);
