@@ -15,6 +15,10 @@ const FLUSH_AT: u64 = 0x5_0000_0000;
 /// mov x2, #VALUE; svc #0: the code that changes, and the address by which it is flushed.
 const CODE_AT: u64 = 0x5_0001_0000;
 
+/// Much other code: as many blocks, a line apart.
+const FILLING: u64 = 0x5_0002_0000;
+const BLOCKS: u64 = 4000;
+
 fn mov_x2(value: u32) -> u32 {
     0xd280_0002 | value << 5
 }
@@ -33,6 +37,9 @@ impl Fetch for Code {
     fn fetch32(&self, pc: u64) -> Option<u32> {
         if let Some(&w) = FLUSH.get((pc.wrapping_sub(FLUSH_AT) / 4) as usize) {
             return Some(w);
+        }
+        if (FILLING..FILLING + 64 * BLOCKS).contains(&pc) {
+            return Some(if pc % 64 == 0 { mov_x2(9) } else { SVC });
         }
         match pc.wrapping_sub(CODE_AT) {
             0 => {
@@ -107,7 +114,7 @@ fn code_that_changes_while_it_is_translated() {
     }
 }
 
-/// Where the engine is asked: where there is a translation, also after many flushes of the whole cache, and where memory is shown elsewhere.
+/// Where the engine is asked: where there is a translation, and where memory is shown elsewhere.
 #[test]
 fn the_engine_is_asked_where_it_must_be() {
     static SHOWN: Shown = [const { AtomicU8::new(0) }; 1 << 16];
@@ -129,7 +136,15 @@ fn the_engine_is_asked_where_it_must_be() {
         assert_eq!(value(&engine, &mut other, &code), u64::from(n));
         assert_eq!((asked(CODE_AT - 1), asked(CODE_AT + 64)), (0, 0));
     }
+    // The cache with the translation is full, and dropped.
+    for n in 0..BLOCKS {
+        other.pc = FILLING + 64 * n;
+        assert_eq!(engine.run(&mut other, &code), Exit::Syscall);
+    }
+    assert!(engine.stats().flushes > 1);
+    assert_eq!(asked(CODE_AT), 0);
     // With a tag, too.
+    assert_eq!(value(&engine, &mut other, &code), 199);
     assert_eq!((asked(CODE_AT | 0xab << 56), asked(CODE_AT)), (1, 0));
     SHOWN[(CODE_AT >> 16) as usize & 0xffff].store(1, SeqCst);
     assert_eq!((asked(CODE_AT), asked(CODE_AT + 0xffff), asked(CODE_AT + 0x1_0000)), (1, 1, 0));
