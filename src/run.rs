@@ -233,6 +233,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
     };
     let stats = inv.options.stats.clone().map(Stats::new);
     let perf = inv.options.perf.map(|kind| &*Box::leak(Box::new(Perf::new(kind))));
+    const { assert!(syscalls::topics::mem::LOG2_GRANULE == code::filter::LOG2_GRANULE) };
     let options = code::Options {
         dump_ir: inv.options.dump_ir,
         dump_asm: inv.options.dump_asm,
@@ -240,6 +241,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         verify: inv.options.test_verify,
         hidden: features.hidden,
         stats: inv.options.stats.is_some(),
+        shown: Some(&syscalls::topics::mem::SHOWN),
         watcher: perf.map(|p| p as &dyn code::Watcher),
         ..code::Options::default()
     };

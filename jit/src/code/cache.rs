@@ -9,11 +9,13 @@
 //! exit of an invalid block goes to a valid one.
 
 use super::area::Area;
+use super::filter::Filter;
 use super::pages::Pages;
 use super::store::Made;
 use crate::host::{self, Emitted, Point, Reloc};
 use crate::ir::Mode;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// No block, no link.
 const NONE: u32 = u32::MAX;
@@ -168,6 +170,7 @@ pub struct Cache {
     lookup: Lookup,
     /// Valid blocks by the guest code that they depend on.
     pages: Pages,
+    filter: Arc<Filter>,
     /// Offsets of the common stubs.
     stubs: Vec<u32>,
     /// Bytes of code of invalid blocks.
@@ -179,7 +182,12 @@ const DEAD_ENOUGH: usize = 8 << 20;
 
 impl Cache {
     /// An empty cache with the common stubs placed.
-    pub fn new(mut area: Area, stubs: &Emitted, offsets: &[u32], helper: &dyn Fn(u16) -> u64) -> Option<Cache> {
+    pub fn new(
+        mut area: Area,
+        (stubs, offsets): (&Emitted, &[u32]),
+        helper: &dyn Fn(u16) -> u64,
+        filter: Arc<Filter>,
+    ) -> Option<Cache> {
         let at = area.alloc(stubs.code.len())?;
         area.bytes(at, stubs.code.len()).copy_from_slice(&stubs.code);
         let stubs_at: Vec<u32> = offsets.iter().map(|o| at + o).collect();
@@ -190,6 +198,7 @@ impl Cache {
             points: Vec::new(),
             lookup: Lookup::new(),
             pages: Pages::default(),
+            filter,
             stubs: stubs_at,
             dead: 0,
         };
@@ -282,7 +291,7 @@ impl Cache {
                 false => self.add_link(link, mode),
             }
         }
-        self.pages.insert(start..end, id);
+        self.pages.insert(start..end, id, &self.filter);
         Some(self.area.addr(at))
     }
 
@@ -355,7 +364,7 @@ impl Cache {
     /// Void every block that depends on code in the guest range; `gone` is told each one's pc.
     pub fn invalidate(&mut self, range: Range<u64>, gone: &mut dyn FnMut(u64)) {
         let mut pages = std::mem::take(&mut self.pages);
-        pages.remove(range, |id| {
+        pages.remove(range, &self.filter.clone(), |id| {
             let b = &self.blocks[id as usize];
             let (pc, depends) = (b.pc, b.start..b.end);
             gone(pc);
@@ -461,6 +470,12 @@ impl Cache {
     /// Number of translations made, for statistics.
     pub fn len(&self) -> usize {
         self.blocks.len()
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.pages.clear(&self.filter);
     }
 }
 

@@ -4,6 +4,7 @@ mod area;
 mod cache;
 mod dump;
 mod family;
+pub mod filter;
 mod interrupt;
 pub mod lift;
 mod lock;
@@ -21,11 +22,13 @@ use crate::ir::{self, Mode, Trap};
 use area::Area;
 use cache::Cache;
 use family::Notes;
+use filter::Filter;
 use lock::Lock;
 pub use stats::Stats;
 use stats::{Counters, Stopwatch};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::Arc;
 use store::{Made, Store, Sum};
 
 /// Why [`Engine::run`] came back. The guest's registers are all in the [`Cpu`].
@@ -98,6 +101,8 @@ pub struct Options {
     pub relaxed: bool,
     /// Count what costs time to count, too (see [`Engine::stats`]).
     pub stats: bool,
+    /// Which memory is shown by more than one mapping: IC IVAU there comes to [`Fetch::invalidated`] always. Elsewhere only if there is a translation.
+    pub shown: Option<&'static filter::Shown>,
     /// Who is told of code.
     pub watcher: Option<&'static dyn Watcher>,
 }
@@ -179,6 +184,8 @@ pub struct Engine {
     retired: AtomicU32,
     /// Threads that were asked to leave and have not left yet.
     interrupting: AtomicU32,
+    /// What translated code knows of the lines that are in `inner`.
+    filter: Arc<Filter>,
     /// `enter` of the current cache.
     enter: AtomicU64,
     /// What translations depend on beside guest code and mode.
@@ -201,7 +208,8 @@ impl Engine {
         let mut emitted = Emitted::default();
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
-        let cache = new_cache(&options, &stubs)?;
+        let filter = Arc::new(Filter::new());
+        let cache = new_cache(&options, &stubs, &filter)?;
         let enter = AtomicU64::new(cache.stub(host::STUB_ENTER));
         let made_for = made_for(guest, &options, features, &stubs);
         Ok(Engine {
@@ -223,6 +231,7 @@ impl Engine {
             epoch: AtomicU64::new(1),
             retired: AtomicU32::new(0),
             interrupting: AtomicU32::new(0),
+            filter,
             enter,
             made_for,
             family: AtomicI32::new(-1),
@@ -365,6 +374,7 @@ impl Engine {
     }
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+        let _busy = self.busy(i);
         let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
         if let Some(host) = self.find_in_family(i, pc, mode, mem) {
             return Ok(host);
@@ -393,6 +403,11 @@ impl Engine {
             dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }
         Ok(host)
+    }
+
+    /// Code is about to be read: no other thread finds out by itself that it has nothing to invalidate, until the translation is published.
+    fn busy(&self, i: &Inner) -> Option<filter::Busy<'_>> {
+        (i.cpus.len() > 1).then(|| self.filter.busy())
     }
 
     /// Emit and publish the lifted block; its entry.
@@ -521,7 +536,7 @@ impl Engine {
 
     /// Replace the cache by an empty one; the old one, and the epoch that it was current in.
     fn replace(&self, i: &mut Inner) -> (u64, Cache) {
-        let cache = match new_cache(&self.options, &i.stubs) {
+        let cache = match new_cache(&self.options, &i.stubs, &self.filter) {
             Ok(c) => c,
             Err(e) => no_memory(e),
         };
@@ -591,10 +606,18 @@ impl Engine {
         Counters::add(&self.count.invalidations, 1);
         self.inner.with(|i| {
             if !i.hints.is_empty() {
-                forget_hints(&mut i.hints, start, end);
+                self.forget_hints(&mut i.hints, start, end);
             }
             self.invalidate_locked(i, start, end);
         });
+    }
+
+    /// What was learned about instructions in `start..end` is void.
+    fn forget_hints(&self, hints: &mut BTreeMap<u64, u8>, start: u64, end: u64) {
+        while let Some((&pc, _)) = hints.range(start..end).next() {
+            hints.remove(&pc);
+            self.filter.release(pc >> filter::LOG2_LINE);
+        }
     }
 
     fn invalidate_locked(&self, i: &mut Inner, start: u64, end: u64) {
@@ -645,16 +668,16 @@ impl Engine {
                 cpu.exit_kind = ExitKind::Fault as u32;
                 return FaultAction::Misaligned(resume, at);
             }
-            let known = i.hints.entry(pc).or_insert(0);
-            if learned & !*known != 0 {
-                *known |= learned;
+            let known = i.hints.get(&pc).copied().unwrap_or(0);
+            if learned & !known != 0 {
+                i.hints.insert(pc, known | learned);
+                if known == 0 {
+                    self.filter.hold(pc >> filter::LOG2_LINE);
+                }
                 self.count.learned(learned);
                 self.invalidate_locked(i, pc, pc + 4);
                 cpu.exit_kind = ExitKind::Lookup as u32;
                 return FaultAction::Resume(resume);
-            }
-            if *known == 0 {
-                i.hints.remove(&pc);
             }
             cpu.exit_kind = ExitKind::Fault as u32;
             Counters::add(&self.count.faults, 1);
@@ -802,6 +825,10 @@ impl Engine {
         cpu.helpers = self.guest.helpers;
         cpu.rules = self.guest.fp;
         cpu.host_fpctl = host::fpctl_default();
+        cpu.code_lines = self.filter.table();
+        if let Some(shown) = self.options.shown {
+            cpu.code_shown = shown.as_ptr().cast();
+        }
         region::attach(&mut cpu);
         let ptr: *mut Cpu = &mut *cpu;
         self.inner.with(|i| i.cpus.push(ptr));
@@ -857,13 +884,6 @@ fn made_for(guest: &Guest, options: &Options, features: Features, (stubs, offset
     s.get()[0]
 }
 
-/// What was learned about instructions in `start..end` is void.
-fn forget_hints(hints: &mut BTreeMap<u64, u8>, start: u64, end: u64) {
-    while let Some((&pc, _)) = hints.range(start..end).next() {
-        hints.remove(&pc);
-    }
-}
-
 /// Without memory for code there is no way on.
 #[cold]
 fn no_memory(errno: i32) -> ! {
@@ -871,17 +891,17 @@ fn no_memory(errno: i32) -> ! {
     std::process::abort()
 }
 
-fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i32> {
+fn new_cache(options: &Options, (stubs, offsets): &(Emitted, Vec<u32>), filter: &Arc<Filter>) -> Result<Cache, i32> {
     let size = match options.cache_bytes {
         0 => DEFAULT_CACHE,
         // At least what the stubs and the largest block need.
         n => (n.max(64 << 10) + 4095) & !4095,
     };
-    let cache = Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)?;
+    let cache = Cache::new(Area::new(size)?, (stubs, offsets), &host::helper, filter.clone()).ok_or(libc::ENOMEM)?;
     if let Some(watcher) = options.watcher {
         let at = cache.area.range().start;
         // SAFETY: the stubs have just been placed there.
-        watcher.stubs(at, unsafe { std::slice::from_raw_parts(at as *const u8, stubs.0.code.len()) });
+        watcher.stubs(at, unsafe { std::slice::from_raw_parts(at as *const u8, stubs.code.len()) });
     }
     Ok(cache)
 }

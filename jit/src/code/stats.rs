@@ -54,7 +54,7 @@ counters! {
     return_misses
     /// Times that the return stack was full.
     return_overflows
-    /// Ranges of code that the guest or the system declared changed.
+    /// Ranges of code that the guest or the system declared changed, but for those in which translated code found nothing by itself.
     invalidations
     /// Translations that became void by that.
     invalidated

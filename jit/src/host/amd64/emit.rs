@@ -56,8 +56,10 @@ pub enum Ool {
         kind: u8,
         /// Its detail.
         detail: u64,
-        /// The guest instruction.
+        /// The guest's pc.
         pc: u64,
+        /// Register of its operand, 0 without.
+        arg: Option<u8>,
     },
     /// The target of an indirect call, in rax, is not in the table: where the call returns to.
     CallMiss(Near, u32),
@@ -575,7 +577,7 @@ impl<'a> Emitter<'a> {
         if traps {
             self.asm.alu_imm(Alu::Cmp, false, state!(fp_trap), 0);
             let from = self.asm.jcc_near(cc::NE);
-            self.ool.push(Ool::Trap { from, kind: Trap::FpException as u8, detail: 0, pc: self.pc });
+            self.ool.push(Ool::Trap { from, kind: Trap::FpException as u8, detail: 0, pc: self.pc, arg: None });
         }
         let result = state!(call_result);
         match inst.ty {
@@ -629,7 +631,7 @@ impl<'a> Emitter<'a> {
                     self.asm.push(Rm::R(r::CX));
                     self.stub(false, Stub::Lookup);
                 }
-                Ool::Trap { from, kind, detail, pc } => self.trap_taken(from, kind, detail, pc),
+                Ool::Trap { from, kind, detail, pc, arg } => self.trap_taken(from, kind, detail, pc, arg),
                 Ool::Misaligned { from, addr, log2, pc, back } => self.misaligned(from, addr, log2, pc, back),
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }
