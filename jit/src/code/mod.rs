@@ -4,6 +4,7 @@ mod area;
 mod cache;
 mod dump;
 mod family;
+mod fuse;
 mod interrupt;
 pub mod lift;
 mod lock;
@@ -117,6 +118,7 @@ const DEFAULT_CACHE: usize = 128 << 20;
 struct Inner {
     backend: host::Native,
     block: ir::Block,
+    scratch: fuse::Scratch,
     emitted: Emitted,
     stubs: (Emitted, Vec<u32>),
     cache: Cache,
@@ -201,6 +203,7 @@ impl Engine {
             inner: Lock::new(Inner {
                 backend,
                 block: ir::Block::default(),
+                scratch: fuse::Scratch::default(),
                 emitted: Emitted::default(),
                 stubs,
                 cache,
@@ -368,7 +371,7 @@ impl Engine {
                 std::process::abort();
             }
         }
-        lift::look_ahead(self.guest, &mut i.block, mem);
+        lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
         let host = self.place(i);
         if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
             i.for_parent = None;
