@@ -5,6 +5,7 @@ mod cache;
 mod dump;
 mod family;
 pub mod filter;
+mod fuse;
 mod interrupt;
 pub mod lift;
 mod lock;
@@ -124,6 +125,7 @@ const DEFAULT_CACHE: usize = 128 << 20;
 struct Inner {
     backend: host::Native,
     block: ir::Block,
+    scratch: fuse::Scratch,
     emitted: Emitted,
     stubs: (Emitted, Vec<u32>),
     cache: Cache,
@@ -218,6 +220,7 @@ impl Engine {
             inner: Lock::new(Inner {
                 backend,
                 block: ir::Block::default(),
+                scratch: fuse::Scratch::default(),
                 emitted: Emitted::default(),
                 stubs,
                 cache,
@@ -393,7 +396,7 @@ impl Engine {
                 std::process::abort();
             }
         }
-        lift::look_ahead(self.guest, &mut i.block, mem);
+        lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
         let host = self.place(i);
         self.tell_family(i, mem);
         if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {

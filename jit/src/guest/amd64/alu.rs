@@ -211,6 +211,7 @@ impl Lifter<'_> {
         let a = self.read(0, log2)?;
         let b = self.read(1, log2)?;
         let r = match m {
+            M::And | M::Test if self.i.op0_register() == self.i.op1_register() && !self.is_mem(0) => a,
             M::Or => self.b.bin(Op::Or, a, b),
             M::Xor => self.b.bin(Op::Xor, a, b),
             _ if log2 >= 2 => {

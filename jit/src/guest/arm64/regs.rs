@@ -171,6 +171,7 @@ pub static GUEST: Guest = Guest {
     fpcr_init: 0,
     fpcr_mask: fpcr::WRITABLE,
     flags_dead: super::flags_ahead::flags_dead,
+    flag_regs: &[],
     helpers: &[],
     coherent: false,
     relocatable: true,
