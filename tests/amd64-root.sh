@@ -2,6 +2,7 @@
 # A Debian for amd64 in the program built for arm64 hosts: the workloads of tests/programs/work and tests/programs/amd64, natively by chroot and by
 # us, print the same. No arm64 machine is needed: the arm64 build is run by the amd64 build, whose kernel is as good as the real one, and by QEMU.
 #   tests/amd64-root.sh [own|pair|qemu]… [-- NAME…]      own and qemu by default; NAME: only these workloads
+# (go, which builds a program with the standard library, takes an hour under two emulators and is done only by name).
 # own: run-foreign for amd64 runs run-foreign for arm64. qemu: QEMU does, and starts it for its children by binfmt_misc. pair: the amd64 build runs the
 # programs itself (the same guest and Linux, without the arm64 host), to see whose fault a failure is.
 #   ROOT_AMD64 a root that exists; SUITE_DEBIAN (trixie), MIRROR; QEMU (10 or newer); LIMIT seconds a workload; ROUNDS
@@ -45,7 +46,7 @@ prepare() {
 
 # in_root KIND COMMAND…
 in_root() {
-    local run; kind=$1; shift
+    local run kind=$1; shift
     case $kind in
     native) run=(chroot "$ROOT_AMD64") ;;
     own) run=("$RUN_FOREIGN" "$ARM64_PROGRAM" --root "$ROOT_AMD64") ;;
@@ -112,7 +113,7 @@ while [ $# -gt 0 ]; do
 done
 [ ${#kinds[@]} -gt 0 ] || kinds=(own qemu)
 prepare
-[ ${#names[@]} -gt 0 ] || names=(bash coreutils fork500 archives python perl sqlite openssl git gcc golang go java node)
+[ ${#names[@]} -gt 0 ] || names=(bash coreutils fork500 archives python perl sqlite openssl tls git gcc golang java node)
 for kind in "${kinds[@]}"; do
     if [ "$kind" = qemu ]; then
         major=$("$QEMU" --version | sed -nE 's/^[^0-9]*version ([0-9]+).*/\1/p')

@@ -13,8 +13,8 @@ d:e f:g h
 X
 diff <(seq 1 20) <(seq 1 2 20) | head -n 3; mapfile -t m < <(seq 100); echo "${m[99]}"
 coproc { while read -r l; do echo "<$l>"; done; }; echo one >&"${COPROC[1]}"; read -r r <&"${COPROC[0]}"; echo "$r"; p=$COPROC_PID; kill "$p"; wait "$p"; echo "coproc $?"
-trap "echo usr1" USR1; kill -USR1 $$; trap "echo exiting" EXIT
-(exit 7) | true; echo "${PIPESTATUS[@]}"; sleep 0.05 & wait $!; echo "bg $?"; { sleep 5 & }; kill %%; wait %% 2>/dev/null; echo "killed $?"
+trap "echo usr1" USR1; kill -USR1 $$; (trap "echo exiting" EXIT; exit 3); echo $?
+(exit 7) | true; echo "${PIPESTATUS[@]}"; sleep 0.05 & wait $!; echo "bg $?"; sleep 5 & kill $!; wait $! 2>/dev/null; echo "killed $?"
 printf "%s|%5d|%-5s|%05.2f|%x|%q|%b\n" str 42 ab 3.14159 255 "a b" "x\ty"; printf "%(%Y-%m-%d)T\n" 86400
 mkdir -p d/{a,b}/{c,d}; touch d/a/c/{1..3}.txt; echo d/**/*.txt; echo d/!(b); cd d/a; echo "${PWD##*/}"; cd - >/dev/null; pushd d/b >/dev/null; dirs | wc -w
 time_out() { timeout 0.2 bash -c "while :; do :; done"; echo "timeout $?"; }; time_out

@@ -26,11 +26,11 @@ import (
 
 func sieve(n int) int {
 	c := make(chan int)
-	go func() {
+	go func(c chan int) {
 		for i := 2; ; i++ {
 			c <- i
 		}
-	}()
+	}(c)
 	p := 0
 	for ; n > 0; n-- {
 		p = <-c

@@ -5,4 +5,4 @@ java -Xshare:auto -cp j Jit 1; java -Xint -cp j Jit 1 | sha256sum; java -XX:Tier
 cat >H.java <<X
 public class H { public static void main(String[] a) throws Exception { System.out.println("hello " + System.getProperty("os.arch") + " " + String.join(",", a)); System.exit(a.length); } }
 X
-java H.java a b; echo "status $?"; jar --create --file h.jar -C j . && jar tf h.jar | wc -l
+java H.java a b; echo "status $?"; J=$(dirname "$(readlink -f "$(command -v javac)")")/jar; $J --create --file h.jar -C j . && $J tf h.jar | wc -l
