@@ -164,8 +164,8 @@ fn x87_state(r: &mut Rng, s: &mut State) {
     // A pending exception would be raised by the next instruction.
     s.fsw &= !(!s.fcw & 0x3f);
     s.fop = r.next() as u16 & 0x7ff;
-    s.fip = r.next() >> r.below(64);
-    s.fdp = r.next() >> r.below(64);
+    s.fip = r.next() >> (17 + r.below(47));
+    s.fdp = r.next() >> (17 + r.below(47));
 }
 
 /// The register that memory operands of sequences are relative to.
@@ -252,7 +252,8 @@ fn steady(i: &Instruction) -> bool {
                 || (u.register().full_register() == Register::RSP && !i.is_stack_instruction()))
     };
     let by_count = shifts(i.mnemonic()) && i.op_count() > 1 && i.op_register(i.op_count() - 1) == Register::CL;
-    !vsib && !far && !by_count && !factory.info(i).used_registers().iter().any(written)
+    let locked = (i.has_lock_prefix() || i.mnemonic() == M::Xchg) && i.memory_displacement64() & 31 != 0;
+    !vsib && !far && !locked && !by_count && !factory.info(i).used_registers().iter().any(written)
 }
 
 /// Instructions whose result is an estimate.

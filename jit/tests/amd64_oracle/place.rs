@@ -41,7 +41,11 @@ pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, m
     }
     p.images();
     p.alike();
-    p.branch()
+    p.branch()?;
+    // The kernel makes a program wait that locks across lines.
+    let split = |at: u64| at & 63 > 64 - i.memory_size().size() as u64;
+    let locks = i.has_lock_prefix() || i.mnemonic() == M::Xchg;
+    (!locks || !split(effective(i, s)) || r.one_in(24)).then_some(())
 }
 
 /// The base of the memory operand's segment.

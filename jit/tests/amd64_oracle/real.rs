@@ -182,8 +182,8 @@ pub fn run(case: &Case) -> (i32, State) {
     let fp = slot.take().map_or_else(|| Box::new([0; FP_BYTES]), |r| r.fp);
     *slot = Some(Run { state: case.state.clone(), signal: 0, gregs: [0; 23], fp, fp_bytes: 0 });
     PHASE.store(1, Release);
-    // SAFETY: the handler comes back here with every register as it was.
-    unsafe { std::arch::asm!("int3") };
+    // SAFETY: the handler comes back here with every register as it was. NT and ID, which it can't restore, are cleared first.
+    unsafe { std::arch::asm!("push 0x202", "popfq", "int3") };
     assert_eq!(PHASE.swap(0, AcqRel), 3);
     // SAFETY: as above.
     let run = unsafe { (*RUN.0.get()).as_ref().expect("a run") };

@@ -139,9 +139,8 @@ impl Lifter<'_> {
     /// What every MMX instruction does to the x87's state, and does first: no register is empty, and the top is register 0. Pending x87 exceptions
     /// come before that.
     pub fn enter_mmx(&mut self) {
+        self.pending_x87();
         let sw = self.area(state::FSW);
-        let pending = self.b.bin_imm(Op::And, sw, 0x80);
-        self.trap_if(Trap::FpException, 1, pending);
         let sw = self.b.bin_imm(Op::And, sw, !0x3800);
         let full = self.b.iconst(Type::I64, 0xff);
         self.set_area(state::FSW, sw);

@@ -143,7 +143,7 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
 
 impl Lifter<'_> {
     /// A pending exception is raised.
-    fn pending_x87(&mut self) {
+    pub fn pending_x87(&mut self) {
         let sw = self.area(state::FSW);
         let pending = self.b.bin_imm(Op::And, sw, 0x80);
         self.trap_if(Trap::FpException, 1, pending);
@@ -153,7 +153,9 @@ impl Lifter<'_> {
     fn begin_x87(&mut self) {
         self.pending_x87();
         let pc = self.b.iconst(Type::I64, self.pc);
+        let opcode = self.b.iconst(Type::I64, self.fop as u64);
         self.set_area(state::FIP, pc);
+        self.set_area(state::OPCODE, opcode);
     }
 
     fn x87(&mut self, n: Number, how: u64, v: Option<Value>) -> Value {
@@ -166,7 +168,7 @@ impl Lifter<'_> {
 
     fn note_data(&mut self, ea: Ea) {
         let at = self.address(ea);
-        self.set_area(state::FDP, at);
+        self.set_area(state::DATA, at);
     }
 
     /// The memory operand's kind (1 single, 2 double, 3 integer) and value.
@@ -259,7 +261,7 @@ impl Lifter<'_> {
         }
         self.store(log2, to, v);
         self.begin_x87();
-        self.set_area(state::FDP, at);
+        self.set_area(state::DATA, at);
         self.x87(Number::X87Commit, 0, None);
         Ok(())
     }

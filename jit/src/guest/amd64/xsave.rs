@@ -72,11 +72,24 @@ impl Lifter<'_> {
         self.b.bin_imm(Op::And, v, state::XCR0)
     }
 
+    /// Word `n` of the x87's part: without REX.W its pointers have 32 bits, and selectors that are zero.
+    fn pointer(&mut self, n: usize, v: Value) -> Value {
+        let wide = matches!(
+            self.i.mnemonic(),
+            M::Fxsave64 | M::Fxrstor64 | M::Xsave64 | M::Xsaveopt64 | M::Xsavec64 | M::Xrstor64
+        );
+        if wide || !matches!(n, 1 | 2) {
+            return v;
+        }
+        self.b.bin_imm(Op::And, v, u32::MAX as u64)
+    }
+
     fn save_x87(&mut self, to: impl Fn(&mut Self, i64) -> Ea) {
         let what = self.b.iconst(Type::I64, 1);
         self.helper(Number::X87Image, &[what]);
         for n in 0..X87_WORDS {
             let v = self.area(state::TEMP + n);
+            let v = self.pointer(n, v);
             let at = to(self, x87_place(n));
             self.store(3, at, v);
         }
@@ -97,9 +110,18 @@ impl Lifter<'_> {
         self.store(3, at, v);
     }
 
+    /// Fault now if any of these bytes can't be written.
+    fn probe(&mut self, ea: Ea, bytes: i64) {
+        for n in [0, bytes - 1] {
+            let (at, nothing) = (self.address(ea.plus(n)), self.b.iconst(Type::I32, 0));
+            self.atomic(Op::AtomicAdd, 0, at, nothing);
+        }
+    }
+
     fn fxsave(&mut self) -> Lifted {
         let ea = self.ea();
         self.demand_alignment(ea, 16);
+        self.probe(ea, 416);
         let to = move |_: &mut Self, n: i64| ea.plus(n);
         self.save_mxcsr(to);
         self.save_x87(to);
@@ -146,6 +168,7 @@ impl Lifter<'_> {
     /// The x87's words to `TEMP`, and from there to the registers.
     fn restore_x87(&mut self, words: &[Value]) {
         for (n, &v) in words.iter().enumerate() {
+            let v = self.pointer(n, v);
             self.set_area(state::TEMP + n, v);
         }
         let what = self.b.iconst(Type::I64, 2);
