@@ -67,8 +67,9 @@ pub struct Case {
     pub code: Vec<u8>,
     pub state: State,
     pub memory: Box<Memory>,
-    /// Flags that are left open when it ends as usual.
+    /// Flags that are left open when it ends as usual, and at a fault.
     pub ignored: u64,
+    pub ignored_at_fault: u64,
 }
 
 /// How a case ended: the signal, and what was there then. Signal 5 at the INT3 behind the instruction is the usual end.

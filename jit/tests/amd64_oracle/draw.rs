@@ -35,8 +35,10 @@ fn raw_fits(code: &[u8], i: &Instruction, error: DecoderError) -> bool {
     }
     let prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x40..=0x4f);
     let mut rest = code.iter().skip_while(prefix);
-    // EVEX, or short of bytes.
-    error != DecoderError::NoMoreBytes && rest.next() != Some(&0x62)
+    // EVEX, VEX of opcode maps that there are not (which may be found too long before), or short of bytes.
+    let first = rest.next();
+    let map = rest.next().copied().unwrap_or(0) & 31;
+    error != DecoderError::NoMoreBytes && first != Some(&0x62) && (first != Some(&0xc4) || matches!(map, 1..=3))
 }
 
 /// What is drawn: a group, and the instructions of it.
@@ -98,7 +100,7 @@ fn finish(r: &mut Rng, mut code: Vec<u8>, mut i: Instruction, pc: u64) -> Option
     }
     let mut s = state(r, pc);
     let memory = memory(r);
-    let mut case = Case { pc, code: Vec::new(), state: State::default(), memory, ignored: 0 };
+    let mut case = Case { pc, code: Vec::new(), state: State::default(), memory, ignored: 0, ignored_at_fault: 0 };
     if !i.is_invalid() {
         place(r, &mut code, &mut i, &mut s, &mut case.memory)?;
     }
@@ -174,7 +176,9 @@ const BASE: u64 = WINDOW + 4096;
 /// Several instructions in a row. Memory operands lie around where r15 points; none writes it.
 fn sequence(r: &mut Rng, codes: &[Code]) -> Option<(Case, Instruction)> {
     let pc = CODE + 0x400 + r.below(64);
-    let mut case = Case { pc, code: Vec::new(), state: state(r, pc), memory: memory(r), ignored: 0 };
+    let mut case = Case { pc, code: Vec::new(), state: state(r, pc), memory: memory(r), ignored: 0, ignored_at_fault: 0 };
+    // PF and AF may be older at a fault behind the first instruction.
+    case.ignored_at_fault = 0x14;
     case.state.gpr[15] = BASE;
     case.state.gpr[4] = WINDOW + 2048 + (r.below(1024) & !7);
     let mut last = Instruction::default();
@@ -196,8 +200,12 @@ fn sequence(r: &mut Rng, codes: &[Code]) -> Option<(Case, Instruction)> {
         }
         bytes.truncate(i.len());
         case.code.extend(bytes);
-        let open = i.rflags_undefined() | if shifts(i.mnemonic()) { RflagsBits::AF | RflagsBits::OF } else { 0 };
-        ignored = ignored & !(i.rflags_written() | i.rflags_cleared() | i.rflags_set()) | open;
+        // A shift by nothing leaves them as they are.
+        if !shifts(i.mnemonic()) {
+            ignored &= !in_place(i.rflags_written() | i.rflags_cleared() | i.rflags_set());
+        }
+        ignored |= undefined(&i, &case.state);
+        case.ignored_at_fault |= ignored;
         last = i;
         left -= 1;
     }
@@ -211,7 +219,7 @@ fn sequence(r: &mut Rng, codes: &[Code]) -> Option<(Case, Instruction)> {
             case.code.extend(jump);
         }
     }
-    case.ignored = in_place(ignored);
+    case.ignored = ignored;
     Some((case, last))
 }
 
@@ -219,12 +227,8 @@ fn shifts(m: M) -> bool {
     matches!(m, M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd)
 }
 
-fn reads(i: &Instruction) -> u32 {
-    match i.mnemonic() {
-        // By a count of zero the flags are those of before.
-        m if shifts(m) => u32::MAX,
-        _ => i.rflags_read(),
-    }
+fn reads(i: &Instruction) -> u64 {
+    in_place(i.rflags_read())
 }
 
 /// Whether instructions of this kind may stand in a row: one whose effects are defined whatever its operands are, and that goes on behind itself.

@@ -144,12 +144,7 @@ fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> S
     line("pc", g.pc as u128, w.pc as u128);
     line("fs", g.bases[0] as u128, w.bases[0] as u128);
     line("gs", g.bases[1] as u128, w.bases[1] as u128);
-    // PF and AF may be older at a fault behind the first instruction.
-    let open = match want.signal {
-        libc::SIGTRAP => case.ignored,
-        _ if case.code.len() > 15 => 0x14,
-        _ => 0,
-    };
+    let open = if want.signal == libc::SIGTRAP { case.ignored } else { case.ignored_at_fault };
     let mask = 0x20_4cd5 & !open;
     line("flags", (g.flags & mask) as u128, (w.flags & mask) as u128);
     // With an exception unmasked, which others are noted beside it depends on how many lanes the CPU looks at at once.

@@ -6,7 +6,6 @@ use jit::code::{Engine, Exit, FaultAction, Options};
 use jit::cpu::Cpu;
 use jit::guest::amd64::{regs, state, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
-use jit::host;
 use jit::ir::interp::{self, Interp, MemFault};
 use jit::ir::{text, verify, Block, Trap};
 use std::ptr::null_mut;
@@ -264,9 +263,4 @@ pub unsafe fn on_signal(signal: i32, addr: u64, uc: &mut libc::ucontext_t) -> bo
         _ => return false,
     }
     true
-}
-
-/// Make sure that the features of the host are known before anything depends on them.
-pub fn features() -> String {
-    format!("{:?}", host::detect())
 }

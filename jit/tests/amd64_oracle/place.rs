@@ -45,7 +45,7 @@ pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, m
     // The kernel makes a program wait that locks across lines.
     let split = |at: u64| at & 63 > 64 - i.memory_size().size() as u64;
     let locks = i.has_lock_prefix() || i.mnemonic() == M::Xchg;
-    (!locks || !split(effective(i, s)) || r.one_in(24)).then_some(())
+    (!locks || !split(effective(i, s)) || r.one_in(300)).then_some(())
 }
 
 /// The base of the memory operand's segment.
@@ -260,7 +260,11 @@ impl Placing<'_> {
         }
         let registers: Vec<u8> = (0..8).flat_map(|_| (r.extended() | (r.next() as u128) << 80).to_le_bytes()).collect();
         let dirty = r.one_in(32);
+        let pointers = [r.next() >> 17, r.next() >> 17];
         self.put(at + 24, &control.to_le_bytes());
+        for (n, p) in pointers.into_iter().enumerate() {
+            self.put(at + 8 + 8 * n as u64, &p.to_le_bytes());
+        }
         self.put(at + 32, &registers);
         if matches!(self.i.mnemonic(), M::Xrstor | M::Xrstor64) {
             self.ask_for_components();

@@ -102,12 +102,12 @@ impl Bytes<'_> {
         let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
         let i = d.decode();
         let short = i.is_invalid() && d.last_error() == DecoderError::NoMoreBytes && bytes.len() < LONGEST;
-        let prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x67);
-        let vex = matches!(bytes.iter().find(|b| !prefix(b)), Some(0xc4 | 0xc5));
-        let more = |b: &&u8| prefix(b) || matches!(b, 0x40..=0x4f | 0x66 | 0xf2 | 0xf3);
-        let mut opcode = bytes.iter().skip_while(more);
-        let fop = match (opcode.next(), opcode.next()) {
-            (Some(&first @ 0xd8..=0xdf), Some(&second)) => (first as u16 & 7) << 8 | second as u16,
+        let prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf2 | 0xf3 | 0x40..=0x4f);
+        let mut opcode = bytes.iter().skip_while(prefix);
+        let first = opcode.next().copied().unwrap_or(0);
+        let vex = matches!(first, 0xc4 | 0xc5);
+        let fop = match opcode.next() {
+            Some(&second) if first >> 3 == 0xd8 >> 3 => (first as u16 & 7) << 8 | second as u16,
             _ => 0,
         };
         (!short).then_some(Decoded { i, vex, fop })
@@ -191,19 +191,22 @@ static CHAPTERS: [Chapter; 14] = [
 fn dispatch(l: &mut Lifter<'_>) -> Lifted {
     let lift = |l: &mut Lifter<'_>| CHAPTERS.iter().find_map(|chapter| chapter(l)).unwrap_or(Err(Refused::Undefined));
     let mmx = (0..l.i.op_count()).any(|n| super::vec::mm(l.i.op_register(n)).is_some());
-    // One that loads does so first.
-    let loads = (1..l.i.op_count()).any(|n| l.is_mem(n));
-    if !mmx || loads {
+    if !mmx {
         return lift(l);
     }
     l.pending_x87();
-    if l.i.op0_kind() == OpKind::Register {
+    let stores = l.i.op0_kind() != OpKind::Register;
+    // One that loads does so first (see `set_vec_at`).
+    if !stores && !(1..l.i.op_count()).any(|n| l.is_mem(n)) {
         l.enter_mmx();
-        return lift(l);
     }
-    // One that stores is an MMX instruction only when it has.
+    if stores {
+        l.mmx_top();
+    }
     lift(l)?;
-    l.enter_mmx();
+    if stores {
+        l.mmx_tags();
+    }
     Ok(())
 }
 

@@ -51,7 +51,6 @@ impl Lifter<'_> {
         use OpKind::*;
         let narrow = (0..self.i.op_count()).any(|n| matches!(self.i.op_kind(n), MemorySegESI | MemoryESEDI));
         let repeated = self.i.has_rep_prefix() || self.i.has_repne_prefix();
-        let count = self.string_reg(regs::RCX, narrow);
         if repeated && narrow {
             // Even if the count is zero.
             let uses: &[GuestReg] = match self.i.mnemonic() {
@@ -63,7 +62,9 @@ impl Lifter<'_> {
                 let v = self.string_reg(*r, true);
                 self.b.set(*r, v);
             }
+            self.b.insn_start(self.pc);
         }
+        let count = self.string_reg(regs::RCX, narrow);
         if repeated {
             let next = self.next;
             self.b.op(Op::ExitIfZero, Type::None, &[count], 0, next);

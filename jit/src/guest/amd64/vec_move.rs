@@ -213,11 +213,8 @@ impl Lifter<'_> {
     }
 
     fn emms(&mut self) -> Lifted {
-        let sw = self.area(state::FSW);
-        let pending = self.b.bin_imm(Op::And, sw, 0x80);
-        self.trap_if(crate::ir::Trap::FpException, 1, pending);
-        let sw = self.b.bin_imm(Op::And, sw, !0x3800);
-        self.set_area(state::FSW, sw);
+        self.pending_x87();
+        self.mmx_top();
         let zero = self.b.iconst(Type::I64, 0);
         self.set_area(state::FTW, zero);
         Ok(())
@@ -680,6 +677,8 @@ impl Lifter<'_> {
             self.b.set(GuestReg::vec(mask + 16 * half as u8), *m);
         }
         for n in 0..total {
+            // What is done so far is no reason to start over.
+            self.b.insn_start(self.pc);
             let (part, lane) = (n / da.lanes(), (n % da.lanes()) as u64);
             let on = self.lane_on(da, masks[part], lane);
             let v = self.xmm(idx, n / ia.lanes());

@@ -143,7 +143,8 @@ impl Lifter<'_> {
             let new = self.b.bin(Op::Or, old, mask);
             self.store(3, ea.plus(HEADER), new);
         }
-        let control = self.b.bin_imm(Op::And, mask, 6);
+        // Of the compact format it is a part of SSE's.
+        let control = self.b.bin_imm(Op::And, mask, if compact { 2 } else { 6 });
         let control = match self.constant(control) {
             Some(c) => Ok(c != 0),
             None => Err(self.zero_flags(control)),
@@ -225,13 +226,22 @@ impl Lifter<'_> {
             let at = l.b.bin_imm(Op::Add, base, disp as u64);
             Ea { base: l.b.select(Cond::Ne, f, at, scratch), index: Value::NONE, scale: 0, disp: 0 }
         };
-        // MXCSR comes with either of its components, loaded or not.
-        let control_bits = self.b.bin_imm(Op::And, mask, 6);
-        let control_on = self.zero_flags(control_bits);
-        let at = from(self, control_on, 24);
+        // MXCSR comes with either of its components, loaded or not; in the compact format it is a part of SSE's.
+        let either = self.b.bin_imm(Op::And, mask, 6);
+        let sse = self.b.bin_imm(Op::And, mask, 2);
+        let sse_there = self.b.bin_imm(Op::And, both, 2);
+        let plain = self.b.bin_imm(Op::And, format, 1 << 63);
+        let plain = self.zero_flags(plain);
+        let there = self.b.select(Cond::Eq, plain, either, sse_there);
+        let there = self.zero_flags(there);
+        let wanted_control = self.b.select(Cond::Eq, plain, either, sse);
+        let wanted_control = self.zero_flags(wanted_control);
+        let at = from(self, there, 24);
         let control = self.load(Type::I64, 2, at);
+        let initial = self.b.iconst(Type::I64, mxcsr::INIT as u64);
+        let control = self.b.select(Cond::Ne, there, control, initial);
         let old = self.mxcsr();
-        let control = self.b.select(Cond::Ne, control_on, control, old);
+        let control = self.b.select(Cond::Ne, wanted_control, control, old);
         let reserved = self.b.bin_imm(Op::Shr, control, 16);
         self.trap_if(Trap::Protection, 0, reserved);
         // The x87's: as in memory, initial, or as they are.
