@@ -293,7 +293,7 @@ impl Block {
     }
 
     // --- builder: state ---------------------------------------------------------------------
-    /// Begin the guest instruction at `pc`.
+    /// Begin the guest instruction at `pc`, or a part of it that may be done again by itself: what the parts before it did stays done.
     pub fn insn_start(&mut self, pc: u64) {
         self.guest = self.starts.len() as u16;
         self.starts.push(pc);

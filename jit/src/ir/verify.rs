@@ -42,7 +42,7 @@ fn starts(b: &Block) -> Result<(), String> {
     if let Some(pc) = b.starts.iter().find(|&pc| pc.wrapping_sub(b.pc) >= b.end.wrapping_sub(b.pc)) {
         return Err(format!("pc {pc:#x} is outside of the block {:#x}..{:#x}", b.pc, b.end));
     }
-    match b.starts.windows(2).find(|w| w[0] >= w[1]) {
+    match b.starts.windows(2).find(|w| w[0] > w[1]) {
         Some(w) => Err(format!("guest instructions at {:#x}, then {:#x}", w[0], w[1])),
         None => Ok(()),
     }

@@ -115,9 +115,12 @@ impl Lifter<'_> {
         let rsp = self.b.bin_imm(Op::Add, top.base, 1 << log2);
         match self.i.op0_kind() {
             OpKind::Register => {
+                if let r @ (Register::FS | Register::GS) = self.i.op0_register() {
+                    self.demand_selector(r, v);
+                    self.null_base(r);
+                }
                 self.b.set(regs::RSP, rsp);
                 match self.i.op0_register() {
-                    // Selectors are those that there are, or the null one.
                     Register::FS | Register::GS => {}
                     r => self.set_gpr(gpr(r).ok_or(Refused::Undefined)?, v),
                 }
