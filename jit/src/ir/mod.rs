@@ -177,6 +177,8 @@ pub struct Block {
     pub seen: std::ops::Range<u64>,
     /// It has a direct exit backward, perhaps a loop's.
     pub backward: bool,
+    /// It has a conditional compare.
+    pub conditional: bool,
     /// It overwrites the flags before anything can read them, as far as is known.
     pub flags_dead: bool,
     /// The mode it was translated for.
@@ -201,6 +203,7 @@ impl Block {
         self.end = pc;
         self.seen = pc..pc;
         self.backward = false;
+        self.conditional = false;
         self.flags_dead = false;
         self.mode = mode;
         self.fp = FpRules::default();

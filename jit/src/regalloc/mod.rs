@@ -13,7 +13,7 @@
 
 mod analysis;
 
-pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE};
+pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE, WHOLE};
 
 use crate::ir::{Block, GuestReg, Op, Type, Value, PLACE};
 use crate::table::Table;
@@ -291,12 +291,17 @@ impl Alloc {
         let class = Alloc::class(b.insts[i].ty);
         let root = i as u16;
         let want = self.vals[i].want;
-        let p = if want == NONE { NONE } else { self.target.pins[want as usize] };
+        let p = if want == NONE { NONE } else { self.target.pins[(want & !analysis::CHAINED) as usize] };
         if p != NONE {
             let o = self.owner[class][p as usize];
+            let may = share || self.locked[class] >> p & 1 == 0;
+            let directly = want & analysis::CHAINED == 0;
+            if may && directly && self.vals.get(o as usize).is_some_and(|v| v.last as usize > i) {
+                self.move_out(m, b, class, p);
+            }
             let former = self.vals.get_mut(o as usize);
-            let busy = former.as_ref().is_some_and(|v| v.last as usize > i);
-            if !busy && (share || self.locked[class] >> p & 1 == 0) {
+            let busy = former.as_ref().is_some_and(|v| v.reg == p && v.last as usize > i);
+            if !busy && may {
                 if let Some(v) = former.filter(|v| v.reg == p && !share) {
                     v.reg = NONE;
                 }
@@ -323,6 +328,27 @@ impl Alloc {
         let r = self.alloc(m, b, class, root);
         self.vals[i].reg = r;
         r
+    }
+
+    /// What is in pin `p` and has uses left goes to a free temporary, if there is one, or stays in its memory only: a new value may be computed into the
+    /// pin. Operands that were asked for can still be read there.
+    fn move_out<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize, p: u8) {
+        let o = self.owner[class][p as usize];
+        let v = &self.vals[o as usize];
+        if v.reg != p {
+            return;
+        }
+        let kept = v.home != Home::None || v.is(analysis::CONST);
+        if kept {
+            self.vals[o as usize].reg = NONE;
+        } else if self.free[class] & !self.locked[class] != 0 {
+            let t = self.alloc(m, b, class, o);
+            m.copy(class, t, p);
+            self.vals[o as usize].reg = t;
+        } else {
+            return;
+        }
+        self.owner[class][p as usize] = NOBODY;
     }
 
     /// `r` belongs to `root` now; a former owner keeps naming it until it is released at the end of the instruction.

@@ -199,7 +199,11 @@ pub fn belongs(code: Code, group: Group) -> bool {
     let has = |list: &[CpuidFeature]| f.iter().any(|f| list.contains(f));
     let kinds = op.op_kinds();
     let any = |list: &[K]| kinds.iter().any(|k| list.contains(k));
-    if op.is_privileged() || op.is_save_restore() || is_state(code.mnemonic()) || any(&[K::seg_reg, K::cr_reg, K::dr_reg, K::fs, K::gs]) {
+    if op.is_privileged()
+        || op.is_save_restore()
+        || is_state(code.mnemonic())
+        || any(&[K::seg_reg, K::cr_reg, K::dr_reg, K::fs, K::gs])
+    {
         return group == Group::State;
     }
     if op.can_use_lock_prefix() || matches!(code.mnemonic(), M::Xchg | M::Mfence | M::Lfence | M::Sfence) {

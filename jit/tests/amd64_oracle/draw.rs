@@ -3,8 +3,8 @@
 use crate::case::*;
 use crate::codes::{self, Group};
 use crate::encode;
-use crate::rng::Rng;
 use crate::place::place;
+use crate::rng::Rng;
 use iced_x86::{
     Code, CpuidFeature, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic as M, OpKind, Register,
     RflagsBits,
@@ -75,7 +75,9 @@ pub fn single(r: &mut Rng, wanted: Code, group: Group) -> Option<(Case, Instruct
     let pc = CODE + 0x400 + r.below(64);
     let code = encode::of(r, wanted.op_code(), group);
     let i = decode(&code, pc);
-    if i.code() != wanted || unfit(&i) || (group == Group::Locked && wanted.op_code().can_use_lock_prefix() && !i.has_lock_prefix())
+    if i.code() != wanted
+        || unfit(&i)
+        || (group == Group::Locked && wanted.op_code().can_use_lock_prefix() && !i.has_lock_prefix())
     {
         return None;
     }

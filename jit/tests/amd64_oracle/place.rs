@@ -208,7 +208,8 @@ impl Placing<'_> {
             // Exponents that meet.
             _ => {}
         }
-        if number(self.i.memory_base()).is_some_and(|n| n != 4 && n != 5) && self.i.memory_base().is_gpr64() && self.r.one_in(100) {
+        if number(self.i.memory_base()).is_some_and(|n| n != 4 && n != 5) && self.i.memory_base().is_gpr64() && self.r.one_in(100)
+        {
             // Not canonical.
             let n = number(self.i.memory_base()).unwrap_or(0);
             self.s.gpr[n] = 1 << 63 | self.r.next() >> 2;
@@ -322,7 +323,8 @@ fn cancel(r: &mut Rng, s: &mut State, regs: &[usize], double: bool) {
                 let c = (a * b).to_bits().wrapping_add(off as u64) ^ r.below(2) << 63;
                 [a.to_bits(), b.to_bits(), c].map(|v| (v as u128) << (64 * n))
             } else {
-                let a = f32::from_bits(r.next() as u32 & (1 << 31) | (127 + r.below(32) as u32 - 16) << 23 | (r.next() as u32) >> 9);
+                let a =
+                    f32::from_bits(r.next() as u32 & (1 << 31) | (127 + r.below(32) as u32 - 16) << 23 | (r.next() as u32) >> 9);
                 let b = f32::from_bits((127 + r.below(32) as u32 - 16) << 23 | (r.next() as u32) >> 9);
                 let c = (a * b).to_bits().wrapping_add(off as u32) ^ (r.below(2) as u32) << 31;
                 [a.to_bits(), b.to_bits(), c].map(|v| (v as u128) << (32 * n))

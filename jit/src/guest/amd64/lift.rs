@@ -1,8 +1,8 @@
 //! The lifting loop and what every lifting function uses.
 
 use super::super::{Fetch, Hints, Limits};
-use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
-use crate::ir::{fx, Block, FpRules, GuestReg, Inst, Op, Trap, Type, Value};
+use super::{alu, atomic, bits, branch, muldiv, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
+use crate::ir::{Block, FpRules, Op, Trap, Type, Value};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind};
 
 /// Why an instruction isn't done.
@@ -119,8 +119,16 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let start = b.pc;
     b.fp = FpRules::X86;
     let mut bytes = Bytes { mem, buffer: [0; AHEAD], pc: start, len: 0 };
-    let mut l =
-        Lifter { i: Instruction::default(), vex: false, fop: 0, pc: start, next: start, side_exits: limits.side_exits, done: false, b };
+    let mut l = Lifter {
+        i: Instruction::default(),
+        vex: false,
+        fop: 0,
+        pc: start,
+        next: start,
+        side_exits: limits.side_exits,
+        done: false,
+        b,
+    };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);

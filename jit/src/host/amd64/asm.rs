@@ -38,6 +38,21 @@ pub mod cc {
     pub const GE: u8 = 13;
     pub const LE: u8 = 14;
     pub const G: u8 = 15;
+
+    /// Whether a condition (none on parity) holds for CF, ZF, SF and OF in bits 0 to 3.
+    pub fn holds(c: u8, flags: u8) -> bool {
+        let (cf, zf, sf, of) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0, flags & 8 != 0);
+        let holds = match c >> 1 {
+            0 => of,
+            1 => cf,
+            2 => zf,
+            3 => cf || zf,
+            4 => sf,
+            6 => sf != of,
+            _ => zf || sf != of,
+        };
+        holds != (c & 1 != 0)
+    }
 }
 
 /// No register in an address.
@@ -712,13 +727,12 @@ impl Asm {
         let n = self.jcc_near(cc);
         self.patch(n, target);
     }
-    /// Pad with nops so that the four bytes that begin `skip` bytes from here lie within an aligned eight: then both makers of
-    /// processors promise that a store to them is atomic.
+    /// Pad the branch that comes next so that the four bytes that begin `skip` bytes from here lie within an aligned eight: then both makers of
+    /// processors promise that a store to them is atomic. By prefixes without a meaning there: the branch still fuses with a comparison before it.
     pub fn pad(&mut self, skip: u32) {
-        const NOPS: [u32; 4] = [0, 0x90, 0x9066, 0x1f0f];
         let at = (self.pos() + skip) & 7;
         let n = if at > 4 { 8 - at } else { 0 };
-        self.put(NOPS[n as usize] as u64, n);
+        self.put(0x2e_2e2e, n);
     }
     /// Push a register or memory.
     pub fn push(&mut self, s: Rm) {
