@@ -40,7 +40,10 @@ pub struct Prepared {
 pub fn run(mut inv: Invocation) -> i32 {
     let shown = shown_name(&inv);
     match prepare(&mut inv).and_then(|p| start(inv, p)) {
-        Ok(mut task) => task.live(),
+        Ok(mut task) => {
+            keep_to_the_heap();
+            task.live()
+        }
         Err(e) => fail(&shown, &e),
     }
 }
@@ -55,6 +58,18 @@ fn shown_name(inv: &Invocation) -> String {
     match &inv.program {
         Program::Opened { path, .. } => path.to_string_lossy().into_owned(),
         Program::Named { name, .. } => name.to_string_lossy().into_owned(),
+    }
+}
+
+/// From here on the allocator takes its memory from the heap alone. What it maps would lie where the kernel finds room first, perhaps in a hole that the guest has
+/// made to fill it again later, at that address.
+fn keep_to_the_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets parameters of the C library's allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_MAX, 0);
+        // All threads share the first arena: others are mapped.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 
