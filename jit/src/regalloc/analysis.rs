@@ -83,7 +83,8 @@ pub fn run(block: &Block, vals: &mut Table<Val>, live: &mut Vec<u16>) {
         vals.push(Val { root, last: 0, uses: 0, want: NONE, bits, first_cc: NONE, conditions: 0, reg: NONE, home: Home::None });
     }
     live.clear();
-    let mut behind = Behind { barrier: FAR, get: [FAR; GUEST_REGS], set: [FAR; GUEST_REGS], flags_live: false, flags_whole: false };
+    let mut behind =
+        Behind { barrier: FAR, get: [FAR; GUEST_REGS], set: [FAR; GUEST_REGS], flags_live: false, flags_whole: false };
     for i in (0..insts.len()).rev() {
         let inst = &insts[i];
         if inst.facts & fact::NOTHING != 0 {
