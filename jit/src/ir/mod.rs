@@ -463,7 +463,7 @@ impl Block {
                 let c = d.imm;
                 self.iconst(Type::I32, c)
             }
-            Op::Zext => d.args[0],
+            // (Of a `zext`, too: its source may not live as long.)
             _ => {
                 let root = d.root;
                 self.append(Inst::new(Op::Trunc, Type::I32, [v, Value::NONE, Value::NONE], 0, 0), root, fact::NOTHING)

@@ -213,6 +213,13 @@ impl Alloc {
         (val.reg == NONE && val.home != Home::None && (self.dies(v, i) || matches!(val.home, Home::Pool(_)))).then_some(val.home)
     }
 
+    /// The same for any use when no temporary is free: a load would make another value leave.
+    pub fn crowded(&self, b: &Block, v: Value) -> Option<Home> {
+        let val = self.val(v);
+        let class = Alloc::class(b.ty(v));
+        (val.reg == NONE && val.home != Home::None && self.free[class] == 0).then_some(val.home)
+    }
+
     /// A scratch register until the end of the instruction.
     pub fn temp<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize) -> u8 {
         let r = self.alloc(m, b, class, SCRATCH);
@@ -305,6 +312,7 @@ impl Alloc {
                 if let Some(v) = former.filter(|v| v.reg == p && !share) {
                     v.reg = NONE;
                 }
+                self.cur[(want & !analysis::CHAINED) as usize] = NOBODY;
                 return self.give(class, p, root);
             }
         }
@@ -339,7 +347,10 @@ impl Alloc {
             return;
         }
         let kept = v.home != Home::None || v.is(analysis::CONST);
-        if kept {
+        if let Some(r) = self.twin(class, o, p) {
+            self.vals[o as usize].reg = r;
+            self.owner[class][r as usize] = o;
+        } else if kept {
             self.vals[o as usize].reg = NONE;
         } else if self.free[class] & !self.locked[class] != 0 {
             let t = self.alloc(m, b, class, o);
@@ -349,6 +360,15 @@ impl Alloc {
             return;
         }
         self.owner[class][p as usize] = NOBODY;
+    }
+
+    /// Another pin than `p` that holds root `o`, because its guest register was set to it, too.
+    fn twin(&self, class: usize, o: u16, p: u8) -> Option<u8> {
+        let guests = if class == INT { 0..64 } else { 64..128 };
+        guests
+            .filter(|&g| self.cur[g] == o)
+            .map(|g| self.target.pins[g])
+            .find(|&r| r != NONE && r != p && self.owner[class][r as usize] == NOBODY)
     }
 
     /// `r` belongs to `root` now; a former owner keeps naming it until it is released at the end of the instruction.
@@ -473,6 +493,10 @@ impl Alloc {
         let root = self.root(v);
         let p = self.target.pins[g.0 as usize];
         self.release_old(m, b, i, g, root);
+        if p == NONE && self.vals[root].home == Home::Slot(g) {
+            self.cur[g.0 as usize] = root as u16;
+            return;
+        }
         if p == NONE {
             let r = self.reg(m, b, v);
             m.store(class, Home::Slot(g), r);
@@ -511,6 +535,15 @@ impl Alloc {
         self.release_old(m, b, i, g, root);
     }
 
+    /// The guest register without a pin whose slot instruction `i` may change in place: its old value ends there, only there, and is operand 0; the
+    /// result has no use but to be set to it.
+    pub fn slot_in_place(&self, b: &Block, i: usize) -> Option<GuestReg> {
+        let old = b.insts[i].args[0];
+        let (v, o) = (&self.vals[i], self.val(old));
+        let (Home::Slot(g), NONE) = (o.home, o.reg) else { return None };
+        (v.uses == 1 && v.want == g.0 && self.dies(old, i) && !o.is(analysis::CONST)).then_some(g)
+    }
+
     /// `g`'s slot holds `v` now.
     pub fn set_slot_done(&mut self, g: GuestReg, v: Value) {
         let root = self.root(v);
@@ -541,9 +574,15 @@ impl Alloc {
                 return;
             }
             old.reg = NONE;
-            let lost = lost && old.home == Home::None;
+            let bare = old.home == Home::None;
             self.owner[class][p as usize] = NOBODY;
-            if lost {
+            if !lost {
+                return;
+            }
+            if let Some(r) = self.twin(class, o, p) {
+                self.vals[o as usize].reg = r;
+                self.owner[class][r as usize] = o;
+            } else if bare {
                 let t = self.alloc(m, b, class, o);
                 m.copy(class, t, p);
                 self.vals[o as usize].reg = t;

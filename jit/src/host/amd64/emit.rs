@@ -272,7 +272,7 @@ impl<'a> Emitter<'a> {
     }
     /// `v` in a register or, when it is only there and ends here, in memory.
     pub fn rm(&mut self, v: Value) -> Rm {
-        match self.ra.mem(v, self.i) {
+        match self.ra.mem(v, self.i).or_else(|| self.ra.crowded(self.b, v)) {
             Some(h) => Rm::M(home_addr(h)),
             None => Rm::R(self.reg(v)),
         }
