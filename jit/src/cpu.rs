@@ -20,8 +20,10 @@ pub const AREA_WORDS: usize = 64;
 pub const SPILL_SLOTS: usize = 64;
 /// Entries of the per-thread table that indirect branches look up, a power of two.
 pub const JUMP_CACHE_ENTRIES: usize = 4096;
+/// Its index is made of the bits from this one on: functions begin at multiples of 16, and each entry has 16 bytes.
+pub const JUMP_CACHE_SHIFT: u8 = 4;
 
-/// One entry of the indirect-branch tables. In the first, the index is `(pc >> 2) & (JUMP_CACHE_ENTRIES - 1)`; in the second,
+/// One entry of the indirect-branch tables. In the first, the index is `(pc >> JUMP_CACHE_SHIFT) & (JUMP_CACHE_ENTRIES - 1)`; in the second,
 /// [`second_index`]. An empty entry has a pc that never maps to it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

@@ -4,7 +4,7 @@ use super::asm::{cc, enc, r, sh, state, Addr, Alu, Asm, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
 use super::flags::{self, Shape, Test};
 use super::regs::point;
-use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
+use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM, FIRST};
 use crate::code::filter;
 use crate::host::{Link, Reloc};
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
@@ -174,7 +174,7 @@ impl Emitter<'_> {
         first_table(self.asm);
         self.asm.bytes(&[0x0f, 0x85]);
         self.stub_ref(Stub::Lookup);
-        by_entry(self.asm, 4);
+        by_entry(self.asm, 4, FIRST);
     }
 
     fn call_indirect(&mut self, v: Value) {
@@ -182,7 +182,7 @@ impl Emitter<'_> {
         self.point_bits(point::BRANCH);
         first_table(self.asm);
         let miss = self.asm.jcc_near(cc::NE);
-        by_entry(self.asm, 2);
+        by_entry(self.asm, 2, FIRST);
         self.ool.push(Ool::CallMiss(miss, self.asm.pos()));
         self.point();
         self.after_call();
