@@ -11,6 +11,7 @@
 use super::area::Area;
 use super::filter::Filter;
 use super::pages::Pages;
+use super::store::Made;
 use crate::host::{self, Emitted, Point, Reloc};
 use crate::ir::Mode;
 use std::ops::Range;
@@ -218,6 +219,8 @@ impl Cache {
                     let to = self.stubs[stub as usize];
                     self.area.rewrite(at + o, |old| host::branch_word(old, at + o, to));
                 }
+                // It is right already.
+                Reloc::Place { .. } => {}
                 Reloc::Helper { at: o, helper: h } => {
                     self.area.bytes(at + o, 8).copy_from_slice(&helper(h).to_le_bytes());
                 }
@@ -237,37 +240,37 @@ impl Cache {
 
     /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
     /// used once. `None`: the area is full.
-    pub fn publish(&mut self, ir: &crate::ir::Block, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
+    pub fn publish(&mut self, made: &Made, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
         let at = self.area.alloc(e.code.len())?;
         self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
         self.relocate(at, &e.relocs, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
         let id = self.blocks.len() as u32;
-        let (start, end) = (ir.seen.start.min(ir.pc), ir.seen.end.max(ir.end).max(ir.pc + 1));
+        let Made { pc, start, end, mode, .. } = *made;
         let points = self.points.len() as u32;
         self.points.extend(e.points.iter().map(|p| Placed {
             host: at + p.host,
-            pc: p.pc.wrapping_sub(ir.pc) as i32,
+            pc: p.pc.wrapping_sub(pc) as i32,
             flags: p.flags,
             bits: p.bits,
         }));
         let links = self.links.len() as u32;
         self.blocks.push(Block {
-            pc: ir.pc,
+            pc,
             start,
             end,
-            mode: ir.mode,
+            mode,
             host: at,
             points,
             links,
             incoming: NONE,
             valid: true,
-            flags_dead: ir.flags_dead,
+            flags_dead: made.flags_dead,
         });
         self.lookup.reserve(e.links.len() + 1);
-        let entry = self.probe(ir.pc, ir.mode);
-        let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(ir.pc, ir.mode, id + 1)));
+        let entry = self.probe(pc, mode);
+        let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(pc, mode, id + 1)));
         self.lookup.filled += (before == 0) as usize;
         let mut waiting = if before & WAIT != 0 { before & !WAIT } else { NONE };
         while waiting != NONE {
@@ -283,9 +286,9 @@ impl Cache {
             let (at, stub, target) = (at + l.at, at + l.stub, l.target);
             let link = Link { at, stub, target, linked: NONE, next: NONE, cut: false, direct: l.direct };
             // Steps are not linked.
-            match ir.mode.has(Mode::STEP) {
+            match mode.has(Mode::STEP) {
                 true => self.links.push(link),
-                false => self.add_link(link, ir.mode),
+                false => self.add_link(link, mode),
             }
         }
         self.pages.insert(start..end, id, &self.filter);

@@ -13,9 +13,9 @@
 
 mod analysis;
 
-pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE};
+pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE, WHOLE};
 
-use crate::ir::{Block, GuestReg, Op, Type, Value};
+use crate::ir::{Block, GuestReg, Op, Type, Value, PLACE};
 use crate::table::Table;
 
 /// Register class: general.
@@ -60,8 +60,8 @@ pub trait Moves {
     fn load(&mut self, class: usize, d: u8, s: Home);
     /// Register to memory, whole.
     fn store(&mut self, class: usize, d: Home, s: u8);
-    /// Constant to general register.
-    fn constant(&mut self, d: u8, c: u64);
+    /// Constant to general register. `place`: it is a [`PLACE`].
+    fn constant(&mut self, d: u8, c: u64, place: bool);
 }
 
 /// The allocator's state for one block. Reused between blocks.
@@ -131,15 +131,22 @@ impl Alloc {
     pub fn dies(&self, v: Value, i: usize) -> bool {
         self.val(v).last as usize <= i
     }
-    /// The constant that `v` is, cut to its type.
+    /// The constant that `v` is, cut to its type, unless it moves with the code.
     #[inline]
     pub fn constant(&self, b: &Block, v: Value) -> Option<u64> {
         let root = self.root(v);
-        if !self.vals[root].is(analysis::CONST) {
+        if !self.vals[root].is(analysis::CONST) || b.insts[root].aux == PLACE {
             return None;
         }
         let mask = if b.ty(v) == Type::I32 { u32::MAX as u64 } else { u64::MAX };
         Some(b.insts[root].imm & mask)
+    }
+    /// The [`PLACE`] that the 64-bit value `v` is.
+    #[inline]
+    pub fn place(&self, b: &Block, v: Value) -> Option<u64> {
+        let root = self.root(v);
+        let place = self.vals[root].is(analysis::CONST) && b.insts[root].aux == PLACE;
+        place.then(|| b.insts[root].imm)
     }
     /// The register that `v` is in now, if any (not locked by this).
     pub fn peek(&self, v: Value) -> Option<u8> {
@@ -180,7 +187,7 @@ impl Alloc {
         let home = self.vals[root].home;
         let t = self.alloc(m, b, class, root as u16);
         match home {
-            Home::None => m.constant(t, b.insts[root].imm),
+            Home::None => m.constant(t, b.insts[root].imm, b.insts[root].aux == PLACE),
             h => m.load(class, t, h),
         }
         self.vals[root].reg = t;
@@ -284,12 +291,17 @@ impl Alloc {
         let class = Alloc::class(b.insts[i].ty);
         let root = i as u16;
         let want = self.vals[i].want;
-        let p = if want == NONE { NONE } else { self.target.pins[want as usize] };
+        let p = if want == NONE { NONE } else { self.target.pins[(want & !analysis::CHAINED) as usize] };
         if p != NONE {
             let o = self.owner[class][p as usize];
+            let may = share || self.locked[class] >> p & 1 == 0;
+            let directly = want & analysis::CHAINED == 0;
+            if may && directly && self.vals.get(o as usize).is_some_and(|v| v.last as usize > i) {
+                self.move_out(m, b, class, p);
+            }
             let former = self.vals.get_mut(o as usize);
-            let busy = former.as_ref().is_some_and(|v| v.last as usize > i);
-            if !busy && (share || self.locked[class] >> p & 1 == 0) {
+            let busy = former.as_ref().is_some_and(|v| v.reg == p && v.last as usize > i);
+            if !busy && may {
                 if let Some(v) = former.filter(|v| v.reg == p && !share) {
                     v.reg = NONE;
                 }
@@ -316,6 +328,27 @@ impl Alloc {
         let r = self.alloc(m, b, class, root);
         self.vals[i].reg = r;
         r
+    }
+
+    /// What is in pin `p` and has uses left goes to a free temporary, if there is one, or stays in its memory only: a new value may be computed into the
+    /// pin. Operands that were asked for can still be read there.
+    fn move_out<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize, p: u8) {
+        let o = self.owner[class][p as usize];
+        let v = &self.vals[o as usize];
+        if v.reg != p {
+            return;
+        }
+        let kept = v.home != Home::None || v.is(analysis::CONST);
+        if kept {
+            self.vals[o as usize].reg = NONE;
+        } else if self.free[class] & !self.locked[class] != 0 {
+            let t = self.alloc(m, b, class, o);
+            m.copy(class, t, p);
+            self.vals[o as usize].reg = t;
+        } else {
+            return;
+        }
+        self.owner[class][p as usize] = NOBODY;
     }
 
     /// `r` belongs to `root` now; a former owner keeps naming it until it is released at the end of the instruction.
@@ -453,7 +486,7 @@ impl Alloc {
                 v.reg = NONE;
             }
             match (reg, home) {
-                (NONE, Home::None) => m.constant(p, b.insts[root].imm),
+                (NONE, Home::None) => m.constant(p, b.insts[root].imm, b.insts[root].aux == PLACE),
                 (NONE, h) => m.load(class, p, h),
                 (r, _) => m.copy(class, p, r),
             }

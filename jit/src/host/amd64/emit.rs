@@ -151,6 +151,7 @@ impl<'a> Emitter<'a> {
         self.out_of_line();
         self.out.data = self.asm.pos();
         self.asm.finish_pool();
+        self.out.relocs.append(&mut self.asm.places);
     }
 
     /// `inst` is the first of a guest instruction.
@@ -229,6 +230,12 @@ impl<'a> Emitter<'a> {
             return self.set_flags(v);
         }
         if self.ra.pin(g) == crate::regalloc::NONE && g.0 < 64 {
+            if let Some(c) = self.ra.place(self.b, v).filter(|_| self.ra.peek(v).is_none()) {
+                self.ra.set_slot_begin(self.asm, self.b, self.i, g, v);
+                self.asm.mov_place(r::AX, c);
+                self.asm.store(3, home_addr(Home::Slot(g)), r::AX);
+                return self.ra.set_slot_done(g, v);
+            }
             if let Some(c) = self.ra.constant(self.b, v) {
                 self.ra.set_slot_begin(self.asm, self.b, self.i, g, v);
                 let a = home_addr(Home::Slot(g));
@@ -256,6 +263,10 @@ impl<'a> Emitter<'a> {
         match (self.ra.peek(v), self.ra.constant(self.b, v)) {
             (Some(s), _) => self.asm.mov_rr(true, d, s),
             (None, Some(c)) => self.asm.mov_imm(d, c),
+            (None, None) if self.ra.place(self.b, v).is_some() => {
+                let c = self.ra.place(self.b, v).unwrap_or_default();
+                self.asm.mov_place(d, c);
+            }
             (None, None) => self.asm.mov(true, d, home_addr(self.ra.home(v))),
         }
     }

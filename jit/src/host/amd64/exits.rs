@@ -6,7 +6,7 @@ use super::flags::{self, Shape, Test};
 use super::regs::point;
 use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
 use crate::code::filter;
-use crate::host::Link;
+use crate::host::{Link, Reloc};
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
 
 impl Emitter<'_> {
@@ -149,11 +149,11 @@ impl Emitter<'_> {
         let next = self.b.end;
         // In forms that `ReturnMiss` knows.
         let start = self.asm.pos() as usize;
-        if let Ok(c) = i32::try_from(next as i64) {
+        if let Some(c) = Some(next).filter(|&c| c < Reloc::NARROW) {
             self.asm.bytes(&CMP_RAX_IMM);
-            self.asm.u32(c as u32);
+            self.asm.imm_place(c as u32);
         } else {
-            let expected = self.asm.constant(next as u128);
+            let expected = self.asm.constant_place(next);
             self.asm.alu(Alu::Cmp, true, r::AX, expected);
             debug_assert!(self.asm.code[start..].starts_with(&CMP_RAX_MEM));
         }
@@ -208,7 +208,7 @@ impl Emitter<'_> {
             Trap::FetchFault | Trap::PcAlign => inst.imm,
             _ => self.b.end,
         };
-        self.store_const(state!(pc), pc);
+        self.store_place(state!(pc), pc);
         self.stub(false, Stub::Trap);
     }
 
@@ -243,8 +243,13 @@ impl Emitter<'_> {
         }
         self.store_const(state!(exit_imm), detail);
         self.asm.store_imm(2, state!(exit_trap), kind as i32);
-        self.store_const(state!(pc), pc);
+        self.store_place(state!(pc), pc);
         self.stub(false, Stub::Trap);
+    }
+
+    fn store_place(&mut self, a: Addr, c: u64) {
+        self.asm.mov_place(r::AX, c);
+        self.asm.store(3, a, r::AX);
     }
 
     fn store_const(&mut self, a: Addr, c: u64) {

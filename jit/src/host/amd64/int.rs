@@ -25,14 +25,19 @@ impl Emitter<'_> {
             }
             Op::Andn | Op::Orn | Op::Xorn => self.negated(inst),
             Op::Not | Op::Neg => {
-                if inst.op == Op::Neg {
+                let w = inst.ty == Type::I64;
+                // -a = !a + 1
+                let by_not = inst.op == Op::Neg && self.flags_busy();
+                if inst.op == Op::Neg && !by_not {
                     self.clobber_flags();
                 }
-                let w = inst.ty == Type::I64;
                 let a = self.opnd(inst.args[0]);
                 let d = self.def();
                 self.copy_to(w, d, a);
-                self.asm.unary(2 + (inst.op == Op::Neg) as u8, w, d);
+                self.asm.unary(2 + (inst.op == Op::Neg && !by_not) as u8, w, d);
+                if by_not {
+                    self.asm.lea(w, d, Addr::base(d, 1));
+                }
             }
             Op::Shl | Op::Shr | Op::Sar | Op::Ror => self.shift(inst),
             Op::Extr | Op::Bfi | Op::Ubfx | Op::Sbfx => self.field(inst),
@@ -615,9 +620,17 @@ impl Emitter<'_> {
 
     /// A product by `mulx`, which leaves EFLAGS alone: carries of long additions stay there.
     fn mulx(&mut self, inst: &Inst, w: bool) {
-        self.ra.claim(self.asm, self.b, INT, r::DX);
-        self.load_to(r::DX, inst.args[0]);
-        let b = self.rm(inst.args[1]);
+        let (a, b) = match self.ra.peek(inst.args[1]) {
+            Some(r::DX) => (inst.args[1], inst.args[0]),
+            _ => (inst.args[0], inst.args[1]),
+        };
+        if self.ra.peek(a) == Some(r::DX) {
+            self.reg(a);
+        } else {
+            self.ra.claim(self.asm, self.b, INT, r::DX);
+            self.load_to(r::DX, a);
+        }
+        let b = self.rm(b);
         let d = self.def();
         let e = super::asm::Enc { pp: 3, map: 2, op: 0xf6, w };
         // reg: the high half, the extra operand: the low half (the high one wins where they are the same).

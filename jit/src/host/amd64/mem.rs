@@ -1,6 +1,6 @@
 //! Memory operations: loads, stores, exclusives, atomics, barriers.
 
-use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Near, Rm, Short, NOREG};
+use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Asm, Near, Rm, Short, NOREG};
 use super::emit::{Emitter, Ool, Opnd};
 use super::regs::{home_addr, point, VS};
 use crate::host::Point;
@@ -22,7 +22,15 @@ impl Emitter<'_> {
             self.clobber_flags();
         }
         let index = if index.is_some() { Some(index) } else { None };
+        let place = self.ra.place(self.b, base).filter(|_| self.ra.peek(base).is_none());
         let a = match (self.ra.constant(self.b, base), index) {
+            (None, None) if place.is_some() => {
+                let c = place.unwrap_or_default().wrapping_add(disp as u64);
+                Asm::placed(c).unwrap_or_else(|| {
+                    self.asm.mov_place(r::AX, c);
+                    Addr::base(r::AX, 0)
+                })
+            }
             (Some(c), None) => self.absolute(c.wrapping_add(disp as u64)),
             _ => self.base_index(base, index, scale, disp),
         };
@@ -423,20 +431,33 @@ impl Emitter<'_> {
             return self.asm.op(e, log2 == 3, s, at.into(), 0, log2 == 0 && s >= 4);
         }
         match inst.op {
-            Op::AtomicAdd | Op::AtomicSwp => {
-                self.asm.mov_rr(true, r::AX, s);
-                self.point();
-                let e = if inst.op == Op::AtomicAdd {
-                    self.asm.u8(0xf0);
-                    enc(e16, 1, 0xc0 | (log2 != 0) as u8)
-                } else {
-                    enc(e16, 0, 0x86 | (log2 != 0) as u8)
-                };
-                self.asm.op(e, log2 == 3, r::AX, at.into(), 0, false);
-            }
+            Op::AtomicAdd | Op::AtomicSwp => return self.exchange(inst, log2, a, s),
             op => self.atomic_loop(op, log2, a, s),
         }
         self.old_value(log2);
+    }
+
+    /// `xadd` or `xchg`: in the operand's register if it becomes the result's, else in rax. If it faults nothing has changed.
+    fn exchange(&mut self, inst: &Inst, log2: u8, a: u8, s: u8) {
+        let d = if log2 >= 2 && a != s { Some(self.def()) } else { None };
+        let own = d == Some(s);
+        let x = if own { s } else { r::AX };
+        if !own {
+            self.asm.mov_rr(true, x, s);
+        }
+        self.point();
+        let e = if inst.op == Op::AtomicAdd {
+            self.asm.u8(0xf0);
+            enc((log2 == 1) as u8, 1, 0xc0 | (log2 != 0) as u8)
+        } else {
+            enc((log2 == 1) as u8, 0, 0x86 | (log2 != 0) as u8)
+        };
+        self.asm.op(e, log2 == 3, x, Addr::base(a, 0).into(), 0, false);
+        match d {
+            _ if own => {}
+            Some(d) => self.asm.mov_rr(log2 == 3, d, x),
+            None => self.old_value(log2),
+        }
     }
 
     fn atomic_loop(&mut self, op: Op, log2: u8, a: u8, s: u8) {
