@@ -3,14 +3,15 @@
 
 use jit::code::filter::Shown;
 use jit::code::{Engine, Exit, Options};
+use jit::cpu::Cpu;
 use jit::guest::{arm64::GUEST, Fetch};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering::*};
+use std::sync::atomic::{AtomicU32, AtomicU8, Ordering::*};
 use std::time::{Duration, Instant};
 
 const SVC: u32 = 0xd400_0001;
-/// dsb ish; ic ivau, x0; dsb ish; mov x1, #1; svc #0
-const FLUSH: [u32; 5] = [0xd503_3b9f, 0xd50b_7520, 0xd503_3b9f, 0xd280_0021, SVC];
+/// str w7, [x8]; ldr w3, [x4]; cbz w3, -4; dsb ish; ic ivau, x0; dsb ish; str w7, [x6]; svc #0
+const FLUSH: [u32; 8] = [0xb900_0107, 0xb940_0083, 0x34ff_ffe3, 0xd503_3b9f, 0xd50b_7520, 0xd503_3b9f, 0xb900_00c7, SVC];
 const FLUSH_AT: u64 = 0x5_0000_0000;
 /// mov x2, #VALUE; svc #0: the code that changes, and the address by which it is flushed.
 const CODE_AT: u64 = 0x5_0001_0000;
@@ -23,14 +24,29 @@ fn mov_x2(value: u32) -> u32 {
     0xd280_0002 | value << 5
 }
 
+/// Words that the code above stores to and waits for.
+#[derive(Default)]
+struct Flags {
+    inside: AtomicU32,
+    go: AtomicU32,
+    flushed: AtomicU32,
+}
+
+#[derive(Default)]
 struct Code {
     word: AtomicU32,
-    /// Somebody has read it and waits for `flushed`, for a while.
-    slow: AtomicBool,
-    reading: AtomicBool,
-    flushed: AtomicBool,
+    /// Once it is read, it becomes this, `go` is given, and the reader waits for `flushed`, for a while.
+    next: AtomicU32,
+    flags: Flags,
     /// Times that the engine asked for other addresses of a line.
     asked: AtomicU32,
+}
+
+fn wait(until: &AtomicU32, longest: Duration) {
+    let end = Instant::now() + longest;
+    while until.load(SeqCst) == 0 && Instant::now() < end {
+        std::thread::yield_now();
+    }
 }
 
 impl Fetch for Code {
@@ -44,12 +60,11 @@ impl Fetch for Code {
         match pc.wrapping_sub(CODE_AT) {
             0 => {
                 let word = self.word.load(SeqCst);
-                if self.slow.swap(false, SeqCst) {
-                    self.reading.store(true, SeqCst);
-                    let end = Instant::now() + Duration::from_millis(100);
-                    while !self.flushed.load(SeqCst) && Instant::now() < end {
-                        std::thread::yield_now();
-                    }
+                let next = self.next.swap(0, SeqCst);
+                if next != 0 {
+                    self.word.store(next, SeqCst);
+                    self.flags.go.store(1, SeqCst);
+                    wait(&self.flags.flushed, Duration::from_millis(100));
                 }
                 Some(word)
             }
@@ -63,17 +78,17 @@ impl Fetch for Code {
     }
 }
 
-fn code() -> Code {
-    let no = || AtomicBool::new(false);
-    Code { word: AtomicU32::new(mov_x2(1)), slow: no(), reading: no(), flushed: no(), asked: AtomicU32::new(0) }
+fn flush(engine: &Engine, cpu: &mut Cpu, code: &Code, at: u64) {
+    let f = &code.flags;
+    cpu.pc = FLUSH_AT;
+    for (x, value) in [(0, at), (4, f.go.as_ptr() as u64), (6, f.flushed.as_ptr() as u64), (7, 1), (8, f.inside.as_ptr() as u64)]
+    {
+        cpu.gpr[x] = value;
+    }
+    assert_eq!(engine.run(cpu, code), Exit::Syscall);
 }
 
-fn flush(engine: &Engine, cpu: &mut jit::cpu::Cpu, code: &Code, at: u64) {
-    (cpu.pc, cpu.gpr[0], cpu.gpr[1]) = (FLUSH_AT, at, 0);
-    assert_eq!((engine.run(cpu, code), cpu.gpr[1]), (Exit::Syscall, 1));
-}
-
-fn value(engine: &Engine, cpu: &mut jit::cpu::Cpu, code: &Code) -> u64 {
+fn value(engine: &Engine, cpu: &mut Cpu, code: &Code) -> u64 {
     cpu.pc = CODE_AT;
     assert_eq!(engine.run(cpu, code), Exit::Syscall);
     cpu.gpr[2]
@@ -81,45 +96,38 @@ fn value(engine: &Engine, cpu: &mut jit::cpu::Cpu, code: &Code) -> u64 {
 
 #[test]
 fn code_that_changes_while_it_is_translated() {
+    const LONG: Duration = Duration::from_secs(60);
     for _ in 0..5 {
-        let (engine, code) = (Engine::new(&GUEST, Options::default()).expect("code memory"), code());
+        let (engine, mut code) = (Engine::new(&GUEST, Options::default()).expect("code memory"), Code::default());
         let mut runner = engine.new_cpu(None);
         // What flushes is there already.
+        code.flags.go.store(1, SeqCst);
         flush(&engine, &mut runner, &code, CODE_AT);
-        code.slow.store(true, SeqCst);
-        let ready = AtomicBool::new(false);
+        code.flags = Flags::default();
+        code.word.store(mov_x2(1), SeqCst);
+        code.next.store(mov_x2(2), SeqCst);
         std::thread::scope(|s| {
             s.spawn(|| {
                 let mut writer = engine.new_cpu(None);
-                ready.store(true, SeqCst);
-                while !code.reading.load(SeqCst) {
-                    std::thread::yield_now();
-                }
-                code.word.store(mov_x2(2), SeqCst);
                 flush(&engine, &mut writer, &code, CODE_AT);
-                code.flushed.store(true, SeqCst);
                 engine.drop_cpu(writer);
             });
-            while !ready.load(SeqCst) {
-                std::thread::yield_now();
-            }
+            wait(&code.flags.inside, LONG);
             // Either is right while nobody knows of the change.
             assert!((1..=2).contains(&value(&engine, &mut runner, &code)));
-            while !code.flushed.load(SeqCst) {
-                std::thread::yield_now();
-            }
+            wait(&code.flags.flushed, LONG);
             assert_eq!(value(&engine, &mut runner, &code), 2);
         });
         engine.drop_cpu(runner);
     }
 }
 
-/// Where the engine is asked: where there is a translation, and where memory is shown elsewhere.
 #[test]
 fn the_engine_is_asked_where_it_must_be() {
     static SHOWN: Shown = [const { AtomicU8::new(0) }; 1 << 16];
     let options = Options { cache_bytes: 64 << 10, shown: Some(&SHOWN), ..Options::default() };
-    let (engine, code) = (Engine::new(&GUEST, options).expect("code memory"), code());
+    let (engine, code) = (Engine::new(&GUEST, options).expect("code memory"), Code::default());
+    code.flags.go.store(1, SeqCst);
     let mut cpu = engine.new_cpu(None);
     let mut asked = |at| {
         let before = code.asked.load(SeqCst);

@@ -37,14 +37,16 @@ pub struct Filter(Box<[AtomicU8]>);
 /// While it lives, code is translated.
 pub struct Busy<'a>(&'a AtomicU8);
 
-impl Filter {
+impl Default for Filter {
     /// Nothing is translated. (Memory is taken as it is touched.)
-    pub fn new() -> Filter {
+    fn default() -> Filter {
         let bytes = vec![0u8; NO_LINES.len()].into_boxed_slice();
         // SAFETY: the same bytes, which nobody else has.
         Filter(unsafe { Box::from_raw(Box::into_raw(bytes) as *mut [AtomicU8]) })
     }
+}
 
+impl Filter {
     /// For translated code.
     pub fn table(&self) -> *const u8 {
         self.0.as_ptr().cast()
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_full_count_stays() {
-        let f = Filter::new();
+        let f = Filter::default();
         for n in [1, 2, 255, 300] {
             let line = n << LOG2_LINES | n;
             (0..n).for_each(|_| f.hold(line));

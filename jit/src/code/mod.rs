@@ -210,7 +210,7 @@ impl Engine {
         let mut emitted = Emitted::default();
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
-        let filter = Arc::new(Filter::new());
+        let filter = Arc::<Filter>::default();
         let cache = new_cache(&options, &stubs, &filter)?;
         let enter = AtomicU64::new(cache.stub(host::STUB_ENTER));
         let made_for = made_for(guest, &options, features, &stubs);

@@ -172,7 +172,7 @@ mod tests {
             seed ^= seed << 17;
             (seed >> 20) % n
         };
-        let (mut pages, filter) = (Pages::default(), Filter::new());
+        let (mut pages, filter) = (Pages::default(), Filter::default());
         let mut list: Vec<(u32, Range<u64>)> = Vec::new();
         for id in 0..20_000u32 {
             let start = 0x10_0000 + random(6 << 10) * 4;
