@@ -1,5 +1,6 @@
 //! Random amd64 instructions: on the real CPU, by the IR interpreter, and translated. Registers, all defined flags, memory, MXCSR, x87 state and
-//! faults must agree. `AMD64_SEED`, `AMD64_CASES` (of each kind), `AMD64_ONLY` (a part of a mnemonic), `AMD64_STOP` (differences to show).
+//! faults must agree. `AMD64_SEED`, `AMD64_CASES` (of each kind), `AMD64_FROM` (the first), `AMD64_ONLY` and `AMD64_SKIP`
+//! (beginnings of names of instructions), `AMD64_STOP` (differences to show), `AMD64_REPORT` (a directory for how often each was drawn).
 
 #![cfg(target_arch = "x86_64")]
 
@@ -271,7 +272,8 @@ fn sweep(group: Group, default: u64) {
     let mut bad: BTreeMap<String, (u64, String)> = BTreeMap::new();
     let mut ends: BTreeMap<i32, u64> = BTreeMap::new();
     let start = std::time::Instant::now();
-    for n in 0..cases {
+    let from = setting("AMD64_FROM", 0);
+    for n in from..from + cases {
         let r = &mut Rng(seed << 40 ^ n << 4 ^ group as u64);
         let (case, i) = source.draw(r);
         counts[i.code() as usize] += 1;

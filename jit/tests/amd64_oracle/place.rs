@@ -11,6 +11,8 @@ struct Placing<'a> {
     i: &'a mut Instruction,
     s: &'a mut State,
     memory: &'a mut Memory,
+    /// Nothing speaks against the case.
+    whole: bool,
 }
 
 /// Registers such that the memory operand lies in the window, and branches lead into the page of INT3s.
@@ -28,7 +30,7 @@ pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, m
     if r.one_in(40) && i.is_stack_instruction() {
         s.gpr[4] = if r.one_in(2) { WINDOW + r.below(16) } else { WINDOW + WINDOW_BYTES as u64 - r.below(16) };
     }
-    let mut p = Placing { r, code, i, s, memory };
+    let mut p = Placing { r, code, i, s, memory, whole: true };
     p.strings(target);
     p.counts()?;
     p.segments();
@@ -39,11 +41,17 @@ pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, m
         }
         p.operand();
     }
+    let at = effective(p.i, p.s);
     p.images();
     p.alike();
     p.branch()?;
+    if !p.whole || effective(i, s) != at {
+        return None;
+    }
     // The kernel makes a program wait that locks across lines.
-    let split = |at: u64| at & 63 > 64 - i.memory_size().size() as u64;
+    let size = i.memory_size().size() as u64;
+    let far = matches!(i.mnemonic(), M::Bts | M::Btr | M::Btc);
+    let split = |at: u64| if far { at & (size - 1) != 0 } else { at & 63 > 64 - size };
     let locks = i.has_lock_prefix() || i.mnemonic() == M::Xchg;
     (!locks || !split(effective(i, s)) || r.one_in(300)).then_some(())
 }
@@ -267,6 +275,8 @@ impl Placing<'_> {
         }
         self.put(at + 32, &registers);
         if matches!(self.i.mnemonic(), M::Xrstor | M::Xrstor64) {
+            // How much of it is done that is there only in part differs.
+            self.whole = at + 832 <= WINDOW + WINDOW_BYTES as u64;
             self.ask_for_components();
             self.put(at + 512, &[0; 64]);
             self.put(at + 512, &(present & !0x602e0).to_le_bytes());
@@ -367,6 +377,11 @@ impl Placing<'_> {
         let (r, s, i) = (&mut *self.r, &mut *self.s, &mut *self.i);
         let seg = segment(i);
         let (base, index) = (i.memory_base(), i.memory_index());
+        let far = matches!(i.mnemonic(), M::Bt | M::Bts | M::Btr | M::Btc) && i.op1_kind() == OpKind::Register;
+        let offset = if far { number(i.op1_register()) } else { None };
+        if let Some(n) = offset {
+            s.gpr[n] = r.below(2048).wrapping_sub(1024);
+        }
         // Where the displacement is in the code.
         if matches!(base, Register::RIP | Register::EIP) || (base == Register::None && index == Register::None) {
             let mut d = Decoder::with_ip(64, self.code, s.pc, DecoderOptions::NONE);
@@ -382,6 +397,9 @@ impl Placing<'_> {
             *i = Decoder::with_ip(64, self.code, s.pc, DecoderOptions::NONE).decode();
             return inside(i, s);
         }
+        if far && (number(base) == offset || number(index) == offset) {
+            return None;
+        }
         if let Some(n) = number(index) {
             s.gpr[n] = r.below(256).wrapping_sub(64);
             if index.is_gpr32() && r.one_in(2) {
@@ -396,10 +414,6 @@ impl Placing<'_> {
                     _ => (0..2).fold(0, |v, _| v << 64 | r.below(64).wrapping_sub(32) as u128),
                 };
             }
-        }
-        let far = matches!(i.mnemonic(), M::Bt | M::Bts | M::Btr | M::Btc) && i.op1_kind() == OpKind::Register;
-        if far {
-            s.gpr[number(i.op1_register())?] = r.below(2048).wrapping_sub(1024);
         }
         if base == Register::None {
             let disp = effective(i, s).wrapping_sub(value(s, index).wrapping_mul(i.memory_index_scale() as u64));

@@ -673,7 +673,10 @@ impl Lifter<'_> {
         let mut parts = [self.xmm(dst, 0), self.xmm(dst, 1)];
         let mut masks = [self.xmm(mask, 0), self.xmm(mask, 1)];
         for (half, m) in masks.iter_mut().enumerate() {
-            *m = self.b.vec_imm(Op::VSshrI, da, &[*m], da.ebits() as u64);
+            *m = match shape {
+                Shape::Vex128 if half == 1 => self.vzero(),
+                _ => self.b.vec_imm(Op::VSshrI, da, &[*m], da.ebits() as u64),
+            };
             self.b.set(GuestReg::vec(mask + 16 * half as u8), *m);
         }
         for n in 0..total {
