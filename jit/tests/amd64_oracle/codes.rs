@@ -11,6 +11,8 @@ pub enum Group {
     Strings,
     /// Under LOCK, and what is locked without it.
     Locked,
+    /// The same over the end of a line, where the processor locks the bus and those who look after it make the program wait: few.
+    Splits,
     /// x87.
     X87,
     /// The registers of the x87 as integers.
@@ -203,7 +205,7 @@ pub fn belongs(code: Code, group: Group) -> bool {
         return group == Group::State;
     }
     if op.can_use_lock_prefix() || matches!(code.mnemonic(), M::Xchg | M::Mfence | M::Lfence | M::Sfence) {
-        return group == Group::Integer || group == Group::Locked;
+        return matches!(group, Group::Integer | Group::Locked | Group::Splits);
     }
     let general = matches!(
         code.mnemonic(),

@@ -75,11 +75,11 @@ pub fn single(r: &mut Rng, wanted: Code, group: Group) -> Option<(Case, Instruct
     let pc = CODE + 0x400 + r.below(64);
     let code = encode::of(r, wanted.op_code(), group);
     let i = decode(&code, pc);
-    if i.code() != wanted || unfit(&i) || (group == Group::Locked && wanted.op_code().can_use_lock_prefix() && !i.has_lock_prefix())
+    if i.code() != wanted || unfit(&i) || (matches!(group, Group::Locked | Group::Splits) && wanted.op_code().can_use_lock_prefix() && !i.has_lock_prefix())
     {
         return None;
     }
-    finish(r, code, i, pc)
+    finish(group, r, code, i, pc)
 }
 
 fn raw(r: &mut Rng) -> Option<(Case, Instruction)> {
@@ -87,14 +87,15 @@ fn raw(r: &mut Rng) -> Option<(Case, Instruction)> {
     let code = encode::raw(r);
     let mut d = Decoder::with_ip(64, &code, pc, DecoderOptions::NONE);
     let i = d.decode();
+    let group = Group::Raw;
     if !raw_fits(&code, &i, d.last_error()) || unfit(&i) {
         return None;
     }
-    finish(r, code, i, pc)
+    finish(group, r, code, i, pc)
 }
 
 /// Registers and memory for an instruction.
-fn finish(r: &mut Rng, mut code: Vec<u8>, mut i: Instruction, pc: u64) -> Option<(Case, Instruction)> {
+fn finish(group: Group, r: &mut Rng, mut code: Vec<u8>, mut i: Instruction, pc: u64) -> Option<(Case, Instruction)> {
     if !i.is_invalid() {
         code.truncate(i.len());
     }
@@ -102,7 +103,7 @@ fn finish(r: &mut Rng, mut code: Vec<u8>, mut i: Instruction, pc: u64) -> Option
     let memory = memory(r);
     let mut case = Case { pc, code: Vec::new(), state: State::default(), memory, ignored: 0, ignored_at_fault: 0 };
     if !i.is_invalid() {
-        place(r, &mut code, &mut i, &mut s, &mut case.memory)?;
+        place(group, r, &mut code, &mut i, &mut s, &mut case.memory)?;
     }
     case.ignored = undefined(&i, &s);
     (case.code, case.state) = (code, s);
@@ -255,7 +256,8 @@ fn steady(i: &Instruction) -> bool {
                 || (u.register().full_register() == Register::RSP && !i.is_stack_instruction()))
     };
     let by_count = shifts(i.mnemonic()) && i.op_count() > 1 && i.op_register(i.op_count() - 1) == Register::CL;
-    let locked = (i.has_lock_prefix() || i.mnemonic() == M::Xchg) && i.memory_displacement64() & 31 != 0;
+    let locked = i.has_lock_prefix() || matches!(i.mnemonic(), M::Xchg | M::Cmpxchg | M::Cmpxchg8b);
+    let locked = locked && i.memory_displacement64() & 31 != 0;
     !vsib && !far && !locked && !by_count && !factory.info(i).used_registers().iter().any(written)
 }
 

@@ -1,6 +1,7 @@
 //! Registers and memory that an instruction finds.
 
 use crate::case::*;
+use crate::codes::Group;
 use crate::rng::Rng;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic as M, OpKind, Register};
 
@@ -16,8 +17,15 @@ struct Placing<'a> {
 }
 
 /// Registers such that the memory operand lies in the window, and branches lead into the page of INT3s.
-pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memory: &mut Memory) -> Option<()> {
-    let align = r.pick(&[32, 32, 32, 16, 8, 1, 1]);
+pub fn place(
+    group: Group,
+    r: &mut Rng,
+    code: &mut [u8],
+    i: &mut Instruction,
+    s: &mut State,
+    memory: &mut Memory,
+) -> Option<()> {
+    let align = if group == Group::Splits { 1 } else { r.pick(&[32, 32, 32, 16, 8, 1, 1]) };
     let align = if i.op_code().is_save_restore() && !r.one_in(16) { 64 } else { align };
     let target = match r.below(24) {
         0 => WINDOW + r.below(64),
@@ -48,12 +56,12 @@ pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, m
     if !p.whole || effective(i, s) != at {
         return None;
     }
-    // The kernel makes a program wait that locks across lines.
+    // See `Group::Splits`. (A compare and exchange is always locked where it is translated.)
     let size = i.memory_size().size() as u64;
     let far = matches!(i.mnemonic(), M::Bts | M::Btr | M::Btc);
     let split = |at: u64| if far { at & (size - 1) != 0 } else { at & 63 > 64 - size };
-    let locks = i.has_lock_prefix() || i.mnemonic() == M::Xchg;
-    (!locks || !split(effective(i, s)) || r.one_in(300)).then_some(())
+    let locked = i.has_lock_prefix() || matches!(i.mnemonic(), M::Xchg | M::Cmpxchg | M::Cmpxchg8b);
+    ((locked && size > 1 && split(at)) == (group == Group::Splits)).then_some(())
 }
 
 /// The base of the memory operand's segment.
@@ -227,6 +235,15 @@ impl Placing<'_> {
     fn images(&mut self) {
         let at = if self.has_memory() { effective(self.i, self.s) } else { self.s.gpr[4] };
         let r = &mut *self.r;
+        // What is there only in part: model-specific how much a processor does, or how much of it it needs.
+        let rest = (WINDOW + WINDOW_BYTES as u64).wrapping_sub(at);
+        let st0_empty = self.s.ftw >> (self.s.fsw >> 11 & 7) & 1 == 0;
+        self.whole &= match self.i.mnemonic() {
+            M::Fldenv => !(22..28).contains(&rest),
+            M::Fstp | M::Fbstp => !st0_empty || !(8..10).contains(&rest),
+            M::Pop if self.i.op0_register().is_segment_register() => !(2..8).contains(&rest),
+            _ => true,
+        };
         match self.i.mnemonic() {
             M::Popf | M::Popfq => {
                 // No single steps, and no alignment checks in the test itself.
@@ -257,7 +274,9 @@ impl Placing<'_> {
 
     fn full_image(&mut self, at: u64) {
         let r = &mut *self.r;
-        let control = r.next() as u32 & if r.one_in(8) { u32::MAX } else { 0xffff };
+        // What XRSTOR has loaded before it looks at reserved bits differs.
+        let fx = matches!(self.i.mnemonic(), M::Fxrstor | M::Fxrstor64);
+        let control = r.next() as u32 & if fx && r.one_in(8) { u32::MAX } else { 0xffff };
         let known = |r: &mut Rng| if r.one_in(16) { 1 << r.pick(&[3, 4, 8, 20, 62]) } else { 0 };
         let (mut present, mut format) = (r.next() & 7 | known(r), 0);
         if r.one_in(2) {

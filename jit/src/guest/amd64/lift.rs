@@ -3,7 +3,7 @@
 use super::super::{Fetch, Hints, Limits};
 use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
 use crate::ir::{fx, Block, FpRules, GuestReg, Inst, Op, Trap, Type, Value};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// Why an instruction isn't done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +222,7 @@ fn dispatch(l: &mut Lifter<'_>) -> Lifted {
         return lift(l);
     }
     l.pending_x87();
-    let stores = l.i.op0_kind() != OpKind::Register;
+    let stores = l.is_mem(0);
     // One that loads does so first (see `set_vec_at`).
     if !stores && !(1..l.i.op_count()).any(|n| l.is_mem(n)) {
         l.enter_mmx();

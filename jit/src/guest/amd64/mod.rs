@@ -34,6 +34,7 @@ mod vec_fp;
 mod vec_int;
 mod vec_misc;
 mod vec_move;
+mod wide;
 mod x87;
 mod x87_fn;
 mod x87_ops;
