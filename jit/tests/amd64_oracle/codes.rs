@@ -93,11 +93,10 @@ pub fn known_feature(f: CpuidFeature) -> bool {
     )
 }
 
-/// Instructions that are not compared, by the beginning of their [`Code`]'s name, and why.
+/// Instructions that are not compared with the processor, by the beginning of their [`Code`]'s name, and why.
 pub const NOT_COMPARED: &[(&str, &str)] = &[
     ("Syscall", "a system call of the test's own process; tests/sys runs every one that there is"),
     ("Sysenter", "enters the kernel without a way back"),
-    ("Int_imm8", "vector 0x80 is a system call of 32-bit programs; the others are compared by the test of traps"),
     ("Rdtsc", "what it reads differs from time to time"),
     ("Rdrand", "random"),
     ("Rdseed", "random"),
@@ -133,6 +132,9 @@ pub fn all() -> impl Iterator<Item = Code> {
             && op.mode64()
             && !op.fwait()
             && op.decoder_option() == 0
+            // AMD's processors have branches of 16 bits, and UD0 without operands.
+            && op.intel_decoder64()
+            && *c != Code::Ud0
             && matches!(op.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
             && c.cpuid_features().iter().all(|&f| known_feature(f))
     })
@@ -180,6 +182,7 @@ fn is_state(m: M) -> bool {
             | Xsavec64
             | Xrstor
             | Xrstor64
+            | Int
             | Int1
             | Int3
             | Ud0
@@ -201,7 +204,11 @@ pub fn belongs(code: Code, group: Group) -> bool {
     let has = |list: &[CpuidFeature]| f.iter().any(|f| list.contains(f));
     let kinds = op.op_kinds();
     let any = |list: &[K]| kinds.iter().any(|k| list.contains(k));
-    if op.is_privileged() || op.is_save_restore() || is_state(code.mnemonic()) || any(&[K::seg_reg, K::cr_reg, K::dr_reg, K::fs, K::gs]) {
+    if op.is_privileged()
+        || op.is_save_restore()
+        || is_state(code.mnemonic())
+        || any(&[K::seg_reg, K::cr_reg, K::dr_reg, K::fs, K::gs])
+    {
         return group == Group::State;
     }
     if op.can_use_lock_prefix() || matches!(code.mnemonic(), M::Xchg | M::Mfence | M::Lfence | M::Sfence) {

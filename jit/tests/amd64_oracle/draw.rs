@@ -3,8 +3,8 @@
 use crate::case::*;
 use crate::codes::{self, Group};
 use crate::encode;
-use crate::rng::Rng;
 use crate::place::place;
+use crate::rng::Rng;
 use iced_x86::{
     Code, CpuidFeature, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic as M, OpKind, Register,
     RflagsBits,
@@ -23,8 +23,8 @@ fn pool() -> &'static [u8] {
 /// What a case can't be made of whatever its registers are: it leaves the process, or goes where no INT3 is.
 fn unfit(i: &Instruction) -> bool {
     (0..i.op_count()).any(|n| matches!(i.op_kind(n), OpKind::FarBranch16 | OpKind::FarBranch32))
-        || (i.mnemonic() == M::Int && i.immediate8() == 0x80)
-        // Swaps the base of GS with one that is not the process's, or not at all: #GP in user mode.
+        // A system call of 32-bit programs; a trap whose SIGSEGV has the next instruction's address, of which nothing is known to depend on it.
+        || (i.mnemonic() == M::Int && matches!(i.immediate8(), 0x80 | 4))
         || codes::cause(i.code()).is_some()
 }
 
@@ -35,8 +35,11 @@ fn raw_fits(code: &[u8], i: &Instruction, error: DecoderError) -> bool {
     }
     let prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x40..=0x4f);
     let mut rest = code.iter().skip_while(prefix);
-    // EVEX, VEX of opcode maps that there are not (which may be found too long before), or short of bytes.
+    // EVEX, VEX of opcode maps that there are not or so many prefixes that it may be found too long before, or short of bytes.
     let first = rest.next();
+    if matches!(first, Some(0xc4 | 0xc5)) && code.iter().take_while(prefix).count() > 3 {
+        return false;
+    }
     let map = rest.next().copied().unwrap_or(0) & 31;
     error != DecoderError::NoMoreBytes && first != Some(&0x62) && (first != Some(&0xc4) || matches!(map, 1..=3))
 }
@@ -75,7 +78,9 @@ pub fn single(r: &mut Rng, wanted: Code, group: Group) -> Option<(Case, Instruct
     let pc = CODE + 0x400 + r.below(64);
     let code = encode::of(r, wanted.op_code(), group);
     let i = decode(&code, pc);
-    if i.code() != wanted || unfit(&i) || (matches!(group, Group::Locked | Group::Splits) && wanted.op_code().can_use_lock_prefix() && !i.has_lock_prefix())
+    if i.code() != wanted
+        || unfit(&i)
+        || (matches!(group, Group::Locked | Group::Splits) && wanted.op_code().can_use_lock_prefix() && !i.has_lock_prefix())
     {
         return None;
     }

@@ -9,6 +9,7 @@ mod codes;
 #[allow(dead_code)]
 #[path = "../common/context.rs"]
 mod context;
+mod coverage;
 mod draw;
 mod encode;
 mod ours;
@@ -304,7 +305,8 @@ groups! {
     integer Integer 3_000
     strings Strings 1_000
     locked Locked 1_500
-    splits Splits 10
+    // Each may take seconds: only when `AMD64_SPLITS` asks for them.
+    splits Splits 0
     x87 X87 3_000
     mmx Mmx 1_000
     sse Sse 3_000

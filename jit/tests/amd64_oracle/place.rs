@@ -17,14 +17,7 @@ struct Placing<'a> {
 }
 
 /// Registers such that the memory operand lies in the window, and branches lead into the page of INT3s.
-pub fn place(
-    group: Group,
-    r: &mut Rng,
-    code: &mut [u8],
-    i: &mut Instruction,
-    s: &mut State,
-    memory: &mut Memory,
-) -> Option<()> {
+pub fn place(group: Group, r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memory: &mut Memory) -> Option<()> {
     let align = if group == Group::Splits { 1 } else { r.pick(&[32, 32, 32, 16, 8, 1, 1]) };
     let align = if i.op_code().is_save_restore() && !r.one_in(16) { 64 } else { align };
     let target = match r.below(24) {
@@ -53,7 +46,8 @@ pub fn place(
     p.images();
     p.alike();
     p.branch()?;
-    if !p.whole || effective(i, s) != at {
+    let moved = p.has_memory() && effective(p.i, p.s) != at;
+    if !p.whole || moved {
         return None;
     }
     // See `Group::Splits`. (A compare and exchange is always locked where it is translated.)
@@ -224,7 +218,8 @@ impl Placing<'_> {
             // Exponents that meet.
             _ => {}
         }
-        if number(self.i.memory_base()).is_some_and(|n| n != 4 && n != 5) && self.i.memory_base().is_gpr64() && self.r.one_in(100) {
+        if number(self.i.memory_base()).is_some_and(|n| n != 4 && n != 5) && self.i.memory_base().is_gpr64() && self.r.one_in(100)
+        {
             // Not canonical.
             let n = number(self.i.memory_base()).unwrap_or(0);
             self.s.gpr[n] = 1 << 63 | self.r.next() >> 2;
@@ -351,7 +346,8 @@ fn cancel(r: &mut Rng, s: &mut State, regs: &[usize], double: bool) {
                 let c = (a * b).to_bits().wrapping_add(off as u64) ^ r.below(2) << 63;
                 [a.to_bits(), b.to_bits(), c].map(|v| (v as u128) << (64 * n))
             } else {
-                let a = f32::from_bits(r.next() as u32 & (1 << 31) | (127 + r.below(32) as u32 - 16) << 23 | (r.next() as u32) >> 9);
+                let a =
+                    f32::from_bits(r.next() as u32 & (1 << 31) | (127 + r.below(32) as u32 - 16) << 23 | (r.next() as u32) >> 9);
                 let b = f32::from_bits((127 + r.below(32) as u32 - 16) << 23 | (r.next() as u32) >> 9);
                 let c = (a * b).to_bits().wrapping_add(off as u32) ^ (r.below(2) as u32) << 31;
                 [a.to_bits(), b.to_bits(), c].map(|v| (v as u128) << (32 * n))

@@ -142,8 +142,17 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let start = b.pc;
     b.fp = FpRules::X86;
     let mut bytes = Bytes { mem, buffer: [0; AHEAD], pc: start, len: 0 };
-    let mut l =
-        Lifter { i: Instruction::default(), vex: false, fop: 0, too_long: false, pc: start, next: start, side_exits: limits.side_exits, done: false, b };
+    let mut l = Lifter {
+        i: Instruction::default(),
+        vex: false,
+        fop: 0,
+        too_long: false,
+        pc: start,
+        next: start,
+        side_exits: limits.side_exits,
+        done: false,
+        b,
+    };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);

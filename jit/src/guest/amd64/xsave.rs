@@ -74,10 +74,8 @@ impl Lifter<'_> {
 
     /// Word `n` of the x87's part: without REX.W its pointers have 32 bits, and selectors that are zero.
     fn pointer(&mut self, n: usize, v: Value) -> Value {
-        let wide = matches!(
-            self.i.mnemonic(),
-            M::Fxsave64 | M::Fxrstor64 | M::Xsave64 | M::Xsaveopt64 | M::Xsavec64 | M::Xrstor64
-        );
+        let wide =
+            matches!(self.i.mnemonic(), M::Fxsave64 | M::Fxrstor64 | M::Xsave64 | M::Xsaveopt64 | M::Xsavec64 | M::Xrstor64);
         if wide || !matches!(n, 1 | 2) {
             return v;
         }
