@@ -11,6 +11,8 @@ pub enum Group {
     Strings,
     /// Under LOCK, and what is locked without it.
     Locked,
+    /// The same over the end of a line, where the processor locks the bus and those who look after it make the program wait: few.
+    Splits,
     /// x87.
     X87,
     /// The registers of the x87 as integers.
@@ -91,11 +93,10 @@ pub fn known_feature(f: CpuidFeature) -> bool {
     )
 }
 
-/// Instructions that are not compared, by the beginning of their [`Code`]'s name, and why.
+/// Instructions that are not compared with the processor, by the beginning of their [`Code`]'s name, and why.
 pub const NOT_COMPARED: &[(&str, &str)] = &[
     ("Syscall", "a system call of the test's own process; tests/sys runs every one that there is"),
     ("Sysenter", "enters the kernel without a way back"),
-    ("Int_imm8", "vector 0x80 is a system call of 32-bit programs; the others are compared by the test of traps"),
     ("Rdtsc", "what it reads differs from time to time"),
     ("Rdrand", "random"),
     ("Rdseed", "random"),
@@ -131,6 +132,9 @@ pub fn all() -> impl Iterator<Item = Code> {
             && op.mode64()
             && !op.fwait()
             && op.decoder_option() == 0
+            // AMD's processors have branches of 16 bits, and UD0 without operands.
+            && op.intel_decoder64()
+            && *c != Code::Ud0
             && matches!(op.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
             && c.cpuid_features().iter().all(|&f| known_feature(f))
     })
@@ -178,6 +182,7 @@ fn is_state(m: M) -> bool {
             | Xsavec64
             | Xrstor
             | Xrstor64
+            | Int
             | Int1
             | Int3
             | Ud0
@@ -207,7 +212,7 @@ pub fn belongs(code: Code, group: Group) -> bool {
         return group == Group::State;
     }
     if op.can_use_lock_prefix() || matches!(code.mnemonic(), M::Xchg | M::Mfence | M::Lfence | M::Sfence) {
-        return group == Group::Integer || group == Group::Locked;
+        return matches!(group, Group::Integer | Group::Locked | Group::Splits);
     }
     let general = matches!(
         code.mnemonic(),

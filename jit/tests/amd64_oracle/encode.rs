@@ -130,7 +130,7 @@ fn legacy(r: &mut Rng, op: &OpCodeInfo, group: Group, shape: Shape, b: &mut Vec<
         MandatoryPrefix::PF2 => Some(0xf2),
         _ => None,
     };
-    if group == Group::Locked && op.can_use_lock_prefix() {
+    if matches!(group, Group::Locked | Group::Splits) && op.can_use_lock_prefix() {
         b.push(0xf0);
         if r.one_in(16) {
             // XACQUIRE and XRELEASE: hints.

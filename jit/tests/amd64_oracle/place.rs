@@ -1,6 +1,7 @@
 //! Registers and memory that an instruction finds.
 
 use crate::case::*;
+use crate::codes::Group;
 use crate::rng::Rng;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic as M, OpKind, Register};
 
@@ -11,11 +12,13 @@ struct Placing<'a> {
     i: &'a mut Instruction,
     s: &'a mut State,
     memory: &'a mut Memory,
+    /// Nothing speaks against the case.
+    whole: bool,
 }
 
 /// Registers such that the memory operand lies in the window, and branches lead into the page of INT3s.
-pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memory: &mut Memory) -> Option<()> {
-    let align = r.pick(&[32, 32, 32, 16, 8, 1, 1]);
+pub fn place(group: Group, r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, memory: &mut Memory) -> Option<()> {
+    let align = if group == Group::Splits { 1 } else { r.pick(&[32, 32, 32, 16, 8, 1, 1]) };
     let align = if i.op_code().is_save_restore() && !r.one_in(16) { 64 } else { align };
     let target = match r.below(24) {
         0 => WINDOW + r.below(64),
@@ -28,7 +31,7 @@ pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, m
     if r.one_in(40) && i.is_stack_instruction() {
         s.gpr[4] = if r.one_in(2) { WINDOW + r.below(16) } else { WINDOW + WINDOW_BYTES as u64 - r.below(16) };
     }
-    let mut p = Placing { r, code, i, s, memory };
+    let mut p = Placing { r, code, i, s, memory, whole: true };
     p.strings(target);
     p.counts()?;
     p.segments();
@@ -39,13 +42,20 @@ pub fn place(r: &mut Rng, code: &mut [u8], i: &mut Instruction, s: &mut State, m
         }
         p.operand();
     }
+    let at = effective(p.i, p.s);
     p.images();
     p.alike();
     p.branch()?;
-    // The kernel makes a program wait that locks across lines.
-    let split = |at: u64| at & 63 > 64 - i.memory_size().size() as u64;
-    let locks = i.has_lock_prefix() || i.mnemonic() == M::Xchg;
-    (!locks || !split(effective(i, s)) || r.one_in(300)).then_some(())
+    let moved = p.has_memory() && effective(p.i, p.s) != at;
+    if !p.whole || moved {
+        return None;
+    }
+    // See `Group::Splits`. (A compare and exchange is always locked where it is translated.)
+    let size = i.memory_size().size() as u64;
+    let far = matches!(i.mnemonic(), M::Bts | M::Btr | M::Btc);
+    let split = |at: u64| if far { at & (size - 1) != 0 } else { at & 63 > 64 - size };
+    let locked = i.has_lock_prefix() || matches!(i.mnemonic(), M::Xchg | M::Cmpxchg | M::Cmpxchg8b);
+    ((locked && size > 1 && split(at)) == (group == Group::Splits)).then_some(())
 }
 
 /// The base of the memory operand's segment.
@@ -220,6 +230,15 @@ impl Placing<'_> {
     fn images(&mut self) {
         let at = if self.has_memory() { effective(self.i, self.s) } else { self.s.gpr[4] };
         let r = &mut *self.r;
+        // What is there only in part: model-specific how much a processor does, or how much of it it needs.
+        let rest = (WINDOW + WINDOW_BYTES as u64).wrapping_sub(at);
+        let st0_empty = self.s.ftw >> (self.s.fsw >> 11 & 7) & 1 == 0;
+        self.whole &= match self.i.mnemonic() {
+            M::Fldenv => !(22..28).contains(&rest),
+            M::Fstp | M::Fbstp => !st0_empty || !(8..10).contains(&rest),
+            M::Pop if self.i.op0_register().is_segment_register() => !(2..8).contains(&rest),
+            _ => true,
+        };
         match self.i.mnemonic() {
             M::Popf | M::Popfq => {
                 // No single steps, and no alignment checks in the test itself.
@@ -250,7 +269,9 @@ impl Placing<'_> {
 
     fn full_image(&mut self, at: u64) {
         let r = &mut *self.r;
-        let control = r.next() as u32 & if r.one_in(8) { u32::MAX } else { 0xffff };
+        // What XRSTOR has loaded before it looks at reserved bits differs.
+        let fx = matches!(self.i.mnemonic(), M::Fxrstor | M::Fxrstor64);
+        let control = r.next() as u32 & if fx && r.one_in(8) { u32::MAX } else { 0xffff };
         let known = |r: &mut Rng| if r.one_in(16) { 1 << r.pick(&[3, 4, 8, 20, 62]) } else { 0 };
         let (mut present, mut format) = (r.next() & 7 | known(r), 0);
         if r.one_in(2) {
@@ -268,6 +289,8 @@ impl Placing<'_> {
         }
         self.put(at + 32, &registers);
         if matches!(self.i.mnemonic(), M::Xrstor | M::Xrstor64) {
+            // How much of it is done that is there only in part differs.
+            self.whole = at + 832 <= WINDOW + WINDOW_BYTES as u64;
             self.ask_for_components();
             self.put(at + 512, &[0; 64]);
             self.put(at + 512, &(present & !0x602e0).to_le_bytes());
@@ -369,6 +392,11 @@ impl Placing<'_> {
         let (r, s, i) = (&mut *self.r, &mut *self.s, &mut *self.i);
         let seg = segment(i);
         let (base, index) = (i.memory_base(), i.memory_index());
+        let far = matches!(i.mnemonic(), M::Bt | M::Bts | M::Btr | M::Btc) && i.op1_kind() == OpKind::Register;
+        let offset = if far { number(i.op1_register()) } else { None };
+        if let Some(n) = offset {
+            s.gpr[n] = r.below(2048).wrapping_sub(1024);
+        }
         // Where the displacement is in the code.
         if matches!(base, Register::RIP | Register::EIP) || (base == Register::None && index == Register::None) {
             let mut d = Decoder::with_ip(64, self.code, s.pc, DecoderOptions::NONE);
@@ -384,6 +412,9 @@ impl Placing<'_> {
             *i = Decoder::with_ip(64, self.code, s.pc, DecoderOptions::NONE).decode();
             return inside(i, s);
         }
+        if far && (number(base) == offset || number(index) == offset) {
+            return None;
+        }
         if let Some(n) = number(index) {
             s.gpr[n] = r.below(256).wrapping_sub(64);
             if index.is_gpr32() && r.one_in(2) {
@@ -398,10 +429,6 @@ impl Placing<'_> {
                     _ => (0..2).fold(0, |v, _| v << 64 | r.below(64).wrapping_sub(32) as u128),
                 };
             }
-        }
-        let far = matches!(i.mnemonic(), M::Bt | M::Bts | M::Btr | M::Btc) && i.op1_kind() == OpKind::Register;
-        if far {
-            s.gpr[number(i.op1_register())?] = r.below(2048).wrapping_sub(1024);
         }
         if base == Register::None {
             let disp = effective(i, s).wrapping_sub(value(s, index).wrapping_mul(i.memory_index_scale() as u64));

@@ -10,9 +10,9 @@ use iced_x86::{Code, Mnemonic as M, OpKind, Register};
 /// Moves, arithmetic and logic; conditional moves and sets.
 pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
     use Register as R;
-    let segment = |r: R| matches!(r, R::ES | R::CS | R::SS | R::DS | R::FS | R::GS);
+    let system = |r: R| matches!(r, R::ES | R::CS | R::SS | R::DS | R::FS | R::GS) || super::sys::control_register(r);
     Some(match l.i.mnemonic() {
-        M::Mov if segment(l.i.op0_register()) || segment(l.i.op1_register()) => return None,
+        M::Mov if system(l.i.op0_register()) || system(l.i.op1_register()) => return None,
         M::Mov => l.mov(),
         M::Lea => l.lea(),
         M::Push => l.push_op(),

@@ -9,6 +9,8 @@ use iced_x86::{Code, Mnemonic as M, OpKind};
 /// Control transfers.
 pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
     Some(match l.i.mnemonic() {
+        // Far ones are the system's.
+        M::Jmp | M::Call if !l.direct() && l.size_of(0).is_err() => return None,
         M::Jmp => l.jmp(),
         M::Call => l.call(),
         M::Ret => l.ret(),

@@ -3,7 +3,7 @@
 use super::super::{Fetch, Hints, Limits};
 use super::{alu, atomic, bits, branch, muldiv, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
 use crate::ir::{Block, FpRules, Op, Trap, Type, Value};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// Why an instruction isn't done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Lifter<'a> {
     pub vex: bool,
     /// Of an x87 instruction: its opcode of 11 bits.
     pub fop: u16,
+    /// It would be one if it had no more than 15 bytes.
+    pub too_long: bool,
     /// Its address.
     pub pc: u64,
     /// The next one's.
@@ -76,6 +78,27 @@ struct Decoded {
     i: Instruction,
     vex: bool,
     fop: u16,
+    too_long: bool,
+}
+
+/// Whether what these bytes are would be an instruction, if it weren't longer than the longest: it is one without the prefixes that say nothing new.
+fn too_long(bytes: &[u8], pc: u64) -> bool {
+    let prefixes = bytes.iter().take_while(|b| is_prefix(**b)).count();
+    let mut short = Vec::with_capacity(LONGEST);
+    for (n, b) in bytes[..prefixes].iter().enumerate() {
+        let rex = matches!(b, 0x40..=0x4f);
+        if (!rex && !short.contains(b)) || (rex && n + 1 == prefixes) {
+            short.push(*b);
+        }
+    }
+    short.extend(bytes[prefixes..].iter().take(LONGEST));
+    let i = Decoder::with_ip(64, &short, pc, DecoderOptions::NONE).decode();
+    let new = short.len() - bytes.len().saturating_sub(prefixes).min(LONGEST);
+    !i.is_invalid() && i.len() + prefixes - new > LONGEST
+}
+
+fn is_prefix(b: u8) -> bool {
+    matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x40..=0x4f)
 }
 
 /// Code bytes, read ahead, for one translation only: what is in memory may change before the next.
@@ -102,15 +125,15 @@ impl Bytes<'_> {
         let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
         let i = d.decode();
         let short = i.is_invalid() && d.last_error() == DecoderError::NoMoreBytes && bytes.len() < LONGEST;
-        let prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf2 | 0xf3 | 0x40..=0x4f);
-        let mut opcode = bytes.iter().skip_while(prefix);
+        let mut opcode = bytes.iter().skip_while(|b| is_prefix(**b));
         let first = opcode.next().copied().unwrap_or(0);
         let vex = matches!(first, 0xc4 | 0xc5);
         let fop = match opcode.next() {
             Some(&second) if first >> 3 == 0xd8 >> 3 => (first as u16 & 7) << 8 | second as u16,
             _ => 0,
         };
-        (!short).then_some(Decoded { i, vex, fop })
+        let too_long = i.is_invalid() && too_long(bytes, pc);
+        (!short).then_some(Decoded { i, vex, fop, too_long })
     }
 }
 
@@ -123,6 +146,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         i: Instruction::default(),
         vex: false,
         fop: 0,
+        too_long: false,
         pc: start,
         next: start,
         side_exits: limits.side_exits,
@@ -132,7 +156,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);
-        let Decoded { i, vex, fop } = match bytes.decode(pc) {
+        let Decoded { i, vex, fop, too_long } = match bytes.decode(pc) {
             Some(decoded) => decoded,
             // The fault belongs to the instruction that can't be fetched: run what comes before first.
             None if pc != start => return finish(&mut l, pc),
@@ -151,7 +175,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         if hint != 0 {
             l.b.hints.push((pc, hint));
         }
-        (l.i, l.vex, l.fop) = (i, vex, fop);
+        (l.i, l.vex, l.fop, l.too_long) = (i, vex, fop, too_long);
         l.pc = pc;
         l.next = pc.wrapping_add(i.len().max(1) as u64);
         one(&mut l);
@@ -166,7 +190,11 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
 /// Lift the current instruction.
 fn one(l: &mut Lifter<'_>) {
     let mark = l.b.insts.len();
-    let refused = if l.i.is_invalid() { Some(Refused::Undefined) } else { dispatch(l).err() };
+    let refused = match l.i.is_invalid() {
+        true if l.too_long => Some(Refused::Protection),
+        true => Some(Refused::Undefined),
+        false => dispatch(l).err(),
+    };
     let Some(why) = refused else { return };
     l.b.insts.truncate(mark);
     match why {
@@ -202,7 +230,7 @@ fn dispatch(l: &mut Lifter<'_>) -> Lifted {
         return lift(l);
     }
     l.pending_x87();
-    let stores = l.i.op0_kind() != OpKind::Register;
+    let stores = l.is_mem(0);
     // One that loads does so first (see `set_vec_at`).
     if !stores && !(1..l.i.op_count()).any(|n| l.is_mem(n)) {
         l.enter_mmx();

@@ -11,7 +11,7 @@
 //!
 //! The x87 state and what else only helpers touch lie in `Cpu::area`, see [`state`].
 //!
-//! At a fault, PF and AF may be those of an earlier instruction where the code that follows overwrites them before it reads them.
+//! At a fault, flags may be those of an earlier instruction where the code that follows overwrites them before it reads them.
 
 mod alu;
 mod atomic;
@@ -35,6 +35,7 @@ mod vec_fp;
 mod vec_int;
 mod vec_misc;
 mod vec_move;
+mod wide;
 mod x87;
 mod x87_fn;
 mod x87_ops;

@@ -80,6 +80,11 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
     })
 }
 
+/// Whether `r` is one of the control and debug registers, which no program may touch.
+pub fn control_register(r: Register) -> bool {
+    (Register::CR0 as u32..=Register::DR15 as u32).contains(&(r as u32))
+}
+
 impl Lifter<'_> {
     fn syscall(&mut self) -> Lifted {
         let flags = self.eflags();
@@ -244,8 +249,7 @@ impl Lifter<'_> {
         if self.i.op0_register() == Register::CS {
             return Err(Refused::Undefined);
         }
-        let system = |r: Register| (Register::CR0 as u32..=Register::DR15 as u32).contains(&(r as u32));
-        if system(self.i.op0_register()) || system(self.i.op1_register()) {
+        if control_register(self.i.op0_register()) || control_register(self.i.op1_register()) {
             return Err(Refused::Protection);
         }
         let log2 = if self.is_mem(1) { 1 } else { self.size_of(1)? };

@@ -596,7 +596,8 @@ impl Lifter<'_> {
         let at = self.address(ea);
         let (v, mask) = (self.vreg(1, 0)?, self.vreg(2, 0)?);
         let scratch = self.helper(Number::Scratch, &[]);
-        for n in 0..if mmx { 8 } else { 16 } {
+        // The last first: if the next page isn't there, nothing is stored.
+        for n in (0..if mmx { 8 } else { 16 }).rev() {
             let on = self.lane_on(Arr::B16, mask, n);
             let to = self.b.bin_imm(Op::Add, at, n);
             let to = self.somewhere(on, to, scratch);
@@ -614,11 +615,11 @@ impl Lifter<'_> {
         let scratch = self.helper(Number::Scratch, &[]);
         let lanes = arr.lanes() as u64;
         let mut parts = [Value::NONE; 2];
-        for part in 0..shape.parts() {
+        for part in (0..shape.parts()).rev() {
             let mask = self.vreg(1, part)?;
             let data = if self.is_mem(0) { self.vreg(2, part)? } else { self.vzero() };
             let mut r = data;
-            for n in 0..lanes {
+            for n in (0..lanes).rev() {
                 let on = self.lane_on(arr, mask, n);
                 let to = self.b.bin_imm(Op::Add, at, (part as u64 * lanes + n) << log2);
                 let to = self.somewhere(on, to, scratch);
@@ -673,7 +674,10 @@ impl Lifter<'_> {
         let mut parts = [self.xmm(dst, 0), self.xmm(dst, 1)];
         let mut masks = [self.xmm(mask, 0), self.xmm(mask, 1)];
         for (half, m) in masks.iter_mut().enumerate() {
-            *m = self.b.vec_imm(Op::VSshrI, da, &[*m], da.ebits() as u64);
+            *m = match shape {
+                Shape::Vex128 if half == 1 => self.vzero(),
+                _ => self.b.vec_imm(Op::VSshrI, da, &[*m], da.ebits() as u64),
+            };
             self.b.set(GuestReg::vec(mask + 16 * half as u8), *m);
         }
         for n in 0..total {
@@ -700,6 +704,11 @@ impl Lifter<'_> {
             let f = self.zero_flags(on);
             let v = self.b.select(Cond::Ne, f, loaded, old);
             parts[part] = self.b.op(Op::VInsert, Type::V128, &[parts[part], v], da.0, lane);
+            if shape == Shape::Vex128 {
+                let zero = self.vzero();
+                parts[1] = self.b.op(Op::VSelect, Type::V128, &[f, zero, parts[1]], Cond::Ne as u8, 0);
+                self.b.set(super::regs::ymm_high(dst), parts[1]);
+            }
             let done = self.b.iconst(ty, 0);
             masks[part] = self.b.op(Op::VInsert, Type::V128, &[masks[part], done], da.0, lane);
             for (first, v) in [(dst, parts[part]), (mask, masks[part])] {

@@ -1,6 +1,7 @@
 //! The x87's arithmetic, on its state in `Cpu::area`.
 
 use super::state::{DATA, FCW, FDP, FIP, FOP, FSW, FTW, OPCODE, TEMP, X87};
+use super::wide::Wide;
 use crate::cpu::Cpu;
 use crate::ir::eval::x86fp::{ex, split, Env, Num, Rc, F32, F64, F80};
 use std::cmp::Ordering;
@@ -581,9 +582,8 @@ fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
         _ => F80.default_nan(),
     });
     match c {
-        None => cpu.area[FSW] &= !(C1 | C2),
         Some(c) if e.raised & ex::D & !e.masked == 0 => cpu.area[FSW] = cpu.area[FSW] & !(C0 | C1 | C2 | C3) | c,
-        Some(_) => {}
+        _ => cpu.area[FSW] &= !(C1 | C2),
     }
     Some(r)
 }
@@ -802,14 +802,54 @@ pub fn function_operands(cpu: &mut Cpu, two: bool, range: bool, pushes: bool) ->
     Some([get(cpu, 0), if two { get(cpu, 1) } else { get(cpu, 0) }])
 }
 
+/// A result of a function.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// As it is.
+    Exact(u128),
+    /// To be rounded; Inexact is raised even if it happens to be exact.
+    Rounded(Wide),
+}
+
+impl Outcome {
+    fn round(self, e: &mut Env) -> u128 {
+        match self {
+            Outcome::Exact(v) => v,
+            Outcome::Rounded(w) if w.sig == 0 => F80.zero(w.neg),
+            Outcome::Rounded(w) => {
+                let v = e.round(F80, w.neg, w.exp, w.sig);
+                let tiny = v >> 64 & 0x7fff == 0;
+                e.raise(if tiny { ex::P | ex::U } else { ex::P });
+                v
+            }
+        }
+    }
+}
+
 /// What a function found.
+#[derive(Clone, Copy, Debug)]
 pub struct Found {
     /// Its result.
-    pub value: u128,
+    pub value: Outcome,
     /// What goes on top of it.
-    pub pushed: Option<u128>,
-    /// Exceptions beside those of the operands.
+    pub pushed: Option<Outcome>,
+    /// Exceptions beside those of the operands and of rounding.
     pub raised: u32,
+}
+
+impl Found {
+    /// This image.
+    pub fn exact(image: u128) -> Found {
+        Found { value: Outcome::Exact(image), pushed: None, raised: 0 }
+    }
+    /// This number rounded.
+    pub fn rounded(w: Wide) -> Found {
+        Found { value: Outcome::Rounded(w), pushed: None, raised: 0 }
+    }
+    /// Invalid.
+    pub fn invalid() -> Found {
+        Found { raised: ex::I, ..Found::exact(INDEFINITE) }
+    }
 }
 
 /// Finish a function of ST(0), or of two numbers of which one is popped. `None`: out of range, nothing but C2.
@@ -819,24 +859,29 @@ pub fn finish_function(cpu: &mut Cpu, operands: [u128; 2], two: bool, found: Opt
         return;
     };
     let mut e = env(cpu);
+    e.precision = 0;
     let [(a, da), (b, db)] = operands.map(|v| split(F80, v));
     let quiet = nan(&mut e, a, b);
+    let (mut value, mut pushed, mut up) = (0, 0, false);
     if quiet.is_none() {
         e.raise(found.raised);
-        if (da || db) && found.raised & (ex::I | ex::Z) == 0 {
-            e.raised = if e.masked & ex::D == 0 { ex::D } else { e.raised | ex::D };
+        let denormal = (da || db) && found.raised & (ex::I | ex::Z) == 0;
+        e.raise(if denormal { ex::D } else { 0 });
+        if e.raised & !e.masked == 0 {
+            value = found.value.round(&mut e);
+            up = e.up && e.raised & ex::P != 0;
+            pushed = found.pushed.map_or(0, |p| p.round(&mut e));
         }
     }
-    let value = quiet.unwrap_or(found.value);
-    if !note(cpu, e.raised, false) {
+    if !note(cpu, e.raised, up) {
         return;
     }
     if two {
         pop(cpu);
     }
-    set(cpu, 0, value);
-    if let Some(p) = found.pushed {
+    set(cpu, 0, quiet.unwrap_or(value));
+    if found.pushed.is_some() {
         move_top(cpu, 7);
-        set(cpu, 0, quiet.unwrap_or(p));
+        set(cpu, 0, quiet.unwrap_or(pushed));
     }
 }

@@ -167,7 +167,6 @@ impl Lifter<'_> {
     /// The x87's words to `TEMP`, and from there to the registers.
     fn restore_x87(&mut self, words: &[Value]) {
         for (n, &v) in words.iter().enumerate() {
-            let v = self.pointer(n, v);
             self.set_area(state::TEMP + n, v);
         }
         let what = self.b.iconst(Type::I64, 2);
@@ -189,7 +188,12 @@ impl Lifter<'_> {
         let control = self.load(Type::I64, 2, ea.plus(24));
         let reserved = self.b.bin_imm(Op::Shr, control, 16);
         self.trap_if(Trap::Protection, 0, reserved);
-        let words: Vec<_> = (0..X87_WORDS).map(|n| self.load(Type::I64, 3, ea.plus(x87_place(n)))).collect();
+        let words: Vec<_> = (0..X87_WORDS)
+            .map(|n| {
+                let v = self.load(Type::I64, 3, ea.plus(x87_place(n)));
+                self.pointer(n, v)
+            })
+            .collect();
         let vectors: Vec<_> = (0..16).map(|n| self.load(Type::V128, 4, ea.plus(160 + 16 * n))).collect();
         self.restore_x87(&words);
         for (n, v) in vectors.into_iter().enumerate() {
@@ -199,6 +203,28 @@ impl Lifter<'_> {
         Ok(())
     }
 
+    /// #GP unless the header's first two words are those of a format that there is, and its other words are zero: all or, in the standard
+    /// format, the first of them.
+    fn check_header(&mut self, ea: Ea, present: Value, format: Value) {
+        let compact = self.b.bin_imm(Op::And, format, 1 << 63);
+        let compact = self.zero_flags(compact);
+        let mut rest = self.load(Type::I64, 3, ea.plus(HEADER + 16));
+        for n in 3..8 {
+            let v = self.load(Type::I64, 3, ea.plus(HEADER + 8 * n));
+            let zero = self.b.iconst(Type::I64, 0);
+            let v = self.b.select(Cond::Ne, compact, v, zero);
+            rest = self.b.bin(Op::Or, rest, v);
+        }
+        let unknown = self.b.bin_imm(Op::And, present, !state::XCR0);
+        let beyond = self.b.bin(Op::Andn, present, format);
+        let more = self.b.bin_imm(Op::And, format, !(state::XCR0 | 1 << 63));
+        let strange = self.b.bin(Op::Or, beyond, more);
+        let strange = self.b.select(Cond::Ne, compact, strange, format);
+        let strange = self.b.bin(Op::Or, strange, unknown);
+        let strange = self.b.bin(Op::Or, strange, rest);
+        self.trap_if(Trap::Protection, 0, strange);
+    }
+
     fn xrstor(&mut self) -> Lifted {
         let ea = self.ea();
         self.demand_alignment(ea, 64);
@@ -206,10 +232,7 @@ impl Lifter<'_> {
         let scratch = self.helper(Number::Scratch, &[]);
         let present = self.load(Type::I64, 3, ea.plus(HEADER));
         let format = self.load(Type::I64, 3, ea.plus(HEADER + 8));
-        let strange = self.b.bin_imm(Op::And, present, !state::XCR0);
-        let strange2 = self.b.bin_imm(Op::And, format, !(state::XCR0 | 1 << 63));
-        let strange = self.b.bin(Op::Or, strange, strange2);
-        self.trap_if(Trap::Protection, 0, strange);
+        self.check_header(ea, present, format);
         let both = self.b.bin(Op::And, mask, present);
         let loaded = [0, 1, 2].map(|n| {
             let bit = self.b.bin_imm(Op::And, both, 1 << n);
@@ -249,6 +272,7 @@ impl Lifter<'_> {
             .map(|n| {
                 let at = from(self, loaded[0], x87_place(n));
                 let v = self.load(Type::I64, 3, at);
+                let v = self.pointer(n, v);
                 let initial = self.b.iconst(Type::I64, if n == 0 { state::FCW_INIT } else { 0 });
                 let v = self.b.select(Cond::Ne, loaded[0], v, initial);
                 let old = self.area(state::TEMP + n);

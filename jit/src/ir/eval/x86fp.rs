@@ -251,10 +251,12 @@ impl Env {
     fn overflow(&mut self, f: Format, sign: bool, exp: i32, r: u128, inexact: bool) -> u128 {
         self.raise(ex::O);
         if self.masked & ex::O == 0 && self.wrap {
-            if inexact {
-                self.raise(ex::P);
-            }
-            return f.image(sign, (exp - 24576 + f.bias()) as u64 & f.max_exp(), (r >> 64) as u64);
+            let wrapped = exp - 24576 + f.bias();
+            // Beyond even that it is infinity, whatever way is rounded.
+            let beyond = wrapped >= f.max_exp() as i32;
+            self.raise(if inexact || beyond { ex::P } else { 0 });
+            self.up |= beyond;
+            return if beyond { f.infinity(sign) } else { f.image(sign, wrapped as u64, (r >> 64) as u64) };
         }
         self.raise(ex::P);
         let infinite = self.away(sign, true, true, true);
@@ -277,7 +279,13 @@ impl Env {
                 self.raise(ex::P);
             }
             if self.wrap {
-                return f.image(sign, (rounded.0 + 24576 + f.bias()) as u64 & f.max_exp(), (rounded.1 >> 64) as u64);
+                let wrapped = rounded.0 + 24576 + f.bias();
+                if wrapped <= 0 {
+                    self.raise(ex::P);
+                    self.up = false;
+                    return f.zero(sign);
+                }
+                return f.image(sign, wrapped as u64, (rounded.1 >> 64) as u64);
             }
         } else if self.ftz {
             self.raise(ex::U | ex::P);
