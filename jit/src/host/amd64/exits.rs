@@ -5,7 +5,7 @@ use super::emit::{Emitter, Ool, Opnd};
 use super::flags::{self, Shape, Test};
 use super::regs::point;
 use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
-use crate::host::Link;
+use crate::host::{Link, NO_BRANCH};
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
 
 impl Emitter<'_> {
@@ -109,7 +109,7 @@ impl Emitter<'_> {
 
     fn linkable(&mut self, near: Near, target: u64, live: bool) {
         let n = self.out.links.len() as u32;
-        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false };
+        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false, short: NO_BRANCH };
         if live && self.flags_unsaved() {
             self.ool.push(Ool::SaveFlags(n, self.ef.shape));
             self.out.links.push(Link { direct: true, ..link });
