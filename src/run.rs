@@ -239,6 +239,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
         hidden: features.hidden,
+        relaxed: inv.options.relaxed,
         stats: inv.options.stats.is_some(),
         watcher: perf.map(|p| p as &dyn code::Watcher),
         ..code::Options::default()
