@@ -127,6 +127,8 @@ pub enum Gdb {
 pub struct Options {
     /// Log system calls.
     pub strace: bool,
+    /// Memory accesses need not be seen by other threads in the order that the guest's architecture promises.
+    pub relaxed: bool,
     /// Show the IR of each translated block.
     pub dump_ir: bool,
     /// Show the guest's and the host's machine code of each translated block.
@@ -320,6 +322,7 @@ fn inherited_options(start: &Start) -> Options {
         let value = String::from_utf8_lossy(&rest[eq + 1..]);
         match &rest[..eq] {
             b"STRACE" => options.strace = !matches!(&*value, "" | "0"),
+            b"RELAXED" => options.relaxed = !matches!(&*value, "" | "0"),
             b"DUMP" => drop(options.set_dump(&value)),
             b"CPU" => options.set_cpu(&value),
             b"TEST" => options.set_test(&value),
@@ -491,6 +494,9 @@ impl Restart<'_> {
         if options.strace {
             set += ";strace";
         }
+        if options.relaxed {
+            set += ";relaxed";
+        }
         match (options.dump_ir, options.dump_asm) {
             (false, false) => {}
             (ir, asm) => {
@@ -541,6 +547,7 @@ fn by_ourselves(start: Start) -> Action {
             }
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
+            ("relaxed", _) => options.relaxed = true,
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
             ("test", v) => options.set_test(v),
@@ -638,6 +645,9 @@ fn run_command() -> Command {
         .arg(option("unset", "VAR", "Unset a variable for the program").short('U').action(ArgAction::Append))
         .arg(option("argv0", "NAME", "The program's argv[0]"))
         .arg(Arg::new("strace").long("strace").action(ArgAction::SetTrue).help("Log system calls on stderr"))
+        .arg(Arg::new("relaxed").long("relaxed").action(ArgAction::SetTrue).help(
+            "On hosts with a weaker memory model, don't keep the guest's: faster, but wrong for some programs with threads",
+        ))
         .arg(option("dump", "LIST", "Show translated blocks on stderr: ir, asm or both, separated by a comma"))
         .arg(
             option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME), separated by commas")
@@ -715,6 +725,7 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     let wrong = |why: String| Action::Say(format!("run-foreign: {why}"), USAGE);
     let mut options = inherited_options(start);
     options.strace |= m.get_flag("strace");
+    options.relaxed |= m.get_flag("relaxed");
     let value = |id: &str| m.get_one::<OsString>(id);
     if let Some(list) = value("dump") {
         options.set_dump(&list.to_string_lossy()).map_err(wrong)?;
@@ -799,6 +810,7 @@ mod tests {
             let perf = if dump_ir { Some(PerfKind::Map) } else { dump_asm.then_some(PerfKind::JitDump) };
             let options = Options {
                 strace,
+                relaxed: strace,
                 dump_ir,
                 dump_asm,
                 cpu,

@@ -255,6 +255,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
         hidden: features.hidden,
+        relaxed: inv.options.relaxed,
         stats: inv.options.stats.is_some(),
         shown: Some(&syscalls::topics::mem::SHOWN),
         watcher: perf.map(|p| p as &dyn code::Watcher),

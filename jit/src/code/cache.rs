@@ -51,6 +51,8 @@ struct Placed {
 struct Link {
     /// Offset of the displacement.
     at: u32,
+    /// See [`crate::host::Link::short`].
+    short: u32,
     /// Offset of the stub.
     stub: u32,
     target: u64,
@@ -283,8 +285,9 @@ impl Cache {
             if !l.direct {
                 self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
             }
+            let short = if l.short == host::NO_BRANCH { l.short } else { at + l.short };
             let (at, stub, target) = (at + l.at, at + l.stub, l.target);
-            let link = Link { at, stub, target, linked: NONE, next: NONE, cut: false, direct: l.direct };
+            let link = Link { at, short, stub, target, linked: NONE, next: NONE, cut: false, direct: l.direct };
             // Steps are not linked.
             match mode.has(Mode::STEP) {
                 true => self.links.push(link),
@@ -310,8 +313,14 @@ impl Cache {
         self.links.push(link);
     }
 
-    fn jump_to(&mut self, at: u32, to: u32) {
+    /// Let a link's jump lead to `to`, and the conditional branch to it, too, if that reaches so far (or else to the jump).
+    fn jump_to(&mut self, link: usize, to: u32) {
+        let Link { at, short, .. } = self.links[link];
         self.area.patch(at, |old| host::branch_word(old, at, to));
+        if short != host::NO_BRANCH {
+            self.area
+                .patch(short, |old| host::short_branch_word(old, short, to).unwrap_or_else(|| host::branch_word(old, short, at)));
+        }
     }
 
     /// Let a link lead to a block, or (`cut`) be ready to.
@@ -330,7 +339,7 @@ impl Cache {
         let l = &self.links[link as usize];
         let b = &self.blocks[l.linked as usize];
         if !l.direct || b.flags_dead {
-            self.jump_to(l.at, b.host);
+            self.jump_to(link as usize, b.host);
         }
     }
 
@@ -386,14 +395,14 @@ impl Cache {
         while n != NONE {
             let wanted = self.blocks[self.owner(n)].valid;
             let l = &mut self.links[n as usize];
-            let (at, stub, next) = (l.at, l.stub, l.next);
+            let (stub, next) = (l.stub, l.next);
             l.linked = NONE;
             l.cut = false;
             l.next = NONE;
             if wanted {
                 l.next = std::mem::replace(&mut waiting, n);
             }
-            self.jump_to(at, stub);
+            self.jump_to(n as usize, stub);
             n = next;
         }
         let entry = self.probe(pc, mode);
@@ -442,8 +451,8 @@ impl Cache {
         for n in links {
             let l = &mut self.links[n];
             if l.linked != NONE && !std::mem::replace(&mut l.cut, true) {
-                let (at, stub) = (l.at, l.stub);
-                self.jump_to(at, stub);
+                let stub = l.stub;
+                self.jump_to(n, stub);
             }
         }
     }

@@ -15,7 +15,7 @@
 //! appends holds the file's lock (`fcntl`), which ends with the process. A record is whole before its word is there.
 
 use crate::guest::Fetch;
-use crate::host::{Emitted, Link, Point, Reloc};
+use crate::host::{Emitted, Link, Point, Reloc, NO_BRANCH};
 use crate::ir::Mode;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -343,6 +343,7 @@ impl Store {
                     site,
                     target: pc.wrapping_add_signed((target as i32).into()),
                     direct: at & DIRECT != 0,
+                    short: NO_BRANCH,
                 }
             }));
             out.points.extend((0..points).map(|n| {
@@ -402,6 +403,7 @@ fn write(to: &mut Vec<u8>, head: &Head, e: &Emitted) -> Option<()> {
     let bytes: [u32; size_of::<Head>() / 4] = unsafe { std::mem::transmute(*head) };
     word(&bytes);
     for l in &e.links {
+        debug_assert_eq!(l.short, NO_BRANCH, "no host that can store has those");
         let target = i32::try_from(l.target.wrapping_sub(head.pc) as i64).ok()?;
         word(&[l.at | if l.direct { DIRECT } else { 0 }, l.stub, l.site, target as u32]);
     }

@@ -18,6 +18,9 @@ pub struct Pins {
     pub vecs: Vec<(GuestReg, u8)>,
 }
 
+/// [`Link::short`] of a link without one.
+pub const NO_BRANCH: u32 = u32::MAX;
+
 /// A direct exit of a block. Unlinked, its jump leads to a stub of its own that calls the common link stub and is followed by a
 /// 32-bit site word; `ExitKind::Link` reports that word's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Link {
     /// It may lead only to a block that overwrites the flags before it reads them. Its stub brings them to rest and leads on by the next link, which has
     /// the same target; it has no site of its own.
     pub direct: bool,
+    /// Offset of a conditional branch to `at`, which leads to the target itself where it reaches so far; [`NO_BRANCH`] if there is none.
+    pub short: u32,
 }
 
 /// An absolute or external reference in emitted code, so that code can be moved and stored.

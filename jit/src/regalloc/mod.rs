@@ -50,6 +50,8 @@ pub struct Target {
     pub temps: [u32; 2],
     /// Host register of each guest register, or [`NONE`].
     pub pins: [u8; 129],
+    /// Instructions have operands apart from their result: a result goes to its pin at once, and what is still needed of that moves out of its way.
+    pub vacate: bool,
 }
 
 /// The code that the allocator needs. None of it may change host flags.
@@ -313,6 +315,16 @@ impl Alloc {
                     v.reg = NONE;
                 }
                 self.cur[(want & !analysis::CHAINED) as usize] = NOBODY;
+                return self.give(class, p, root);
+            }
+            if self.target.vacate && busy && share && self.vals[o as usize].reg == p {
+                if self.vals[o as usize].is(analysis::CONST) {
+                    self.vals[o as usize].reg = NONE;
+                } else {
+                    let t = self.alloc(m, b, class, o);
+                    m.copy(class, t, p);
+                    self.vals[o as usize].reg = t;
+                }
                 return self.give(class, p, root);
             }
         }

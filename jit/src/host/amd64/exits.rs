@@ -6,7 +6,7 @@ use super::flags::{self, Shape, Test};
 use super::regs::point;
 use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM, FIRST};
 use crate::code::filter;
-use crate::host::{Link, Reloc};
+use crate::host::{Link, Reloc, NO_BRANCH};
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
 
 impl Emitter<'_> {
@@ -111,7 +111,7 @@ impl Emitter<'_> {
 
     fn linkable(&mut self, near: Near, target: u64, live: bool) {
         let n = self.out.links.len() as u32;
-        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false };
+        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false, short: NO_BRANCH };
         if live && self.flags_unsaved() {
             self.ool.push(Ool::SaveFlags(n, self.ef.shape));
             self.out.links.push(Link { direct: true, ..link });

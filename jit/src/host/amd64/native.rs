@@ -99,6 +99,11 @@ pub fn branch_word(_old: u32, at: u32, to: u32) -> u32 {
     to.wrapping_sub(at + 4)
 }
 
+/// The same for a conditional branch that is not linked itself: there is none.
+pub fn short_branch_word(_old: u32, _at: u32, _to: u32) -> Option<u32> {
+    None
+}
+
 /// Code was written: instruction fetch sees it by itself.
 pub fn code_changed(_written: *const u8, _executed: *const u8, _len: usize) {}
 

@@ -35,7 +35,7 @@ pub fn make_pins(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg]) -> Pins {
 
 /// The allocator's target for these pins.
 pub fn target(pins: &Pins) -> Target {
-    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129] };
+    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129], vacate: false };
     for &(g, h) in pins.gprs.iter().chain(&pins.vecs) {
         t.pins[g.0 as usize] = h;
     }

@@ -250,7 +250,7 @@ impl<'a> Emitter<'a> {
     pub fn load_to(&mut self, d: u8, v: Value) {
         match (self.ra.peek(v), self.ra.constant(self.b, v)) {
             (Some(s), _) => self.asm.mov(true, d, s),
-            (None, Some(c)) => self.asm.mov_imm(d, c),
+            (None, Some(c)) => self.asm.mov_const(d, c),
             (None, None) => self.asm.load_cpu(3, d, home_offset(self.ra.home(v))),
         }
     }

@@ -5,7 +5,7 @@ use super::emit::{Emitter, Ool};
 use super::regs::point;
 use super::stubs::{first_table, Stub};
 use crate::code::filter;
-use crate::host::Link;
+use crate::host::{Link, NO_BRANCH};
 use crate::ir::{Cond, Inst, Op, Trap, Type, FLAGS_DEAD};
 
 impl Emitter<'_> {
@@ -48,17 +48,18 @@ impl Emitter<'_> {
                 self.leave_by_trap(inst.trap(), inst.imm, arg, pc);
             }
             Op::Call => {
+                let ret = inst.args[1].is_some().then(|| self.reg(inst.args[1]));
                 self.leave_flags(live);
-                let (ret, after) = self.push_return(r::S0);
-                debug_assert_ne!(ret, r::S1);
+                let after = self.push_return(ret);
                 self.link(op::BL, inst.imm);
                 self.after_call(after);
             }
             op => {
                 let target = self.reg(inst.args[0]);
+                let ret = inst.args[1].is_some().then(|| self.reg(inst.args[1]));
                 self.leave_flags(live);
                 match op {
-                    Op::CallInd => self.call_indirect(target),
+                    Op::CallInd => self.call_indirect(target, ret),
                     Op::Return => self.ret(target),
                     _ => self.jump_indirect(target),
                 }
@@ -114,32 +115,32 @@ impl Emitter<'_> {
     /// A conditional branch leads to the way out to `target`.
     fn side_exit(&mut self, from: Near, target: u64) {
         self.ool.push(Ool::Link(self.out.links.len() as u32, Some(from)));
-        self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false });
+        self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false, short: from.0 });
     }
 
     /// A linkable branch (`b` or `bl`).
     fn link(&mut self, op: u32, target: u64) {
         let at = self.asm.branch(op).0;
         self.ool.push(Ool::Link(self.out.links.len() as u32, None));
-        self.out.links.push(Link { at, stub: 0, site: 0, target, direct: false });
+        self.out.links.push(Link { at, stub: 0, site: 0, target, direct: false, short: NO_BRANCH });
     }
 
-    /// Push the guest's return address and the host's: see the module `stubs`. The guest's is in a pin mostly, because it has just been written to
-    /// the guest's link register; otherwise `scratch` takes it. Returns its register, and what to bind where the call returns to.
-    fn push_return(&mut self, scratch: u8) -> (u8, Near) {
+    /// Push the guest's return address and the host's: see the module `stubs`. The guest's is in a register mostly, because it has just been written to
+    /// the guest's link register or stack. Returns what to bind where the call returns to.
+    fn push_return(&mut self, guest: Option<u8>) -> Near {
         let ret = self.b.end;
         let before = self.i.checked_sub(1).map(|n| &self.b.insts[n]).filter(|s| s.op == Op::Set && s.reg().0 < 64);
-        let pin = before.filter(|s| self.imm(s.args[0]) == Some(ret)).map(|s| self.ra.pin(s.reg()));
-        let guest = match pin.filter(|&p| p != crate::regalloc::NONE) {
-            Some(pin) => pin,
+        let pin = || before.filter(|s| self.imm(s.args[0]) == Some(ret)).map(|s| self.ra.pin(s.reg()));
+        let guest = match guest.or_else(pin).filter(|&p| p != crate::regalloc::NONE) {
+            Some(known) => known,
             None => {
-                self.asm.mov_imm(scratch, ret);
-                scratch
+                self.asm.mov_const(r::S0, ret);
+                r::S0
             }
         };
         let after = self.asm.branch(op::ADR | r::S1 as u32);
         self.asm.pair(op::STP_PRE, r::S1, guest, r::SP, -16);
-        (guest, after)
+        after
     }
 
     /// Where a call returns to. Nothing lives in registers but pins.
@@ -166,8 +167,8 @@ impl Emitter<'_> {
         self.miss(miss, target, Stub::Lookup);
     }
 
-    fn call_indirect(&mut self, target: u8) {
-        let (_, after) = self.push_return(r::S0);
+    fn call_indirect(&mut self, target: u8, ret: Option<u8>) {
+        let after = self.push_return(ret);
         self.branch_point(target);
         let miss = first_table(self.asm, target);
         self.asm.w(op::BLR | (r::LR as u32) << 5);
@@ -199,7 +200,7 @@ impl Emitter<'_> {
         if c == 0 {
             return self.asm.store_cpu(log2, r::ZR, at);
         }
-        self.asm.mov_imm(r::S1, c);
+        self.asm.mov_const(r::S1, c);
         self.asm.store_cpu(log2, r::S1, at);
     }
 }

@@ -99,6 +99,11 @@ pub fn branch_word(old: u32, at: u32, to: u32) -> u32 {
     asm::retarget(old, at, to).expect("the code area is no larger than what a branch can reach")
 }
 
+/// The word at offset `at` that makes the conditional branch there, `old`, lead to offset `to`, if there is one.
+pub fn short_branch_word(old: u32, at: u32, to: u32) -> Option<u32> {
+    asm::retarget(old, at, to)
+}
+
 /// Code was written through one mapping: instruction fetch is to see it through the other.
 pub fn code_changed(written: *const u8, executed: *const u8, len: usize) {
     // SAFETY: reads a register, then cleans and invalidates lines of caches, which changes no memory; the ranges are mapped.

@@ -41,7 +41,7 @@ pub fn make_pins(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg]) -> Pins {
 
 /// The allocator's target for these pins.
 pub fn target(pins: &Pins) -> Target {
-    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129] };
+    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129], vacate: true };
     for &(g, h) in pins.gprs.iter().chain(&pins.vecs) {
         t.pins[g.0 as usize] = h;
     }
@@ -92,6 +92,6 @@ impl Moves for Asm {
         self.mem(access, s, Addr::Disp(r::CPU, home_offset(d) as i32));
     }
     fn constant(&mut self, d: u8, c: u64, _place: bool) {
-        self.mov_imm(d, c);
+        self.mov_const(d, c);
     }
 }
