@@ -116,7 +116,7 @@ prepare
 [ ${#names[@]} -gt 0 ] || names=(bash coreutils fork500 archives python perl sqlite openssl tls git gcc golang java node)
 for kind in "${kinds[@]}"; do
     if [ "$kind" = qemu ]; then
-        major=$("$QEMU" --version | sed -nE 's/^[^0-9]*version ([0-9]+).*/\1/p')
+        major=$("$QEMU" --version | sed -nE 's/.* version ([0-9]+).*/\1/p')
         [ "${major:-0}" -ge 10 ] || { skip qemu "QEMU ${major:-?} is too old to run an emulator"; continue; }
         # What the program executes is itself again: the kernel starts QEMU for that.
         [ -e $BINFMT/register ] || mount -t binfmt_misc binfmt_misc $BINFMT || give_up "cannot register"

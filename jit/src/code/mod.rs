@@ -518,6 +518,7 @@ impl Engine {
                 return FaultAction::NotTranslated;
             };
             let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
+            let void = c.is_void(host.pc);
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
             let learned = match host::learned(signal, addr) {
@@ -541,6 +542,11 @@ impl Engine {
             }
             if *known == 0 {
                 i.hints.remove(&pc);
+            }
+            if learned != 0 && void {
+                // Another thread has learned it, while this one was in the translation from before.
+                cpu.exit_kind = ExitKind::Lookup as u32;
+                return FaultAction::Resume(resume);
             }
             cpu.exit_kind = ExitKind::Fault as u32;
             Counters::add(&self.count.faults, 1);
