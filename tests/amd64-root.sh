@@ -101,8 +101,8 @@ machine() {
     out=$(in_root "$kind" env LD_SHOW_AUXV=1 /bin/true 2>&1)
     has "$kind: AT_PLATFORM" '^AT_PLATFORM: +x86_64$' "$out"
     has "$kind: AT_HWCAP2" '^AT_HWCAP2: +0x2$' "$out"
-    out=$(in_root "$kind" cat /proc/cpuinfo 2>&1)
-    has "$kind: /proc/cpuinfo" '^flags.*: .* sse4_2 .* avx2 ' "$out"
+    if [ "$kind" = qemu ]; then skip "$kind: /proc/cpuinfo" "QEMU answers with a file of its own making"
+    else has "$kind: /proc/cpuinfo" '^flags.*: .* sse4_2 .* avx2 ' "$(in_root "$kind" cat /proc/cpuinfo 2>&1)"; fi
     has "$kind: the loader's levels" 'x86-64-v3 \(supported, searched\)' "$(in_root "$kind" /lib64/ld-linux-x86-64.so.2 --help 2>&1)"
 }
 
