@@ -90,7 +90,8 @@ impl Bytes<'_> {
             at = 0;
         }
         let bytes = &self.buffer[at..self.len];
-        let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
+        // Of the hints none has a meaning here: what was given one (shadow stacks, prefetches) does nothing, as on a CPU from before.
+        let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::FORCE_RESERVED_NOP);
         let i = d.decode();
         let short = i.is_invalid() && d.last_error() == DecoderError::NoMoreBytes && bytes.len() < LONGEST;
         let first = bytes.iter().find(|b| !matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x67));
