@@ -12,7 +12,7 @@ use crate::robust;
 use crate::signals;
 use crate::thread::Task;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use syscalls::topics::signal;
 use syscalls::{sys, CloneArgs, Errno, GuestAddr, Machine, SysResult, Thread};
 
@@ -53,11 +53,20 @@ pub fn clone(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> SysResul
     }
     let result = match (has(THREAD), has(VM)) {
         (true, _) => start_thread(vcpu, thread, args),
-        (false, true) if has(VFORK) => start_sharing(vcpu, thread, args),
+        (false, true) if has(VFORK) && !vfork_copies() => start_sharing(vcpu, thread, args),
+        (false, true) if has(VFORK) => fork(vcpu, thread, &CloneArgs { flags: args.flags & !(VM | VFORK), ..*args }),
         (false, true) => start_sharing_unawaited(vcpu, thread, args),
         (false, false) => fork(vcpu, thread, args),
     };
     Ok(result?)
+}
+
+/// Whether the kernel is an emulator for which vfork is a fork: such a child writes to the translations that both have, and to a copy of what is known of
+/// them. (QEMU is one, and the only one known to refuse robust lists, which every kernel has.)
+fn vfork_copies() -> bool {
+    static COPIES: OnceLock<bool> = OnceLock::new();
+    // SAFETY: a list of a wrong size changes nothing.
+    *COPIES.get_or_init(|| unsafe { sys::raw(libc::SYS_set_robust_list, [0; 6]) } == -i64::from(libc::ENOSYS))
 }
 
 /// The new task as clone's arguments have it; it returns 0 from the call.

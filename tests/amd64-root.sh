@@ -101,9 +101,42 @@ machine() {
     out=$(in_root "$kind" env LD_SHOW_AUXV=1 /bin/true 2>&1)
     has "$kind: AT_PLATFORM" '^AT_PLATFORM: +x86_64$' "$out"
     has "$kind: AT_HWCAP2" '^AT_HWCAP2: +0x2$' "$out"
-    out=$(in_root "$kind" cat /proc/cpuinfo 2>&1)
-    has "$kind: /proc/cpuinfo" '^flags.*: .* sse4_2 .* avx2 ' "$out"
+    if [ "$kind" = qemu ]; then skip "$kind: /proc/cpuinfo" "QEMU answers with a file of its own making"
+    else has "$kind: /proc/cpuinfo" '^flags.*: .* sse4_2 .* avx2 ' "$(in_root "$kind" cat /proc/cpuinfo 2>&1)"; fi
     has "$kind: the loader's levels" 'x86-64-v3 \(supported, searched\)' "$(in_root "$kind" /lib64/ld-linux-x86-64.so.2 --help 2>&1)"
+}
+
+# What builders and the kernel meet: an entry for amd64, the check program in an empty root, and the emulator by BuildKit's name with nothing registered.
+contract() {
+    local kind=$1 entry=$BINFMT/run-foreign-x86_64 text front=("$RUN_FOREIGN") script
+    [ "$kind" = own ] || return 0
+    # While it is registered, no amd64 program runs here: nothing but the shell itself.
+    timeout 60 "$RUN_FOREIGN" "$ARM64_PROGRAM" install >"$TMP/install" 2>&1
+    text=$(<"$entry"); echo -1 >"$entry"
+    has "$kind: install says what it did" '^run-foreign-x86_64: amd64 programs now run by ' "$(cat "$TMP/install")"
+    has "$kind: the entry's interpreter" "^interpreter $ARM64_PROGRAM\$" "$text"
+    has "$kind: its flags" '^flags: POCF$' "$text"
+    has "$kind: its magic" '^magic 7f454c4602010100000000000000000002003e00$' "$text"
+    has "$kind: its mask" '^mask fffffffffffefe00000000fffffffffffeffffff$' "$text"
+    has "$kind: arm64 needs no entry" 'arm64 programs run natively' "$(timeout 60 "$RUN_FOREIGN" "$ARM64_PROGRAM" install arm64 2>&1)"
+    # 64 and the level of the processor, which BuildKit asks for with nothing else in the root.
+    mkdir -p "$TMP/empty" && cat >"$TMP/level.c" <<'C'
+#include <cpuid.h>
+void _start(void) {
+  unsigned a, b, c, d, level = 1, v2 = bit_SSE3 | bit_SSSE3 | bit_CMPXCHG16B | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT;
+  __cpuid(1, a, b, c, d);
+  if ((c & v2) == v2) level = 2;
+  __asm__ volatile("syscall" ::"a"(60), "D"(64 + level));
+  __builtin_unreachable();
+}
+C
+    "$CC_AMD64" -O1 -nostdlib -static -s -o "$TMP/empty/check" "$TMP/level.c" || give_up "cannot compile"
+    timeout 60 "$RUN_FOREIGN" "$ARM64_PROGRAM" --root "$TMP/empty" /check >/dev/null 2>&1; same "$kind: the check program in an empty root" 66 $?
+    cp "$ARM64_PROGRAM" "$ROOT_AMD64/tmp/work/.buildkit_qemu_emulator" && chmod 555 "$ROOT_AMD64/tmp/work/.buildkit_qemu_emulator"
+    script='uname -m; readlink /proc/self/exe; echo a | tr a b; printf "#!/bin/sh -e\necho script \$0 \$*\n" >/tmp/s; chmod +x /tmp/s; cd /tmp; ./s 1 "2 3"; nosuch; echo $?; : >e; chmod +x e; ./e; echo $?; /tmp; echo $?; bash -c "exec -a name sh -c \"echo \\\$0\""; (exec env -i /usr/bin/env); kill -9 $$'
+    front+=(--root "$ROOT_AMD64" /tmp/work/.buildkit_qemu_emulator)
+    text=$(in_root native /bin/sh -c "$script" 2>/dev/null; echo $?)
+    same "$kind: nothing registered, by BuildKit's name" "$text" "$(timeout 120 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC HOME=/tmp/home "${front[@]}" /bin/sh -c "$script" 2>/dev/null </dev/null; echo $?)"
 }
 
 kinds=() names=()
@@ -116,7 +149,7 @@ prepare
 [ ${#names[@]} -gt 0 ] || names=(bash coreutils fork500 archives python perl sqlite openssl tls git gcc golang java node)
 for kind in "${kinds[@]}"; do
     if [ "$kind" = qemu ]; then
-        major=$("$QEMU" --version | sed -nE 's/^[^0-9]*version ([0-9]+).*/\1/p')
+        major=$("$QEMU" --version | sed -nE 's/.* version ([0-9]+).*/\1/p')
         [ "${major:-0}" -ge 10 ] || { skip qemu "QEMU ${major:-?} is too old to run an emulator"; continue; }
         # What the program executes is itself again: the kernel starts QEMU for that.
         [ -e $BINFMT/register ] || mount -t binfmt_misc binfmt_misc $BINFMT || give_up "cannot register"
@@ -124,6 +157,7 @@ for kind in "${kinds[@]}"; do
         at_exit "echo -1 >$BINFMT/accept-qemu"
     fi
     machine "$kind"
+    contract "$kind"
     compare "$kind" "${names[@]}"
 done
 finish

@@ -425,6 +425,11 @@ impl Cache {
         self.blocks.partition_point(|b| b.host <= off).checked_sub(1)
     }
 
+    /// Whether the block at host address `pc` is void: who is in it runs what would be translated otherwise now.
+    pub fn is_void(&self, pc: u64) -> bool {
+        self.block_at(pc).is_some_and(|b| !self.blocks[b].valid)
+    }
+
     /// Whether the block at host address `pc` has links to [`Cache::cut`].
     pub fn cuttable(&self, pc: u64) -> bool {
         self.block_at(pc).is_some_and(|b| self.links_of(b).any(|n| self.links[n].linked != NONE && !self.links[n].cut))

@@ -658,6 +658,7 @@ impl Engine {
                 return FaultAction::NotTranslated;
             };
             let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
+            let void = c.is_void(host.pc);
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
             let learned = match host::learned(signal, addr) {
@@ -679,6 +680,11 @@ impl Engine {
                 }
                 self.count.learned(learned);
                 self.invalidate_locked(i, pc, pc + 4);
+                cpu.exit_kind = ExitKind::Lookup as u32;
+                return FaultAction::Resume(resume);
+            }
+            if learned != 0 && void {
+                // Another thread has learned it, while this one was in the translation from before.
                 cpu.exit_kind = ExitKind::Lookup as u32;
                 return FaultAction::Resume(resume);
             }

@@ -30,18 +30,7 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
         M::Movzx | M::Movsx | M::Movsxd => l.extend(),
         M::Cbw | M::Cwde | M::Cdqe => l.widen_acc(),
         M::Cwd | M::Cdq | M::Cqo => l.widen_to_rdx(),
-        M::Nop
-        | M::Reservednop
-        | M::Endbr64
-        | M::Endbr32
-        | M::Pause
-        | M::Prefetchnta
-        | M::Prefetcht0
-        | M::Prefetcht1
-        | M::Prefetcht2
-        | M::Prefetchw
-        | M::Prefetch
-        | M::Prefetchwt1 => Ok(()),
+        M::Nop | M::Reservednop | M::Pause => Ok(()),
         M::Bswap => l.bswap(),
         M::Movbe => l.movbe(),
         M::Movnti => l.mov(),

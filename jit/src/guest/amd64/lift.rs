@@ -122,7 +122,8 @@ impl Bytes<'_> {
             at = 0;
         }
         let bytes = &self.buffer[at..self.len];
-        let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
+        // Of the hints none has a meaning here: what was given one (shadow stacks, prefetches) does nothing, as on a CPU from before.
+        let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::FORCE_RESERVED_NOP);
         let i = d.decode();
         let short = i.is_invalid() && d.last_error() == DecoderError::NoMoreBytes && bytes.len() < LONGEST;
         let mut opcode = bytes.iter().skip_while(|b| is_prefix(**b));
