@@ -184,6 +184,8 @@ pub struct Invocation {
     pub self_exe: Option<RawFd>,
     /// A descriptor to read the system-call filters from that this process inherits as a guest (see `syscalls::topics::seccomp`).
     pub filters: Option<RawFd>,
+    /// What this process shares with its relatives: see `Engine::join_family`.
+    pub family: Option<(RawFd, u64)>,
     /// Settings.
     pub options: Options,
     /// Let a debugger have a look.
@@ -300,6 +302,7 @@ fn invocation(program: Program, argv: Vec<&'static CStr>, start: &Start, options
         comm: Comm::Path,
         self_exe: None,
         filters: None,
+        family: None,
         options,
         gdb: None,
     }
@@ -452,6 +455,8 @@ pub struct Restart<'a> {
     pub by_descriptor: bool,
     /// See [`Invocation::filters`].
     pub filters: Option<RawFd>,
+    /// See [`Invocation::family`]; must survive the execve.
+    pub family: Option<(RawFd, u64)>,
     /// Settings.
     pub options: &'a Options,
     /// The program's path.
@@ -476,6 +481,9 @@ impl Restart<'_> {
         }
         if let Some(fd) = self.filters {
             set += &format!(";seccomp={fd}");
+        }
+        if let Some((fd, number)) = self.family {
+            set += &format!(";family={fd}:{number}");
         }
         if let Some(fd) = self.gdb {
             set += &format!(";gdb={fd}");
@@ -510,7 +518,7 @@ impl Restart<'_> {
 fn by_ourselves(start: Start) -> Action {
     let [_, set, path, execfn, argv @ ..] = start.argv.as_slice() else { return Action::Say(no_program(), USAGE) };
     let (mut fd, mut self_exe, mut gdb, mut by_binfmt, mut comm) = (None, None, None, false, Comm::Path);
-    let (mut options, mut filters) = (Options::default(), None);
+    let (mut options, mut filters, mut family) = (Options::default(), None, None);
     for item in set.to_bytes().split(|&b| b == b';') {
         if let Some(place) = item.strip_prefix(b"report=") {
             options.set_report(OsStr::from_bytes(&unescape(place)));
@@ -528,6 +536,9 @@ fn by_ourselves(start: Start) -> Action {
             ("binfmt", _) => by_binfmt = true,
             // One that makes no sense must not let a program go without: -1 can't be read.
             ("seccomp", v) => filters = Some(v.parse().unwrap_or(-1)),
+            ("family", v) if !start.secure => {
+                family = v.split_once(':').and_then(|(fd, n)| Some((fd.parse().ok()?, n.parse().ok()?)))
+            }
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
             ("dump", v) => drop(options.set_dump(v)),
@@ -545,6 +556,7 @@ fn by_ourselves(start: Start) -> Action {
         by_binfmt,
         comm,
         filters,
+        family,
         gdb,
         execfn: Some(Cow::Borrowed(execfn)),
         ..invocation(program, argv.to_vec(), &start, options)
@@ -806,6 +818,7 @@ mod tests {
                 by_binfmt,
                 by_descriptor,
                 filters: self_exe,
+                family: self_exe.map(|fd| (fd + 1, 1 << 40)),
                 options: &options,
                 gdb: self_exe,
                 path: c"/bin/sh",
@@ -820,6 +833,7 @@ mod tests {
             assert_eq!(inv.gdb, self_exe.map(Gdb::Connected));
             assert_eq!((inv.by_binfmt, inv.comm == Comm::File), (by_binfmt, by_descriptor));
             assert_eq!(inv.filters, self_exe);
+            assert_eq!(inv.family, self_exe.map(|fd| (fd + 1, 1 << 40)));
             assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
             assert_eq!(texts(&inv.argv), ["install", "--help", ""]);
         }

@@ -14,7 +14,7 @@ use crate::thread::Task;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use syscalls::topics::signal;
-use syscalls::{sys, CloneArgs, Errno, GuestAddr, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Errno, GuestAddr, Machine, SysResult, Thread};
 
 /// Enough for the translator; guests have stacks of their own.
 const STACK: usize = 256 << 10;
@@ -40,9 +40,17 @@ const CHILD_CLEARTID: u64 = flag(libc::CLONE_CHILD_CLEARTID);
 const THREAD_NAMESPACES: u64 =
     flag(libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP);
 
+/// What can be new to a thread or process.
+const NAMESPACES: u64 = THREAD_NAMESPACES | flag(libc::CLONE_NEWUSER | libc::CLONE_NEWPID);
+
 /// clone, in all its forms, with every signal blocked.
 pub fn clone(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> SysResult {
     let has = |f: u64| args.flags & f != 0;
+    if has(NAMESPACES) {
+        vcpu.leave_family(thread);
+    } else if !has(THREAD) {
+        vcpu.found_family(thread);
+    }
     let result = match (has(THREAD), has(VM)) {
         (true, _) => start_thread(vcpu, thread, args),
         (false, true) if has(VFORK) => start_sharing(vcpu, thread, args),

@@ -4,6 +4,7 @@
 //! said by the guest's register table. While translated code runs, pinned registers live in host registers and
 //! their slots are stale; every way out of translated code writes them back first.
 
+use crate::code::filter;
 use crate::guest::HelperFn;
 use crate::ir::{FpRules, GuestReg};
 use std::mem::offset_of;
@@ -118,6 +119,10 @@ pub struct Cpu {
     pub fp_status: u32,
     /// [`SPLIT_LOCK`], for hosts whose atomic operations can't cross every boundary.
     pub split_lock: &'static AtomicU32,
+    /// The engine's [`filter::Filter`], and the embedder's [`filter::Shown`].
+    pub code_lines: *const u8,
+    /// See `code_lines`.
+    pub code_shown: *const u8,
     /// An operation left to a helper raised an exception that is not masked.
     pub fp_trap: u32,
     /// `Guest::fp`.
@@ -161,6 +166,8 @@ impl Cpu {
             cpu.as_mut_ptr().write_bytes(0, 1);
             (&raw mut (*cpu.as_mut_ptr()).helpers).write(&[]);
             (&raw mut (*cpu.as_mut_ptr()).split_lock).write(&SPLIT_LOCK);
+            (*cpu.as_mut_ptr()).code_lines = filter::NO_LINES.as_ptr().cast();
+            (*cpu.as_mut_ptr()).code_shown = filter::NOTHING_SHOWN.as_ptr().cast();
             cpu.assume_init()
         }
     }

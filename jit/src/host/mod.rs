@@ -42,6 +42,13 @@ pub enum Reloc {
     Stub { at: u32, stub: u8 },
     /// 64-bit absolute address at `at` of helper number `helper` (see the host's `helpers`).
     Helper { at: u32, helper: u16 },
+    /// A guest address at `at`, of 64 bits (`wide`) or of 32 and less than [`Reloc::NARROW`], that moves with the guest's code.
+    Place { at: u32, wide: bool },
+}
+
+impl Reloc {
+    /// What fits 32 bits whether they are extended by zeros or by the sign.
+    pub const NARROW: u64 = 1 << 31;
 }
 
 /// Where a block can fault: the host offset of the *start* of the faulting host instruction is in `[host, next.host)`, the guest instruction is `pc`.
@@ -82,6 +89,28 @@ impl Emitted {
         self.links.clear();
         self.relocs.clear();
         self.points.clear();
+    }
+
+    /// Move the guest addresses in the code; false if one no longer fits.
+    pub fn move_places(&mut self, by: u64) -> bool {
+        for r in &self.relocs {
+            let Reloc::Place { at, wide } = *r else { continue };
+            let at = at as usize;
+            if wide {
+                let Some(field) = self.code.get_mut(at..at + 8) else { return false };
+                let old = u64::from_le_bytes(field.try_into().expect("8 bytes"));
+                field.copy_from_slice(&old.wrapping_add(by).to_le_bytes());
+            } else {
+                let Some(field) = self.code.get_mut(at..at + 4) else { return false };
+                let old = u32::from_le_bytes(field.try_into().expect("4 bytes"));
+                let new = (old as u64).wrapping_add(by);
+                if new >= Reloc::NARROW {
+                    return false;
+                }
+                field.copy_from_slice(&(new as u32).to_le_bytes());
+            }
+        }
+        true
     }
 }
 

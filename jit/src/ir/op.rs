@@ -526,6 +526,10 @@ ops! {
     /// Leave to the runtime as [`Trap`] does if a is not zero: aux = the kind, imm = its detail; the guest's pc is the instruction's.
     TrapIf "trap_if" No (Int No No) Pc EXIT;
 
+    /// Leave to the runtime as a [`Trap`] of kind [`Trap::InvalidateCode`] does, with operand a, unless nothing depends on the code in the line of address a;
+    /// the guest's pc is imm. (The interpreter keeps nothing.)
+    TrapIfCode "trap_if_code" No (X No No) Pc EXIT;
+
     // --- terminals -------------------------------------------------------------------------------------
     /// To the guest pc `imm`.
     Jump "jump" No (No No No) Pc EXIT TERM;

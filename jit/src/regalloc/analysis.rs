@@ -28,14 +28,14 @@ pub struct Val {
     pub last: u16,
     /// Number of uses by live instructions (`flagsof` is none of its arithmetic's).
     pub uses: u16,
+    /// Flags: the conditions evaluated on them, as bits, and [`WHOLE`].
+    pub conditions: u16,
     /// Guest register whose pin the result may be computed into, with [`CHAINED`], or `NONE`.
     pub want: u8,
     /// [`DEAD`], [`CLEAN`], [`FLAGS_LIVE`] and what only the allocator knows.
     pub bits: u8,
     /// Flags: the first condition evaluated on them (0xff: none).
     pub first_cc: u8,
-    /// Flags: the conditions evaluated on them, as bits, and [`WHOLE`].
-    pub conditions: u16,
     /// Current register.
     pub reg: u8,
     /// Current memory.
@@ -262,3 +262,5 @@ fn conditions(insts: &Table<Inst>, vals: &mut Table<Val>, inst: &Inst) {
 fn reads_condition(op: Op) -> bool {
     matches!(op, Op::ExitIf | Op::Select | Op::VSelect | Op::SetCond | Op::Ccmp | Op::Ccmn | Op::SelFlags)
 }
+// There is one for each IR instruction.
+const _: () = assert!(size_of::<Val>() == 16);

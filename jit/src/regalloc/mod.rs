@@ -15,7 +15,7 @@ mod analysis;
 
 pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE, WHOLE};
 
-use crate::ir::{Block, GuestReg, Op, Type, Value};
+use crate::ir::{Block, GuestReg, Op, Type, Value, PLACE};
 use crate::table::Table;
 
 /// Register class: general.
@@ -60,8 +60,8 @@ pub trait Moves {
     fn load(&mut self, class: usize, d: u8, s: Home);
     /// Register to memory, whole.
     fn store(&mut self, class: usize, d: Home, s: u8);
-    /// Constant to general register.
-    fn constant(&mut self, d: u8, c: u64);
+    /// Constant to general register. `place`: it is a [`PLACE`].
+    fn constant(&mut self, d: u8, c: u64, place: bool);
 }
 
 /// The allocator's state for one block. Reused between blocks.
@@ -131,15 +131,22 @@ impl Alloc {
     pub fn dies(&self, v: Value, i: usize) -> bool {
         self.val(v).last as usize <= i
     }
-    /// The constant that `v` is, cut to its type.
+    /// The constant that `v` is, cut to its type, unless it moves with the code.
     #[inline]
     pub fn constant(&self, b: &Block, v: Value) -> Option<u64> {
         let root = self.root(v);
-        if !self.vals[root].is(analysis::CONST) {
+        if !self.vals[root].is(analysis::CONST) || b.insts[root].aux == PLACE {
             return None;
         }
         let mask = if b.ty(v) == Type::I32 { u32::MAX as u64 } else { u64::MAX };
         Some(b.insts[root].imm & mask)
+    }
+    /// The [`PLACE`] that the 64-bit value `v` is.
+    #[inline]
+    pub fn place(&self, b: &Block, v: Value) -> Option<u64> {
+        let root = self.root(v);
+        let place = self.vals[root].is(analysis::CONST) && b.insts[root].aux == PLACE;
+        place.then(|| b.insts[root].imm)
     }
     /// The register that `v` is in now, if any (not locked by this).
     pub fn peek(&self, v: Value) -> Option<u8> {
@@ -180,7 +187,7 @@ impl Alloc {
         let home = self.vals[root].home;
         let t = self.alloc(m, b, class, root as u16);
         match home {
-            Home::None => m.constant(t, b.insts[root].imm),
+            Home::None => m.constant(t, b.insts[root].imm, b.insts[root].aux == PLACE),
             h => m.load(class, t, h),
         }
         self.vals[root].reg = t;
@@ -503,7 +510,7 @@ impl Alloc {
                 v.reg = NONE;
             }
             match (reg, home) {
-                (NONE, Home::None) => m.constant(p, b.insts[root].imm),
+                (NONE, Home::None) => m.constant(p, b.insts[root].imm, b.insts[root].aux == PLACE),
                 (NONE, h) => m.load(class, p, h),
                 (r, _) => m.copy(class, p, r),
             }

@@ -8,18 +8,22 @@ pub const CODE_BYTES: usize = 4096;
 pub const WINDOW: u64 = 0x2000_0000;
 /// Bytes there.
 pub const WINDOW_BYTES: usize = 8192;
+/// The base of FS.
+pub const FS_BASE: u64 = 0x1400_0000;
 /// The base of GS.
 pub const GS_BASE: u64 = 0x1800_0000;
 
 /// The memory of a case.
 pub type Memory = [u8; WINDOW_BYTES];
 
-/// Everything that user mode sees of the processor but for FS.
+/// Everything that user mode sees of the processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub gpr: [u64; 16],
     pub pc: u64,
     pub flags: u64,
+    /// The bases of FS and GS.
+    pub bases: [u64; 2],
     /// Low halves of ymm0 to 15, then high halves.
     pub vec: [u128; 32],
     pub mxcsr: u32,
@@ -40,6 +44,7 @@ impl Default for State {
             gpr: [0; 16],
             pc: CODE,
             flags: 0x202,
+            bases: [FS_BASE, GS_BASE],
             vec: [0; 32],
             mxcsr: 0x1f80,
             fcw: 0x37f,
@@ -58,10 +63,13 @@ impl Default for State {
 pub struct Case {
     /// Its place.
     pub pc: u64,
-    /// The instruction.
+    /// The instruction or instructions.
     pub code: Vec<u8>,
     pub state: State,
     pub memory: Box<Memory>,
+    /// Flags that are left open when it ends as usual, and at a fault.
+    pub ignored: u64,
+    pub ignored_at_fault: u64,
 }
 
 /// How a case ended: the signal, and what was there then. Signal 5 at the INT3 behind the instruction is the usual end.

@@ -4,16 +4,22 @@
 #![cfg(target_arch = "x86_64")]
 
 mod case;
+mod codes;
 #[allow(dead_code)]
 #[path = "../common/context.rs"]
 mod context;
 mod draw;
+mod encode;
 mod ours;
+mod place;
 mod real;
+mod rng;
 
 use case::*;
-use draw::{draw, Kind, Rng};
-use iced_x86::{Instruction, Mnemonic as M, RflagsBits};
+use codes::Group;
+use draw::{result_undefined, transcendental, Source};
+use iced_x86::{Instruction, Mnemonic as M};
+use rng::Rng;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ptr::null_mut;
@@ -82,68 +88,12 @@ fn get_memory() -> Box<Memory> {
     Box::new(unsafe { *(WINDOW as *const Memory) })
 }
 
-/// The flags that the manual leaves open.
-fn undefined(i: &Instruction, s: &State) -> u64 {
-    let u = i.rflags_undefined();
-    let bit = |b: u32, at: u64| if u & b != 0 { 1 << at } else { 0 };
-    let mut v = bit(RflagsBits::CF, 0)
-        | bit(RflagsBits::PF, 2)
-        | bit(RflagsBits::AF, 4)
-        | bit(RflagsBits::ZF, 6)
-        | bit(RflagsBits::SF, 7)
-        | bit(RflagsBits::OF, 11);
-    let bits = 8 * i.op0_register().size().max(i.memory_size().size()) as u64;
-    let mask = if bits == 64 { 63 } else { 31 };
-    let count = match i.op_count() {
-        2 => count_of(i, 1, s),
-        3 => count_of(i, 2, s),
-        _ => 0,
-    } & mask;
-    match i.mnemonic() {
-        M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => {
-            if count == 0 {
-                return 0;
-            }
-            v |= if matches!(i.mnemonic(), M::Shl | M::Sal | M::Shr | M::Sar | M::Shld | M::Shrd) { 1 << 4 } else { 0 };
-            v = if count == 1 { v & !(1 << 11) } else { v | 1 << 11 };
-            if count >= bits && matches!(i.mnemonic(), M::Shl | M::Sal | M::Shr) {
-                v |= 1;
-            }
-            if count > bits {
-                v |= 0xff;
-            }
-            if matches!(i.mnemonic(), M::Rcl | M::Rcr) && bits < 32 && count != 1 {
-                v |= 1 << 11;
-            }
-        }
-        _ => {}
-    }
-    v
-}
-
-fn count_of(i: &Instruction, op: u32, s: &State) -> u64 {
-    match i.op_kind(op) {
-        iced_x86::OpKind::Register => s.gpr[1] & 0xff,
-        _ => i.try_immediate(op).unwrap_or(0) & 0xff,
-    }
-}
-
-/// Whether the result itself is undefined.
-fn result_undefined(i: &Instruction, s: &State) -> bool {
-    matches!(i.mnemonic(), M::Shld | M::Shrd) && i.op1_register().size() == 2 && count_of(i, 2, s) & 31 > 16
-}
-
-/// Functions whose last bits no manual defines.
-fn inexact_by_nature(i: &Instruction) -> bool {
-    matches!(i.mnemonic(), M::F2xm1 | M::Fyl2x | M::Fyl2xp1 | M::Fptan | M::Fpatan | M::Fsin | M::Fcos | M::Fsincos)
-}
-
 /// Whether the operand lies where the manual leaves the result open.
 fn beyond(i: &Instruction, s: &State) -> bool {
     let x = s.x87[(s.fsw >> 11 & 7) as usize];
     let exponent = (x >> 64) as u32 & 0x7fff;
     // How far intermediate results count differs, too.
-    if inexact_by_nature(i) && s.fcw & 0x3f != 0x3f {
+    if transcendental(i.mnemonic()) && s.fcw & 0x3f != 0x3f {
         return true;
     }
     match i.mnemonic() {
@@ -192,7 +142,10 @@ fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> S
         line(&format!("ymmh{n}"), g.vec[n + 16], w.vec[n + 16]);
     }
     line("pc", g.pc as u128, w.pc as u128);
-    let mask = 0xcd5 & !if want.signal == libc::SIGTRAP { undefined(i, &case.state) } else { 0 };
+    line("fs", g.bases[0] as u128, w.bases[0] as u128);
+    line("gs", g.bases[1] as u128, w.bases[1] as u128);
+    let open = if want.signal == libc::SIGTRAP { case.ignored } else { case.ignored_at_fault };
+    let mask = 0x20_4cd5 & !open;
     line("flags", (g.flags & mask) as u128, (w.flags & mask) as u128);
     // With an exception unmasked, which others are noted beside it depends on how many lanes the CPU looks at at once.
     if want.signal != libc::SIGFPE {
@@ -200,11 +153,14 @@ fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> S
     }
     line("fcw", g.fcw as u128, w.fcw as u128);
     // C1 says how the last bit was rounded.
-    let c1 = if inexact_by_nature(i) { 0x200 } else { 0 };
+    let c1 = if transcendental(i.mnemonic()) { 0x200 } else { 0 };
     line("fsw", (g.fsw & !c1) as u128, (w.fsw & !c1) as u128);
     line("ftw", g.ftw as u128, w.ftw as u128);
+    line("fip", g.fip as u128, w.fip as u128);
+    line("fdp", g.fdp as u128, w.fdp as u128);
+    line("fop", g.fop as u128, w.fop as u128);
     for n in 0..8 {
-        if !(inexact_by_nature(i) && near(g.x87[n], w.x87[n])) {
+        if !(transcendental(i.mnemonic()) && near(g.x87[n], w.x87[n])) {
             line(&format!("R{n}"), g.x87[n], w.x87[n]);
         }
     }
@@ -226,7 +182,8 @@ struct Sides {
 }
 
 impl Sides {
-    fn check(&mut self, case: &Case, i: &Instruction) -> Result<(), String> {
+    /// The signal that it ends by, or how the sides differ.
+    fn check(&mut self, case: &Case, i: &Instruction) -> Result<i32, String> {
         put_code(case);
         put_memory(&case.memory);
         let (signal, state) = real::run(case);
@@ -236,10 +193,10 @@ impl Sides {
         let slow = slow.map(|(signal, state)| Outcome { signal, state, memory: get_memory() });
         put_memory(&case.memory);
         // A branch may have led there.
-        self.fast.forget(case.pc);
+        self.fast.forget(case);
         let (signal, state) = self.fast.run(case);
         let fast = Outcome { signal, state, memory: get_memory() };
-        self.fast.forget(case.pc);
+        self.fast.forget(case);
         let mut d = match &slow {
             Ok(slow) => differences(case, i, &want, slow),
             Err(e) => e.clone(),
@@ -251,7 +208,7 @@ impl Sides {
         if !f.is_empty() {
             d += &format!(" translated:\n{f}");
         }
-        let done = if d.is_empty() { Ok(()) } else { Err(self.describe(case, i, d)) };
+        let done = if d.is_empty() { Ok(want.signal) } else { Err(self.describe(case, i, d)) };
         clear_code(case);
         done
     }
@@ -279,7 +236,7 @@ impl Sides {
             let _ = writeln!(out, " x87 {:x?}", s.x87);
         }
         if (0..i.op_count()).any(|n| i.op_kind(n) == iced_x86::OpKind::Memory) {
-            let at = draw::effective(i, s);
+            let at = place::effective(i, s);
             let from = at.wrapping_sub(WINDOW) as usize;
             let _ = writeln!(out, " memory {at:x}: {:x?}", case.memory.get(from..from + 32));
         }
@@ -288,36 +245,52 @@ impl Sides {
     }
 }
 
-fn sweep(kind: Kind, name: &str, default: u64) {
+fn sweep(group: Group, default: u64) {
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     prepare();
-    let only = std::env::var("AMD64_ONLY").unwrap_or_default().to_lowercase();
-    let skip = std::env::var("AMD64_SKIP").unwrap_or_default().to_lowercase();
+    let list = |name: &str| -> Vec<String> {
+        let v = std::env::var(name).unwrap_or_default().to_lowercase();
+        v.split(',').filter(|s| !s.is_empty()).map(String::from).collect()
+    };
+    let (only, skip) = (list("AMD64_ONLY"), list("AMD64_SKIP"));
     let seed = setting("AMD64_SEED", 1);
     let cases = setting("AMD64_CASES", default);
     let stop = setting("AMD64_STOP", 8);
+    let mut codes = codes::of(group);
+    codes.retain(|c| {
+        let n = format!("{c:?}").to_lowercase();
+        (only.is_empty() || only.iter().any(|o| n.starts_with(o))) && !skip.iter().any(|s| n.starts_with(s))
+    });
+    if codes.is_empty() {
+        return;
+    }
+    let source = Source { group, codes };
     let mut sides = Sides { slow: ours::Slow::new(), fast: ours::Fast::new(std::env::var_os("AMD64_DUMP").is_some()) };
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut counts = vec![0u64; iced_x86::Code::values().len()];
     let mut bad: BTreeMap<String, (u64, String)> = BTreeMap::new();
-    let lower = |i: &Instruction| format!("{:?}", i.code()).to_lowercase();
-    let wanted = |i: &Instruction| {
-        let n = if only.is_empty() && skip.is_empty() { return true } else { lower(i) };
-        (only.is_empty() || only.split(',').any(|o| n.starts_with(o)))
-            && (skip.is_empty() || !skip.split(',').any(|s| n.starts_with(s)))
-    };
+    let mut ends: BTreeMap<i32, u64> = BTreeMap::new();
+    let start = std::time::Instant::now();
     for n in 0..cases {
-        let r = &mut Rng(seed << 40 ^ n << 4 ^ kind as u64);
-        let (case, i) = draw(r, kind, &wanted);
-        *seen.entry(format!("{:?}", i.code())).or_default() += 1;
-        if let Err(e) = sides.check(&case, &i) {
-            let b = bad.entry(format!("{:?}", i.code())).or_insert((0, format!("case {n}: {e}")));
-            b.0 += 1;
+        let r = &mut Rng(seed << 40 ^ n << 4 ^ group as u64);
+        let (case, i) = source.draw(r);
+        counts[i.code() as usize] += 1;
+        match sides.check(&case, &i) {
+            Ok(signal) => *ends.entry(signal).or_default() += 1,
+            Err(e) => {
+                let b = bad.entry(format!("{:?}", i.code())).or_insert((0, format!("case {n}: {e}")));
+                b.0 += 1;
+            }
         }
     }
-    println!("{name}: {cases} cases, {} forms", seen.len());
-    if let Some(file) = std::env::var_os("AMD64_REPORT") {
+    for (code, &n) in iced_x86::Code::values().zip(&counts).filter(|(_, n)| **n != 0) {
+        seen.insert(format!("{code:?}"), n);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{group:?}: {cases} cases, {} forms, {seconds:.0} s, ends by signal {ends:?}, {} differ", seen.len(), bad.len());
+    if let Some(dir) = std::env::var_os("AMD64_REPORT") {
         let text = seen.iter().fold(String::new(), |t, (f, n)| t + &format!("{f} {n}\n"));
-        std::fs::write(file, text).expect("the report");
+        std::fs::write(std::path::Path::new(&dir).join(format!("{group:?}")), text).expect("the report");
     }
     if !bad.is_empty() {
         for (n, text) in bad.values().take(stop as usize) {
@@ -328,18 +301,25 @@ fn sweep(kind: Kind, name: &str, default: u64) {
     }
 }
 
-#[test]
-fn integer() {
-    println!("{}", ours::features());
-    sweep(Kind::Integer, "integer", 10_000);
+macro_rules! groups {
+    ($($name:ident $group:ident)*) => { $(
+        #[test]
+        fn $name() {
+            sweep(Group::$group, 3_000);
+        }
+    )* };
 }
 
-#[test]
-fn vectors() {
-    sweep(Kind::Vector, "vectors", 10_000);
-}
-
-#[test]
-fn x87() {
-    sweep(Kind::X87, "x87", 10_000);
+groups! {
+    integer Integer
+    strings Strings
+    locked Locked
+    x87 X87
+    mmx Mmx
+    sse Sse
+    avx Avx
+    crypto Crypto
+    state State
+    raw Raw
+    sequences Sequences
 }

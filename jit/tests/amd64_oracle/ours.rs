@@ -6,7 +6,6 @@ use jit::code::{Engine, Exit, FaultAction, Options};
 use jit::cpu::Cpu;
 use jit::guest::amd64::{regs, state, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
-use jit::host;
 use jit::ir::interp::{self, Interp, MemFault};
 use jit::ir::{text, verify, Block, Trap};
 use std::ptr::null_mut;
@@ -88,7 +87,8 @@ impl interp::Memory for Window {
 
 fn set_cpu(cpu: &mut Cpu, s: &State) -> u8 {
     cpu.gpr[..16].copy_from_slice(&s.gpr);
-    cpu.gpr[regs::GS.0 as usize] = GS_BASE;
+    cpu.gpr[regs::FS.0 as usize] = s.bases[0];
+    cpu.gpr[regs::GS.0 as usize] = s.bases[1];
     cpu.vec = s.vec;
     cpu.pc = s.pc;
     for n in 0..8 {
@@ -107,6 +107,7 @@ fn set_cpu(cpu: &mut Cpu, s: &State) -> u8 {
 fn get_cpu(cpu: &Cpu, nzcv: u8, mxcsr: u32) -> State {
     let mut s = State { pc: cpu.pc, flags: state::eflags(cpu, nzcv), vec: cpu.vec, mxcsr, ..State::default() };
     s.gpr.copy_from_slice(&cpu.gpr[..16]);
+    s.bases = [regs::FS, regs::GS].map(|r| cpu.gpr[r.0 as usize]);
     for n in 0..8 {
         s.x87[n] = cpu.area[state::X87 + 2 * n] as u128 | (cpu.area[state::X87 + 2 * n + 1] as u128) << 64;
     }
@@ -150,7 +151,7 @@ impl Slow {
     }
     fn lift(&mut self, pc: u64) {
         self.block.clear(pc, (GUEST.fp_mode)(self.cpu.fpcr));
-        (GUEST.lift)(&mut self.block, &Code, &Code, Limits { insns: 4, side_exits: 3 });
+        (GUEST.lift)(&mut self.block, &Code, &Code, Limits { insns: 6, side_exits: 3 });
     }
     /// Run a case whose code and memory are in place.
     pub fn run(&mut self, case: &Case) -> Result<(i32, State), String> {
@@ -200,19 +201,21 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// Translated.
 pub struct Fast {
     engine: Engine,
-    cpu: Box<Cpu>,
+    /// One for each mode of FP: a change of mode drops what was translated.
+    cpus: [Box<Cpu>; 2],
 }
 
 impl Fast {
     pub fn new(dump: bool) -> Fast {
         let options = Options { dump_ir: dump, dump_asm: dump, cache_bytes: 16 << 20, ..Options::default() };
         let engine = Engine::new(&GUEST, options).expect("code memory");
-        let cpu = engine.new_cpu(None);
-        Fast { engine, cpu }
+        let cpus = [engine.new_cpu(None), engine.new_cpu(None)];
+        Fast { engine, cpus }
     }
     /// Run a case whose code and memory are in place.
     pub fn run(&mut self, case: &Case) -> (i32, State) {
-        let (engine, cpu) = (&self.engine, &mut *self.cpu);
+        let usual = (GUEST.fp_mode)(case.state.mxcsr & regs::mxcsr::CONTROL) == (GUEST.fp_mode)(GUEST.fpcr_init);
+        let (engine, cpu) = (&self.engine, &mut *self.cpus[usual as usize]);
         let nzcv = set_cpu(cpu, &case.state);
         engine.set_nzcv(cpu, nzcv);
         engine.set_fpcr(cpu, case.state.mxcsr & regs::mxcsr::CONTROL);
@@ -234,8 +237,8 @@ impl Fast {
         (signal, get_cpu(cpu, engine.nzcv(cpu), mxcsr))
     }
     /// Other code comes to where the cases were.
-    pub fn forget(&self, pc: u64) {
-        self.engine.invalidate(pc, 16);
+    pub fn forget(&self, case: &Case) {
+        self.engine.invalidate(case.pc, case.code.len().max(16) as u64);
     }
 }
 
@@ -260,9 +263,4 @@ pub unsafe fn on_signal(signal: i32, addr: u64, uc: &mut libc::ucontext_t) -> bo
         _ => return false,
     }
     true
-}
-
-/// Make sure that the features of the host are known before anything depends on them.
-pub fn features() -> String {
-    format!("{:?}", host::detect())
 }

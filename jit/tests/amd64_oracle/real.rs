@@ -3,8 +3,7 @@
 
 use crate::case::*;
 use std::cell::UnsafeCell;
-use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Where the thread is: outside, about to enter, in a case, done.
 static PHASE: AtomicU32 = AtomicU32::new(0);
@@ -13,6 +12,31 @@ struct Shared(UnsafeCell<Option<Run>>);
 // SAFETY: used by one thread at a time (the tests hold a lock), and by its own signal handler while it stands still.
 unsafe impl Sync for Shared {}
 static RUN: Shared = Shared(UnsafeCell::new(None));
+
+/// What the test itself runs with.
+static HOME: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+/// The bases of FS and GS.
+fn bases() -> [u64; 2] {
+    let (fs, gs): (u64, u64);
+    // SAFETY: reads only; the kernel enables FSGSBASE (see `prepare`).
+    unsafe { std::arch::asm!("rdfsbase {}", "rdgsbase {}", out(reg) fs, out(reg) gs, options(nomem, nostack)) };
+    [fs, gs]
+}
+
+/// Set them, after null selectors: a case may have left others.
+///
+/// # Safety
+/// Nothing looks at thread-local data until they are what they were.
+unsafe fn set_bases([fs, gs]: [u64; 2]) {
+    // SAFETY: the caller's.
+    unsafe {
+        std::arch::asm!(
+            "mov ds, {zero:x}", "mov es, {zero:x}", "mov fs, {zero:x}", "mov gs, {zero:x}", "wrfsbase {fs}", "wrgsbase {gs}",
+            zero = in(reg) 0, fs = in(reg) fs, gs = in(reg) gs, options(nostack)
+        );
+    }
+}
 
 /// Bytes of the FP state that are saved: the largest that a kernel makes.
 const FP_BYTES: usize = 16384;
@@ -108,6 +132,11 @@ impl Fp {
 /// `uc` is what the kernel passed to the handler.
 pub unsafe fn on_signal(signal: i32, uc: &mut libc::ucontext_t) -> bool {
     let phase = PHASE.load(Acquire);
+    let now = bases();
+    if phase == 2 {
+        // SAFETY: they are the test's own from here on.
+        unsafe { set_bases([HOME[0].load(Relaxed), HOME[1].load(Relaxed)]) };
+    }
     if phase != 1 && phase != 2 {
         return false;
     }
@@ -127,6 +156,8 @@ pub unsafe fn on_signal(signal: i32, uc: &mut libc::ucontext_t) -> bool {
         gregs[libc::REG_EFL as usize] = run.state.flags as i64;
         fp.store(&run.state);
         PHASE.store(2, Release);
+        // SAFETY: nothing but the return from the handler is left to do.
+        unsafe { set_bases(run.state.bases) };
         return true;
     }
     run.signal = signal;
@@ -135,6 +166,7 @@ pub unsafe fn on_signal(signal: i32, uc: &mut libc::ucontext_t) -> bool {
     }
     run.state.pc = gregs[libc::REG_RIP as usize] as u64;
     run.state.flags = gregs[libc::REG_EFL as usize] as u64;
+    run.state.bases = now;
     fp.load(&mut run.state);
     *gregs = run.gregs;
     // SAFETY: as above.
@@ -145,23 +177,26 @@ pub unsafe fn on_signal(signal: i32, uc: &mut libc::ucontext_t) -> bool {
 
 /// Run a case whose code and memory are in place; memory is the caller's to read.
 pub fn run(case: &Case) -> (i32, State) {
-    let fp = Box::new([0; FP_BYTES]);
-    let run = Run { state: case.state.clone(), signal: 0, gregs: [0; 23], fp, fp_bytes: 0 };
     // SAFETY: no case runs; the tests hold a lock.
-    unsafe { *RUN.0.get() = Some(run) };
+    let slot = unsafe { &mut *RUN.0.get() };
+    let fp = slot.take().map_or_else(|| Box::new([0; FP_BYTES]), |r| r.fp);
+    *slot = Some(Run { state: case.state.clone(), signal: 0, gregs: [0; 23], fp, fp_bytes: 0 });
     PHASE.store(1, Release);
-    // SAFETY: the handler comes back here with every register as it was.
-    unsafe { std::arch::asm!("int3") };
+    // SAFETY: the handler comes back here with every register as it was. NT and ID, which it can't restore, are cleared first.
+    unsafe { std::arch::asm!("push 0x202", "popfq", "int3") };
     assert_eq!(PHASE.swap(0, AcqRel), 3);
     // SAFETY: as above.
-    let run = unsafe { (*RUN.0.get()).take().expect("a run") };
-    (run.signal, run.state)
+    let run = unsafe { (*RUN.0.get()).as_ref().expect("a run") };
+    (run.signal, run.state.clone())
 }
 
-/// The base of GS, which nothing in a 64-bit process of Rust's uses.
+/// Whether the bases of segments can be written here, which cases need.
 pub fn prepare() {
-    // SAFETY: see above.
-    let done = unsafe { libc::syscall(libc::SYS_arch_prctl, 0x1001, GS_BASE) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-    let _: *mut u8 = null_mut();
+    const FSGSBASE: u64 = 2;
+    // SAFETY: no more than a look at the auxiliary vector.
+    let can = unsafe { libc::getauxval(libc::AT_HWCAP2) } & FSGSBASE;
+    assert_eq!(can, FSGSBASE, "a kernel with FSGSBASE");
+    for (home, now) in HOME.iter().zip(bases()) {
+        home.store(now, Relaxed);
+    }
 }

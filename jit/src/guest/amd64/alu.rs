@@ -115,9 +115,12 @@ impl Lifter<'_> {
         let rsp = self.b.bin_imm(Op::Add, top.base, 1 << log2);
         match self.i.op0_kind() {
             OpKind::Register => {
+                if let r @ (Register::FS | Register::GS) = self.i.op0_register() {
+                    self.demand_selector(r, v);
+                    self.null_base(r);
+                }
                 self.b.set(regs::RSP, rsp);
                 match self.i.op0_register() {
-                    // Selectors are those that there are, or the null one.
                     Register::FS | Register::GS => {}
                     r => self.set_gpr(gpr(r).ok_or(Refused::Undefined)?, v),
                 }
@@ -211,6 +214,7 @@ impl Lifter<'_> {
         let a = self.read(0, log2)?;
         let b = self.read(1, log2)?;
         let r = match m {
+            M::And | M::Test if self.i.op0_register() == self.i.op1_register() && !self.is_mem(0) => a,
             M::Or => self.b.bin(Op::Or, a, b),
             M::Xor => self.b.bin(Op::Xor, a, b),
             _ if log2 >= 2 => {

@@ -40,8 +40,10 @@ const EBX7: u32 = bits(&[
     0,  // FSGSBASE
     3,  // BMI1
     5,  // AVX2
+    6,  // the x87's data pointer is of exceptions only
     8,  // BMI2
     9,  // ERMS
+    13, // no selectors in the x87's pointers
     18, // RDSEED
     19, // ADX
     23, // CLFLUSHOPT

@@ -1,9 +1,9 @@
 //! The lifting loop and what every lifting function uses.
 
 use super::super::{Fetch, Hints, Limits};
-use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
-use crate::ir::{fx, Block, FpRules, GuestReg, Inst, Op, Trap, Type, Value};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+use super::{alu, atomic, bits, branch, muldiv, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
+use crate::ir::{Block, FpRules, Op, Trap, Type, Value};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind};
 
 /// Why an instruction isn't done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Lifter<'a> {
     pub i: Instruction,
     /// It is encoded by VEX.
     pub vex: bool,
+    /// Of an x87 instruction: its opcode of 11 bits.
+    pub fop: u16,
     /// Its address.
     pub pc: u64,
     /// The next one's.
@@ -69,6 +71,13 @@ const AHEAD: usize = 64;
 /// The longest instruction.
 const LONGEST: usize = 15;
 
+/// An instruction, and what iced doesn't tell of it.
+struct Decoded {
+    i: Instruction,
+    vex: bool,
+    fop: u16,
+}
+
 /// Code bytes, read ahead, for one translation only: what is in memory may change before the next.
 struct Bytes<'a> {
     mem: &'a dyn Fetch,
@@ -79,7 +88,7 @@ struct Bytes<'a> {
 
 impl Bytes<'_> {
     /// Decode the instruction at `pc`. `None`: it can't be fetched.
-    fn decode(&mut self, pc: u64) -> Option<(Instruction, bool)> {
+    fn decode(&mut self, pc: u64) -> Option<Decoded> {
         let mut at = pc.wrapping_sub(self.pc) as usize;
         if at > self.len || self.len - at < LONGEST {
             (self.pc, self.len) = (pc, self.mem.fetch_bytes(pc, &mut self.buffer));
@@ -93,8 +102,15 @@ impl Bytes<'_> {
         let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
         let i = d.decode();
         let short = i.is_invalid() && d.last_error() == DecoderError::NoMoreBytes && bytes.len() < LONGEST;
-        let first = bytes.iter().find(|b| !matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x67));
-        (!short).then_some((i, matches!(first, Some(0xc4 | 0xc5))))
+        let prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf2 | 0xf3 | 0x40..=0x4f);
+        let mut opcode = bytes.iter().skip_while(prefix);
+        let first = opcode.next().copied().unwrap_or(0);
+        let vex = matches!(first, 0xc4 | 0xc5);
+        let fop = match opcode.next() {
+            Some(&second) if first >> 3 == 0xd8 >> 3 => (first as u16 & 7) << 8 | second as u16,
+            _ => 0,
+        };
+        (!short).then_some(Decoded { i, vex, fop })
     }
 }
 
@@ -103,13 +119,21 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
     let start = b.pc;
     b.fp = FpRules::X86;
     let mut bytes = Bytes { mem, buffer: [0; AHEAD], pc: start, len: 0 };
-    let mut l =
-        Lifter { i: Instruction::default(), vex: false, pc: start, next: start, side_exits: limits.side_exits, done: false, b };
+    let mut l = Lifter {
+        i: Instruction::default(),
+        vex: false,
+        fop: 0,
+        pc: start,
+        next: start,
+        side_exits: limits.side_exits,
+        done: false,
+        b,
+    };
     let mut left = limits.insns.max(1);
     while !l.done {
         let (pc, side_exits) = (l.next, l.side_exits);
-        let (i, vex) = match bytes.decode(pc) {
-            Some(i) => i,
+        let Decoded { i, vex, fop } = match bytes.decode(pc) {
+            Some(decoded) => decoded,
             // The fault belongs to the instruction that can't be fetched: run what comes before first.
             None if pc != start => return finish(&mut l, pc),
             None => {
@@ -127,7 +151,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         if hint != 0 {
             l.b.hints.push((pc, hint));
         }
-        (l.i, l.vex) = (i, vex);
+        (l.i, l.vex, l.fop) = (i, vex, fop);
         l.pc = pc;
         l.next = pc.wrapping_add(i.len().max(1) as u64);
         one(&mut l);
@@ -137,7 +161,6 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         }
     }
     l.b.end = l.next;
-    drop_unread(l.b);
 }
 
 /// Lift the current instruction.
@@ -173,42 +196,28 @@ static CHAPTERS: [Chapter; 14] = [
 ];
 
 fn dispatch(l: &mut Lifter<'_>) -> Lifted {
-    // One that loads does so first.
-    let loads = (1..l.i.op_count()).any(|n| l.is_mem(n));
-    if !loads && (0..l.i.op_count()).any(|n| super::vec::mm(l.i.op_register(n)).is_some()) {
+    let lift = |l: &mut Lifter<'_>| CHAPTERS.iter().find_map(|chapter| chapter(l)).unwrap_or(Err(Refused::Undefined));
+    let mmx = (0..l.i.op_count()).any(|n| super::vec::mm(l.i.op_register(n)).is_some());
+    if !mmx {
+        return lift(l);
+    }
+    l.pending_x87();
+    let stores = l.i.op0_kind() != OpKind::Register;
+    // One that loads does so first (see `set_vec_at`).
+    if !stores && !(1..l.i.op_count()).any(|n| l.is_mem(n)) {
         l.enter_mmx();
     }
-    CHAPTERS.iter().find_map(|chapter| chapter(l)).unwrap_or(Err(Refused::Undefined))
+    if stores {
+        l.mmx_top();
+    }
+    lift(l)?;
+    if stores {
+        l.mmx_tags();
+    }
+    Ok(())
 }
 
 fn finish(l: &mut Lifter<'_>, pc: u64) {
     l.b.end = pc;
     l.b.jump(pc);
-    drop_unread(l.b);
-}
-
-/// PF and AF are made by almost every instruction and read by almost none: drop the writes that the block overwrites before it reads them
-/// or leaves. (`set`s that faults may show are not dropped otherwise.)
-fn drop_unread(b: &mut Block) {
-    let mut overwritten = [false; 2];
-    for n in (0..b.insts.len()).rev() {
-        let i = &mut b.insts[n];
-        let slot = match GuestReg(i.imm as u8) {
-            regs::PF => 0,
-            regs::AF => 1,
-            _ => 2,
-        };
-        match i.op {
-            Op::Set if slot < 2 => {
-                let dead = std::mem::replace(&mut overwritten[slot], true);
-                let nothing = crate::ir::fact::NOTHING;
-                if dead {
-                    *i = Inst { op: Op::Nop, ty: Type::None, args: [Value::NONE; 3], imm: 0, facts: nothing, ..*i };
-                }
-            }
-            Op::Get if slot < 2 => overwritten[slot] = false,
-            op if op.fx() & fx::EXIT != 0 => overwritten = [false; 2],
-            _ => {}
-        }
-    }
 }

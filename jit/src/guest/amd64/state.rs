@@ -11,12 +11,16 @@ pub const FCW: usize = 16;
 pub const FSW: usize = 17;
 /// A bit for each physical register that isn't empty.
 pub const FTW: usize = 18;
-/// Last x87 opcode.
+/// Opcode of the last x87 instruction that raised an unmasked exception.
 pub const FOP: usize = 19;
 /// Last x87 instruction's address.
 pub const FIP: usize = 20;
-/// Last x87 memory operand's address.
+/// Address of the memory operand of the last x87 instruction that had one and raised an unmasked exception.
 pub const FDP: usize = 21;
+/// What [`FOP`] becomes if the instruction under way raises an unmasked exception.
+pub const OPCODE: usize = 22;
+/// The same of [`FDP`].
+pub const DATA: usize = 23;
 /// Further results and operands of helpers.
 pub const TEMP: usize = 32;
 

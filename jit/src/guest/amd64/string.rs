@@ -51,11 +51,26 @@ impl Lifter<'_> {
         use OpKind::*;
         let narrow = (0..self.i.op_count()).any(|n| matches!(self.i.op_kind(n), MemorySegESI | MemoryESEDI));
         let repeated = self.i.has_rep_prefix() || self.i.has_repne_prefix();
+        if repeated && narrow {
+            // Even if the count is zero.
+            let uses: &[GuestReg] = match self.i.mnemonic() {
+                M::Movsb | M::Movsw | M::Movsd | M::Movsq => &[regs::RSI, regs::RDI],
+                M::Stosb | M::Stosw | M::Stosd | M::Stosq => &[regs::RDI],
+                _ => &[],
+            };
+            for r in [regs::RCX].iter().chain(uses) {
+                let v = self.string_reg(*r, true);
+                self.b.set(*r, v);
+            }
+            self.b.insn_start(self.pc);
+        }
         let count = self.string_reg(regs::RCX, narrow);
         if repeated {
             let next = self.next;
             self.b.op(Op::ExitIfZero, Type::None, &[count], 0, next);
         }
+        // While it goes on the flags are those of before: that is what a fault or a signal finds.
+        let before = (self.flags(), self.b.get(regs::PF), self.b.get(regs::AF));
         let stop = self.string_step(log2, narrow);
         if !repeated {
             return Ok(());
@@ -67,6 +82,17 @@ impl Lifter<'_> {
             let cc = if self.i.has_repne_prefix() { Cond::Eq } else { Cond::Ne };
             let next = self.next;
             self.b.exit_if(cc, f, next);
+            let none = if narrow { self.b.trunc(left) } else { left };
+            self.b.op(Op::ExitIfZero, Type::None, &[none], 0, next);
+            let (f, pf, af) = before;
+            self.set_flags(f);
+            self.set_pf(pf);
+            self.set_af(af);
+            let pc = self.pc;
+            self.b.backward = true;
+            self.b.jump(pc);
+            self.done = true;
+            return Ok(());
         }
         let left = if narrow { self.b.trunc(left) } else { left };
         let pc = self.pc;

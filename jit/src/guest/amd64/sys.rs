@@ -4,7 +4,7 @@ use super::helpers::Number;
 use super::lift::{Lifted, Lifter, Refused};
 use super::operand::gpr;
 use super::{regs, state};
-use crate::ir::{Cond, Op, Trap, Type, Value};
+use crate::ir::{Op, Trap, Type, Value};
 use iced_x86::{Code, Mnemonic as M, Register};
 
 /// System instructions of user mode, and those that it has no right to.
@@ -65,13 +65,11 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
         | M::Iretd
         | M::Iretq
         | M::Retf
-        | M::Lss
-        | M::Lfs
-        | M::Lgs
         | M::Monitor
         | M::Mwait => Err(Refused::Protection),
         // Far transfers through selectors that don't exist; UMIP hides the tables.
         M::Sgdt | M::Sidt | M::Sldt | M::Smsw | M::Str => Err(Refused::Protection),
+        M::Lss | M::Lfs | M::Lgs => l.load_far_pointer(),
         M::Verr | M::Verw | M::Lar | M::Lsl => l.no_selector(),
         _ => match l.i.code() {
             Code::Jmp_m1616 | Code::Jmp_m1632 | Code::Jmp_m1664 | Code::Call_m1616 | Code::Call_m1632 | Code::Call_m1664 => {
@@ -230,7 +228,7 @@ impl Lifter<'_> {
         Ok(())
     }
 
-    /// Selectors are what Linux gives 64-bit programs: cs 0x33, ss 0x2b, the others null. Loading those changes nothing.
+    /// Selectors read as what Linux gives 64-bit programs: cs 0x33, ss 0x2b, the others null.
     fn mov_segment(&mut self) -> Lifted {
         let selector = match self.i.op1_register() {
             Register::CS => Some(0x33),
@@ -246,24 +244,63 @@ impl Lifter<'_> {
         if self.i.op0_register() == Register::CS {
             return Err(Refused::Undefined);
         }
+        let system = |r: Register| (Register::CR0 as u32..=Register::DR15 as u32).contains(&(r as u32));
+        if system(self.i.op0_register()) || system(self.i.op1_register()) {
+            return Err(Refused::Protection);
+        }
         let log2 = if self.is_mem(1) { 1 } else { self.size_of(1)? };
         let v = self.read(1, log2)?;
+        let r = self.i.op0_register();
+        self.demand_selector(r, v);
+        self.null_base(r);
+        Ok(())
+    }
+
+    /// LSS, LFS, LGS.
+    fn load_far_pointer(&mut self) -> Lifted {
+        let g = gpr(self.i.op0_register()).ok_or(Refused::Undefined)?;
+        let ea = self.ea();
+        let offset = self.load(super::operand::carrier(g.log2), g.log2, ea);
+        let selector = self.load(Type::I32, 1, ea.plus(1 << g.log2));
+        let r = match self.i.mnemonic() {
+            M::Lss => Register::SS,
+            M::Lfs => Register::FS,
+            _ => Register::GS,
+        };
+        self.demand_selector(r, selector);
+        self.set_gpr(g, offset);
+        self.null_base(r);
+        Ok(())
+    }
+
+    /// #GP unless the low 16 bits of `v` are a selector that Linux lets segment register `r` have: those of user mode, and null except for SS.
+    pub fn demand_selector(&mut self, r: Register, v: Value) {
+        let v = self.narrow(1, v);
         let v = self.zx(1, v);
-        let v = self.b.bin_imm(Op::And, v, 0xffff);
-        let wrong = match self.i.op0_register() {
-            Register::SS => self.b.bin_imm(Op::Xor, v, 0x2b),
-            // The null selectors, and the one of data.
-            _ => {
-                let null = self.b.bin_imm(Op::And, v, 0xfffc);
-                let f = self.zero_flags(null);
-                let data = self.b.bin_imm(Op::Xor, v, 0x2b);
-                let ty = self.b.ty(v);
-                let zero = self.b.iconst(ty, 0);
-                self.b.select(Cond::Eq, f, zero, data)
-            }
+        let wrong = if r == Register::SS {
+            self.b.bin_imm(Op::Xor, v, 0x2b)
+        } else {
+            // Null, code of 32 bits, data, code, and the processor's number.
+            let valid = self.b.iconst(Type::I32, 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 15);
+            let n = self.b.bin_imm(Op::Shr, v, 3);
+            let valid = self.b.bin(Op::Shr, valid, n);
+            let wrong = self.b.un(Op::Not, valid);
+            let wrong = self.b.bin_imm(Op::And, wrong, 1);
+            let local = self.b.bin_imm(Op::And, v, 0xff84);
+            self.b.bin(Op::Or, wrong, local)
         };
         self.trap_if(Trap::Protection, 0, wrong);
-        Ok(())
+    }
+
+    /// All those segments begin at zero.
+    pub fn null_base(&mut self, r: Register) {
+        let slot = match r {
+            Register::FS => regs::FS,
+            Register::GS => regs::GS,
+            _ => return,
+        };
+        let zero = self.b.iconst(Type::I64, 0);
+        self.b.set(slot, zero);
     }
 
     /// Nothing but that the address must be readable.

@@ -4,7 +4,7 @@
 //! destination, VEX forms clear it.
 
 use super::lift::{Lifted, Lifter, Refused};
-use super::operand::{vec_reg, Ea};
+use super::operand::{memory_log2, vec_reg, Ea};
 use super::{regs, state};
 use crate::ir::{Arr, Op, Trap, Type, Value, Width};
 use iced_x86::{Code, Register};
@@ -136,15 +136,20 @@ impl Lifter<'_> {
         self.set_area(state::X87 + 2 * n as usize, v);
         self.set_area(state::X87 + 2 * n as usize + 1, ones);
     }
-    /// What every MMX instruction does to the x87's state, and does first: no register is empty, and the top is register 0. Pending x87 exceptions
-    /// come before that.
+    /// What every MMX instruction does to the x87's state: the top is register 0, and no register is empty.
     pub fn enter_mmx(&mut self) {
+        self.mmx_top();
+        self.mmx_tags();
+    }
+    /// The first half, which a store does even if it faults.
+    pub fn mmx_top(&mut self) {
         let sw = self.area(state::FSW);
-        let pending = self.b.bin_imm(Op::And, sw, 0x80);
-        self.trap_if(Trap::FpException, 1, pending);
         let sw = self.b.bin_imm(Op::And, sw, !0x3800);
-        let full = self.b.iconst(Type::I64, 0xff);
         self.set_area(state::FSW, sw);
+    }
+    /// The second half.
+    pub fn mmx_tags(&mut self) {
+        let full = self.b.iconst(Type::I64, 0xff);
         self.set_area(state::FTW, full);
     }
 
@@ -164,7 +169,12 @@ impl Lifter<'_> {
             if shape == Shape::Sse {
                 self.demand_alignment(ea, 16);
             }
-            return Ok(self.load(Type::V128, shape.part_log2(), ea.plus(16 * part as i64)));
+            let log2 = match shape {
+                // PUNPCKL* read the half that they use.
+                Shape::Mmx => memory_log2(self.i.memory_size()).unwrap_or(3),
+                _ => shape.part_log2(),
+            };
+            return Ok(self.load(Type::V128, log2, ea.plus(16 * part as i64)));
         }
         self.vreg(op, part)
     }

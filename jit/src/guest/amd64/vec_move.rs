@@ -4,7 +4,7 @@ use super::lift::{Lifted, Lifter, Refused};
 use super::operand::{gpr, vec_reg, Ea};
 use super::vec::{mm, Shape};
 use super::{helpers::Number, state};
-use crate::ir::{Arr, Cond, Op, Type, Value};
+use crate::ir::{Arr, Cond, GuestReg, Op, Type, Value};
 use iced_x86::{Mnemonic as M, OpKind, Register};
 
 /// Moves of vectors and of their parts.
@@ -107,7 +107,8 @@ impl Lifter<'_> {
             for (part, v) in parts[..n].iter_mut().enumerate() {
                 *v = self.vreg(1, part)?;
             }
-            for (part, v) in parts[..n].iter().enumerate() {
+            // The last first: if the next page isn't there, nothing is stored.
+            for (part, v) in parts[..n].iter().enumerate().rev() {
                 self.store(4, ea.plus(16 * part as i64), *v);
             }
             return Ok(());
@@ -212,11 +213,8 @@ impl Lifter<'_> {
     }
 
     fn emms(&mut self) -> Lifted {
-        let sw = self.area(state::FSW);
-        let pending = self.b.bin_imm(Op::And, sw, 0x80);
-        self.trap_if(crate::ir::Trap::FpException, 1, pending);
-        let sw = self.b.bin_imm(Op::And, sw, !0x3800);
-        self.set_area(state::FSW, sw);
+        self.pending_x87();
+        self.mmx_top();
         let zero = self.b.iconst(Type::I64, 0);
         self.set_area(state::FTW, zero);
         Ok(())
@@ -644,7 +642,7 @@ impl Lifter<'_> {
         self.set_vec(shape, &parts[..shape.parts()])
     }
 
-    /// Loads of `1 << data` bytes at indexes of `1 << index` bytes. (What was loaded before a fault is loaded once more.)
+    /// Loads of `1 << data` bytes at indexes of `1 << index` bytes, one after the other: a fault finds those before it done, and the mask says so.
     fn gather(&mut self, index: u8, data: u8) -> Lifted {
         let regs = [0, 2].map(|n| vec_reg(self.i.op_register(n)));
         let ([Some((dst, dw)), Some((mask, _))], Some((idx, iw))) = (regs, vec_reg(self.i.memory_index())) else {
@@ -673,10 +671,16 @@ impl Lifter<'_> {
         let (da, ia) = (Arr::new(data, crate::ir::Width::W128), Arr::new(index, crate::ir::Width::W128));
         let scratch = self.helper(Number::Scratch, &[]);
         let mut parts = [self.xmm(dst, 0), self.xmm(dst, 1)];
+        let mut masks = [self.xmm(mask, 0), self.xmm(mask, 1)];
+        for (half, m) in masks.iter_mut().enumerate() {
+            *m = self.b.vec_imm(Op::VSshrI, da, &[*m], da.ebits() as u64);
+            self.b.set(GuestReg::vec(mask + 16 * half as u8), *m);
+        }
         for n in 0..total {
+            // What is done so far is no reason to start over.
+            self.b.insn_start(self.pc);
             let (part, lane) = (n / da.lanes(), (n % da.lanes()) as u64);
-            let m = self.xmm(mask, part);
-            let on = self.lane_on(da, m, lane);
+            let on = self.lane_on(da, masks[part], lane);
             let v = self.xmm(idx, n / ia.lanes());
             let i = self.b.op(Op::VExtractS, Type::I64, &[v], ia.0, (n % ia.lanes()) as u64);
             let i = self.b.bin_imm(Op::Shl, i, scale);
@@ -696,6 +700,11 @@ impl Lifter<'_> {
             let f = self.zero_flags(on);
             let v = self.b.select(Cond::Ne, f, loaded, old);
             parts[part] = self.b.op(Op::VInsert, Type::V128, &[parts[part], v], da.0, lane);
+            let done = self.b.iconst(ty, 0);
+            masks[part] = self.b.op(Op::VInsert, Type::V128, &[masks[part], done], da.0, lane);
+            for (first, v) in [(dst, parts[part]), (mask, masks[part])] {
+                self.b.set(GuestReg::vec(first + 16 * part as u8), v);
+            }
         }
         let zero = self.vzero();
         let used = total << data;

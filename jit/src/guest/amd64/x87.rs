@@ -143,17 +143,24 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
 
 impl Lifter<'_> {
     /// A pending exception is raised.
-    fn pending_x87(&mut self) {
+    pub fn pending_x87(&mut self) {
         let sw = self.area(state::FSW);
         let pending = self.b.bin_imm(Op::And, sw, 0x80);
         self.trap_if(Trap::FpException, 1, pending);
     }
 
-    /// What every instruction that waits does first; its address is noted.
+    /// What every instruction that waits does.
     fn begin_x87(&mut self) {
         self.pending_x87();
+        self.note_x87();
+    }
+
+    /// Where and what the last instruction is.
+    fn note_x87(&mut self) {
         let pc = self.b.iconst(Type::I64, self.pc);
+        let opcode = self.b.iconst(Type::I64, self.fop as u64);
         self.set_area(state::FIP, pc);
+        self.set_area(state::OPCODE, opcode);
     }
 
     fn x87(&mut self, n: Number, how: u64, v: Option<Value>) -> Value {
@@ -164,13 +171,15 @@ impl Lifter<'_> {
         }
     }
 
-    fn note_data(&mut self, ea: Ea) {
-        let at = self.address(ea);
-        self.set_area(state::FDP, at);
+    /// Its memory operand's offset.
+    fn note_data(&mut self) {
+        let at = self.lea_value();
+        self.set_area(state::DATA, at);
     }
 
     /// The memory operand's kind (1 single, 2 double, 3 integer) and value.
     fn x87_memory(&mut self) -> Result<(u64, Value), Refused> {
+        self.pending_x87();
         let ea = self.ea();
         let (kind, log2) = match self.i.memory_size() {
             MemorySize::Float32 => (1, 2),
@@ -181,8 +190,8 @@ impl Lifter<'_> {
             _ => return Err(Refused::Undefined),
         };
         let v = if kind == 3 && log2 < 3 { self.load_signed(Type::I64, log2, ea) } else { self.load(Type::I64, log2, ea) };
-        self.begin_x87();
-        self.note_data(ea);
+        self.note_x87();
+        self.note_data();
         Ok((kind, v))
     }
 
@@ -214,11 +223,12 @@ impl Lifter<'_> {
                 return Ok(());
             }
         };
+        self.pending_x87();
         let ea = self.ea();
         let v = self.load(Type::I64, 3, ea);
         let high = self.load(Type::I64, 1, ea.plus(8));
-        self.begin_x87();
-        self.note_data(ea);
+        self.note_x87();
+        self.note_data();
         self.set_area(state::TEMP, high);
         self.x87(Number::X87Load, kind, Some(v));
         Ok(())
@@ -258,8 +268,8 @@ impl Lifter<'_> {
             self.store(1, to.plus(8), high);
         }
         self.store(log2, to, v);
-        self.begin_x87();
-        self.set_area(state::FDP, at);
+        self.note_x87();
+        self.note_data();
         self.x87(Number::X87Commit, 0, None);
         Ok(())
     }
@@ -315,8 +325,8 @@ impl Lifter<'_> {
     // --- words and images --------------------------------------------------------------------------------------
     fn fldcw(&mut self) -> Lifted {
         let ea = self.ea();
-        let v = self.load(Type::I64, 1, ea);
         self.pending_x87();
+        let v = self.load(Type::I64, 1, ea);
         self.x87(Number::X87Control, 6, Some(v));
         Ok(())
     }
@@ -391,8 +401,8 @@ impl Lifter<'_> {
 
     fn fldenv(&mut self) -> Lifted {
         let ea = self.ea();
-        let words = self.load_environment(ea);
         self.pending_x87();
+        let words = self.load_environment(ea);
         self.put_environment(words);
         Ok(())
     }
@@ -414,11 +424,11 @@ impl Lifter<'_> {
     fn frstor(&mut self) -> Lifted {
         let ea = self.ea();
         let registers = ea.plus(self.env_bytes());
+        self.pending_x87();
         let words = self.load_environment(ea);
         let loaded: Vec<_> = (0..8)
             .map(|n| (self.load(Type::I64, 3, registers.plus(10 * n)), self.load(Type::I64, 1, registers.plus(10 * n + 8))))
             .collect();
-        self.pending_x87();
         self.put_environment(words);
         for (n, (low, high)) in loaded.into_iter().enumerate() {
             self.set_area(state::TEMP + 3 + 2 * n, low);

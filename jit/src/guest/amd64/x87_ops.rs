@@ -1,6 +1,6 @@
 //! The x87's arithmetic, on its state in `Cpu::area`.
 
-use super::state::{FCW, FSW, FTW, TEMP, X87};
+use super::state::{DATA, FCW, FDP, FIP, FOP, FSW, FTW, OPCODE, TEMP, X87};
 use crate::cpu::Cpu;
 use crate::ir::eval::x86fp::{ex, split, Env, Num, Rc, F32, F64, F80};
 use std::cmp::Ordering;
@@ -66,10 +66,21 @@ pub fn summarize(cpu: &mut Cpu) {
     cpu.area[FSW] = cpu.area[FSW] & !0x8080 | if pending { 0x8080 } else { 0 };
 }
 
+/// Where the exception was that is pending now.
+fn point(cpu: &mut Cpu) {
+    cpu.area[FOP] = cpu.area[OPCODE];
+    if cpu.area[OPCODE] & 0xc0 != 0xc0 {
+        cpu.area[FDP] = cpu.area[DATA];
+    }
+}
+
 /// Note exceptions: whether the operation goes on (what was raised among the operands is masked).
 fn note(cpu: &mut Cpu, raised: u32, c1: bool) -> bool {
     cpu.area[FSW] = (cpu.area[FSW] & !C1) | raised as u64 | if c1 { C1 } else { 0 };
     summarize(cpu);
+    if cpu.area[FSW] & 0x80 != 0 {
+        point(cpu);
+    }
     raised & (ex::I | ex::Z | ex::D) & !(cpu.area[FCW] as u32) == 0
 }
 
@@ -261,6 +272,7 @@ fn from_decimal(low: u64, high: u64) -> u128 {
 /// `TEMP`: the upper part; `TEMP + 1`: not 0 if nothing is to be stored; `TEMP + 2` and 3: the status word and tags when it is done.
 pub extern "C" fn store(cpu: &mut Cpu, how: u64, _: u64) -> u64 {
     let (sw, tw) = (cpu.area[FSW], cpu.area[FTW]);
+    let pointers = (cpu.area[FOP], cpu.area[FDP]);
     let mut e = env(cpu);
     e.precision = 0;
     e.wrap = false;
@@ -289,6 +301,7 @@ pub extern "C" fn store(cpu: &mut Cpu, how: u64, _: u64) -> u64 {
     (cpu.area[TEMP], cpu.area[TEMP + 1]) = (high, skip as u64);
     (cpu.area[TEMP + 2], cpu.area[TEMP + 3]) = (cpu.area[FSW], cpu.area[FTW]);
     (cpu.area[FSW], cpu.area[FTW]) = (sw, tw);
+    (cpu.area[FOP], cpu.area[FDP]) = pointers;
     low
 }
 
@@ -340,6 +353,9 @@ fn decimal(e: &mut Env, n: Num) -> (u64, u64) {
 /// The store is done: its other effects.
 pub extern "C" fn commit(cpu: &mut Cpu, _: u64, _: u64) -> u64 {
     (cpu.area[FSW], cpu.area[FTW]) = (cpu.area[TEMP + 2], cpu.area[TEMP + 3]);
+    if cpu.area[FSW] & 0x80 != 0 {
+        point(cpu);
+    }
     0
 }
 
@@ -687,7 +703,7 @@ pub extern "C" fn control(cpu: &mut Cpu, how: u64, v: u64) -> u64 {
         7 => {
             cpu.area[FCW] = super::state::FCW_INIT;
             (cpu.area[FSW], cpu.area[FTW]) = (0, 0);
-            (cpu.area[super::state::FOP], cpu.area[super::state::FIP], cpu.area[super::state::FDP]) = (0, 0, 0);
+            (cpu.area[FOP], cpu.area[FIP], cpu.area[FDP]) = (0, 0, 0);
         }
         8 => cpu.area[FSW] &= !0x80ff,
         _ => {
@@ -725,7 +741,6 @@ fn full_tags(cpu: &Cpu) -> u64 {
 /// Words of memory images in `TEMP`: 0 FSTENV (FTW full in `TEMP`), 1 the registers in stack order from `TEMP + 3` on with the words before them as
 /// FXSAVE has them, 2 the inverse, 3 FTW from the full tags in `v`, 4 initial state, 5 only the registers of 2.
 pub extern "C" fn image(cpu: &mut Cpu, what: u64, v: u64) -> u64 {
-    use super::state::{FDP, FIP, FOP};
     match what {
         0 => cpu.area[TEMP] = full_tags(cpu),
         1 => {

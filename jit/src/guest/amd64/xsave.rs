@@ -72,11 +72,22 @@ impl Lifter<'_> {
         self.b.bin_imm(Op::And, v, state::XCR0)
     }
 
+    /// Word `n` of the x87's part: without REX.W its pointers have 32 bits, and selectors that are zero.
+    fn pointer(&mut self, n: usize, v: Value) -> Value {
+        let wide =
+            matches!(self.i.mnemonic(), M::Fxsave64 | M::Fxrstor64 | M::Xsave64 | M::Xsaveopt64 | M::Xsavec64 | M::Xrstor64);
+        if wide || !matches!(n, 1 | 2) {
+            return v;
+        }
+        self.b.bin_imm(Op::And, v, u32::MAX as u64)
+    }
+
     fn save_x87(&mut self, to: impl Fn(&mut Self, i64) -> Ea) {
         let what = self.b.iconst(Type::I64, 1);
         self.helper(Number::X87Image, &[what]);
         for n in 0..X87_WORDS {
             let v = self.area(state::TEMP + n);
+            let v = self.pointer(n, v);
             let at = to(self, x87_place(n));
             self.store(3, at, v);
         }
@@ -97,9 +108,18 @@ impl Lifter<'_> {
         self.store(3, at, v);
     }
 
+    /// Fault now if any of these bytes can't be written.
+    fn probe(&mut self, ea: Ea, bytes: i64) {
+        for n in [0, bytes - 1] {
+            let (at, nothing) = (self.address(ea.plus(n)), self.b.iconst(Type::I32, 0));
+            self.atomic(Op::AtomicAdd, 0, at, nothing);
+        }
+    }
+
     fn fxsave(&mut self) -> Lifted {
         let ea = self.ea();
         self.demand_alignment(ea, 16);
+        self.probe(ea, 416);
         let to = move |_: &mut Self, n: i64| ea.plus(n);
         self.save_mxcsr(to);
         self.save_x87(to);
@@ -121,7 +141,8 @@ impl Lifter<'_> {
             let new = self.b.bin(Op::Or, old, mask);
             self.store(3, ea.plus(HEADER), new);
         }
-        let control = self.b.bin_imm(Op::And, mask, 6);
+        // Of the compact format it is a part of SSE's.
+        let control = self.b.bin_imm(Op::And, mask, if compact { 2 } else { 6 });
         let control = match self.constant(control) {
             Some(c) => Ok(c != 0),
             None => Err(self.zero_flags(control)),
@@ -146,6 +167,7 @@ impl Lifter<'_> {
     /// The x87's words to `TEMP`, and from there to the registers.
     fn restore_x87(&mut self, words: &[Value]) {
         for (n, &v) in words.iter().enumerate() {
+            let v = self.pointer(n, v);
             self.set_area(state::TEMP + n, v);
         }
         let what = self.b.iconst(Type::I64, 2);
@@ -202,13 +224,22 @@ impl Lifter<'_> {
             let at = l.b.bin_imm(Op::Add, base, disp as u64);
             Ea { base: l.b.select(Cond::Ne, f, at, scratch), index: Value::NONE, scale: 0, disp: 0 }
         };
-        // MXCSR comes with either of its components, loaded or not.
-        let control_bits = self.b.bin_imm(Op::And, mask, 6);
-        let control_on = self.zero_flags(control_bits);
-        let at = from(self, control_on, 24);
+        // MXCSR comes with either of its components, loaded or not; in the compact format it is a part of SSE's.
+        let either = self.b.bin_imm(Op::And, mask, 6);
+        let sse = self.b.bin_imm(Op::And, mask, 2);
+        let sse_there = self.b.bin_imm(Op::And, both, 2);
+        let plain = self.b.bin_imm(Op::And, format, 1 << 63);
+        let plain = self.zero_flags(plain);
+        let there = self.b.select(Cond::Eq, plain, either, sse_there);
+        let there = self.zero_flags(there);
+        let wanted_control = self.b.select(Cond::Eq, plain, either, sse);
+        let wanted_control = self.zero_flags(wanted_control);
+        let at = from(self, there, 24);
         let control = self.load(Type::I64, 2, at);
+        let initial = self.b.iconst(Type::I64, mxcsr::INIT as u64);
+        let control = self.b.select(Cond::Ne, there, control, initial);
         let old = self.mxcsr();
-        let control = self.b.select(Cond::Ne, control_on, control, old);
+        let control = self.b.select(Cond::Ne, wanted_control, control, old);
         let reserved = self.b.bin_imm(Op::Shr, control, 16);
         self.trap_if(Trap::Protection, 0, reserved);
         // The x87's: as in memory, initial, or as they are.

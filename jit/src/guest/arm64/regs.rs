@@ -171,7 +171,9 @@ pub static GUEST: Guest = Guest {
     fpcr_init: 0,
     fpcr_mask: fpcr::WRITABLE,
     flags_dead: super::flags_ahead::flags_dead,
+    flag_regs: &[],
     helpers: &[],
     coherent: false,
+    relocatable: true,
     disasm,
 };

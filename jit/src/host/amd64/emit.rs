@@ -56,8 +56,10 @@ pub enum Ool {
         kind: u8,
         /// Its detail.
         detail: u64,
-        /// The guest instruction.
+        /// The guest's pc.
         pc: u64,
+        /// Register of its operand, 0 without.
+        arg: Option<u8>,
     },
     /// The target of an indirect call, in rax, is not in the table: where the call returns to.
     CallMiss(Near, u32),
@@ -151,6 +153,7 @@ impl<'a> Emitter<'a> {
         self.out_of_line();
         self.out.data = self.asm.pos();
         self.asm.finish_pool();
+        self.out.relocs.append(&mut self.asm.places);
     }
 
     /// `inst` is the first of a guest instruction.
@@ -229,6 +232,12 @@ impl<'a> Emitter<'a> {
             return self.set_flags(v);
         }
         if self.ra.pin(g) == crate::regalloc::NONE && g.0 < 64 {
+            if let Some(c) = self.ra.place(self.b, v).filter(|_| self.ra.peek(v).is_none()) {
+                self.ra.set_slot_begin(self.asm, self.b, self.i, g, v);
+                self.asm.mov_place(r::AX, c);
+                self.asm.store(3, home_addr(Home::Slot(g)), r::AX);
+                return self.ra.set_slot_done(g, v);
+            }
             if let Some(c) = self.ra.constant(self.b, v) {
                 self.ra.set_slot_begin(self.asm, self.b, self.i, g, v);
                 let a = home_addr(Home::Slot(g));
@@ -256,6 +265,10 @@ impl<'a> Emitter<'a> {
         match (self.ra.peek(v), self.ra.constant(self.b, v)) {
             (Some(s), _) => self.asm.mov_rr(true, d, s),
             (None, Some(c)) => self.asm.mov_imm(d, c),
+            (None, None) if self.ra.place(self.b, v).is_some() => {
+                let c = self.ra.place(self.b, v).unwrap_or_default();
+                self.asm.mov_place(d, c);
+            }
             (None, None) => self.asm.mov(true, d, home_addr(self.ra.home(v))),
         }
     }
@@ -566,7 +579,7 @@ impl<'a> Emitter<'a> {
         if traps {
             self.asm.alu_imm(Alu::Cmp, false, state!(fp_trap), 0);
             let from = self.asm.jcc_near(cc::NE);
-            self.ool.push(Ool::Trap { from, kind: Trap::FpException as u8, detail: 0, pc: self.pc });
+            self.ool.push(Ool::Trap { from, kind: Trap::FpException as u8, detail: 0, pc: self.pc, arg: None });
         }
         let result = state!(call_result);
         match inst.ty {
@@ -620,7 +633,7 @@ impl<'a> Emitter<'a> {
                     self.asm.push(Rm::R(r::CX));
                     self.stub(false, Stub::Lookup);
                 }
-                Ool::Trap { from, kind, detail, pc } => self.trap_taken(from, kind, detail, pc),
+                Ool::Trap { from, kind, detail, pc, arg } => self.trap_taken(from, kind, detail, pc, arg),
                 Ool::Misaligned { from, addr, log2, pc, back } => self.misaligned(from, addr, log2, pc, back),
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }

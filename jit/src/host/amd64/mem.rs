@@ -1,6 +1,6 @@
 //! Memory operations: loads, stores, exclusives, atomics, barriers.
 
-use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Near, Rm, Short, NOREG};
+use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Asm, Near, Rm, Short, NOREG};
 use super::emit::{Emitter, Ool, Opnd};
 use super::regs::{home_addr, point, VS};
 use crate::host::Point;
@@ -22,7 +22,15 @@ impl Emitter<'_> {
             self.clobber_flags();
         }
         let index = if index.is_some() { Some(index) } else { None };
+        let place = self.ra.place(self.b, base).filter(|_| self.ra.peek(base).is_none());
         let a = match (self.ra.constant(self.b, base), index) {
+            (None, None) if place.is_some() => {
+                let c = place.unwrap_or_default().wrapping_add(disp as u64);
+                Asm::placed(c).unwrap_or_else(|| {
+                    self.asm.mov_place(r::AX, c);
+                    Addr::base(r::AX, 0)
+                })
+            }
             (Some(c), None) => self.absolute(c.wrapping_add(disp as u64)),
             _ => self.base_index(base, index, scale, disp),
         };

@@ -15,6 +15,9 @@ pub const LINK_FRAME: u64 = 8;
 /// Bytes of an entry of the return stack, whose first word is a host address.
 pub const RETURN_ENTRY: usize = 8;
 
+/// Emitted code says where guest addresses are in it (`Reloc::Place`).
+pub const STORABLE: bool = true;
+
 /// What the CPU has.
 pub fn detect() -> Features {
     Features::detect()

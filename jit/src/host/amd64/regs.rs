@@ -97,7 +97,10 @@ impl Moves for Asm {
             self.vstore(home_addr(d), s);
         }
     }
-    fn constant(&mut self, d: u8, c: u64) {
-        self.mov_imm(d, c);
+    fn constant(&mut self, d: u8, c: u64, place: bool) {
+        match place {
+            true => self.mov_place(d, c),
+            false => self.mov_imm(d, c),
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Leaving a block: direct exits with their links, indirect exits, traps.
 
-use super::asm::{field, op, r, Asm, Near};
+use super::asm::{field, op, r, Access, Addr, Asm, Near};
 use super::emit::{Emitter, Ool};
 use super::regs::point;
 use super::stubs::{first_table, Stub};
+use crate::code::filter;
 use crate::host::Link;
 use crate::ir::{Cond, Inst, Op, Trap, Type, FLAGS_DEAD};
 
@@ -20,7 +21,7 @@ impl Emitter<'_> {
                 let op = if inst.op == Op::ExitIfZero { op::CBZ } else { op::CBNZ };
                 let from = self.asm.branch(op | (w as u32) << 31 | n as u32);
                 match inst.op {
-                    Op::TrapIf => self.ool.push(Ool::Trap { from, kind: inst.trap(), detail: inst.imm, pc: self.pc }),
+                    Op::TrapIf => self.ool.push(Ool::Trap { from, kind: inst.trap(), detail: inst.imm, arg: r::ZR, pc: self.pc }),
                     _ => self.side_exit(from, inst.imm),
                 }
             }
@@ -31,6 +32,7 @@ impl Emitter<'_> {
                 let from = self.asm.branch(Asm::tb(op, n, inst.aux & 63));
                 self.side_exit(from, inst.imm);
             }
+            Op::TrapIfCode => self.trap_if_code(inst),
             Op::Jump => {
                 self.leave_flags(live);
                 self.link(op::B, inst.imm);
@@ -62,6 +64,26 @@ impl Emitter<'_> {
                 }
             }
         }
+    }
+
+    /// See `code::filter`.
+    fn trap_if_code(&mut self, inst: &Inst) {
+        let addr = self.reg(inst.args[0]);
+        self.leave_flags(true);
+        self.asm.load_cpu(3, r::S0, field!(code_lines));
+        // Whether the translator is at work is looked at before the line.
+        self.asm.at(op::LDAR, 0, r::S1, r::S0);
+        self.asm.ubfx(false, r::LR, addr, filter::LOG2_LINE as u8, filter::LOG2_LINES as u8);
+        self.asm.add_imm(r::S0, r::S0, filter::LINES_AT as i32);
+        self.asm.mem(Access::load(0), r::LR, Addr::Index(r::S0, r::LR, false));
+        self.asm.rrr(op::ORR, false, r::S1, r::S1, r::LR);
+        self.asm.load_cpu(3, r::S0, field!(code_shown));
+        self.asm.lsr(false, r::LR, addr, filter::LOG2_GRANULE as u8);
+        const { assert!(filter::GRANULES == 1 << (32 - filter::LOG2_GRANULE)) };
+        self.asm.mem(Access::load(0), r::LR, Addr::Index(r::S0, r::LR, false));
+        self.asm.rrr(op::ORR, false, r::S1, r::S1, r::LR);
+        let from = self.asm.branch(op::CBNZ | r::S1 as u32);
+        self.ool.push(Ool::Trap { from, kind: Trap::InvalidateCode, detail: 0, arg: addr, pc: inst.imm });
     }
 
     fn leave_flags(&mut self, live: bool) {

@@ -14,6 +14,8 @@ pub use super::{Arm64 as Native, Features, HostContext};
 pub const LINK_FRAME: u64 = 0;
 /// Bytes of an entry of the return stack, whose first word is a host address.
 pub const RETURN_ENTRY: usize = 16;
+/// Emitted code does not say where guest addresses are in it.
+pub const STORABLE: bool = false;
 
 /// What the CPU has.
 pub fn detect() -> Features {

@@ -91,7 +91,7 @@ impl Moves for Asm {
         let access = if class == INT { Access::store(3) } else { Access::vstore(4) };
         self.mem(access, s, Addr::Disp(r::CPU, home_offset(d) as i32));
     }
-    fn constant(&mut self, d: u8, c: u64) {
+    fn constant(&mut self, d: u8, c: u64, _place: bool) {
         self.mov_imm(d, c);
     }
 }

@@ -133,6 +133,8 @@ fn convert(env: &mut Env, from: Format, to: Format, v: u128) -> u128 {
     r
 }
 
+/// RCPPS, RSQRTPS: as Intel's processors have them since Sandy Bridge at the latest. 11 bits of the operand (of the exponent its lowest, for roots)
+/// choose an interval; the result is that of its middle, rounded to 12 bits behind the point. Denormal operands are zeros, and so are denormal results.
 fn estimate(env: &Env, f: Format, v: u128, root: bool) -> u128 {
     let (n, denormal) = split(f, v);
     let n = if denormal { Num::Zero(n.sign()) } else { n };
@@ -143,21 +145,26 @@ fn estimate(env: &Env, f: Format, v: u128, root: bool) -> u128 {
         Num::Inf(true) if root => f.default_nan(),
         Num::Inf(s) => f.zero(s),
         n if root && n.sign() => f.default_nan(),
-        n => {
-            let one = Num::Finite(false, 0, 1 << 63);
-            // As precise as the processors' tables.
-            exact.precision = 12;
-            let r = if root {
-                let s = exact.sqrt(F64, n);
-                let (s, _) = split(F64, s);
-                exact.div(F64, one, s)
-            } else {
-                exact.div(F64, one, n)
-            };
-            let (r, _) = split(F64, r);
-            exact.pack(f, r)
+        Num::Finite(s, e, m) => {
+            let (r, e) = if root { (estimated_root(e, m), -1 - (e >> 1)) } else { (estimated_inverse(m), -1 - e) };
+            exact.pack(f, Num::Finite(s, e, r << (63 - 12)))
         }
+        _ => f.default_nan(),
     }
+}
+
+/// 2^13 divided by the middle of the interval.
+fn estimated_inverse(m: u64) -> u64 {
+    let middle = 4097 + 2 * (m >> 52 & 0x7ff);
+    ((1 << 26) + middle) / (2 * middle)
+}
+
+/// 2^13 divided by the root of the middle of the interval.
+fn estimated_root(e: i32, m: u64) -> u64 {
+    let middle = (2049 + 2 * (m >> 53 & 0x3ff)) << (e & 1);
+    // The largest r that is at most half more than the exact one: (r - 1/2)^2 * middle <= 2^37.
+    let fits = |r: u64| (2 * r - 1) * (2 * r - 1) * middle <= 1 << 39;
+    (0..13).rev().fold(0, |r, bit| if fits(r | 1 << bit) { r | 1 << bit } else { r })
 }
 
 /// Whether this module evaluates the operation.
