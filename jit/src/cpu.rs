@@ -62,13 +62,13 @@ pub static SPLIT_LOCK: AtomicU32 = AtomicU32::new(0);
 /// 256 bytes are reached with 8-bit displacements.
 #[repr(C, align(64))]
 pub struct Cpu {
-    /// 64-bit guest slots.
-    pub gpr: [u64; GPR_SLOTS],
     /// The flags in the host's resting shape (the host module says which).
     pub flags: u32,
     /// Non-zero: a signal is waiting. Whoever sets it while translated code runs sees to it that the thread leaves (`Engine::interrupt`);
     /// translated code looks only when it is entered.
     pub pending: AtomicU32,
+    /// 64-bit guest slots. Those of arm64's usual pairs (x19 and x20, x21 and x22 …) are 16 aligned bytes.
+    pub gpr: [u64; GPR_SLOTS],
     /// First table of indirect branches (`JUMP_CACHE_ENTRIES` entries), or an empty one while the thread is asked to leave.
     pub jump_cache: *const JumpEntry,
     /// Guest pc, valid whenever translated code is not running.

@@ -47,9 +47,10 @@ fn overwrites_flags(guest: &Guest, b: &mut Block, mem: &dyn Fetch) -> bool {
             return false;
         }
         if fx & ir::fx::EXIT != 0 {
-            // A loop that doesn't read them by itself doesn't in its next round.
-            let dead = !leads_anywhere(i.op) && (i.imm == b.pc || flags_dead(guest, b, i.imm, mem));
-            if !dead || fx & ir::fx::TERM != 0 {
+            // A loop that doesn't read them by itself doesn't in its next round; one without an end may end by a fault, which shows them.
+            let ends = fx & ir::fx::TERM != 0;
+            let dead = !leads_anywhere(i.op) && (i.imm == b.pc && !ends || flags_dead(guest, b, i.imm, mem));
+            if !dead || ends {
                 return dead;
             }
         }
@@ -93,7 +94,8 @@ fn mark_dead_flags(guest: &Guest, b: &mut ir::Block, mem: &dyn Fetch) {
                 if leads_anywhere(op) || i.imm >= b.end && !conditional && !often {
                     continue;
                 }
-                if if i.imm == b.pc { b.flags_dead } else { flags_dead(guest, b, i.imm, mem) } {
+                let dead = if i.imm == b.pc { b.flags_dead } else { flags_dead(guest, b, i.imm, mem) };
+                if dead {
                     b.insts[n].aux |= ir::FLAGS_DEAD;
                     unsaved = true;
                 }

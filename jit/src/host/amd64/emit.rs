@@ -113,6 +113,8 @@ pub struct Emitter<'a> {
     pub hint: u8,
     /// Flags.
     pub ef: FlagState,
+    /// An instruction that was emitted along with an earlier one.
+    pub done_ahead: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -126,7 +128,7 @@ impl<'a> Emitter<'a> {
         ool: &'a mut Vec<Ool>,
     ) -> Self {
         let ef = FlagState { val: NO_FLAGS, shape: Shape::Sub, arch: NO_FLAGS, slot_current: true, slot_val: NO_FLAGS };
-        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef }
+        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef, done_ahead: usize::MAX }
     }
 
     /// Emit everything.
