@@ -32,8 +32,10 @@ const ENOUGH: usize = 256 << 10;
 const KEY_WORDS: usize = 4;
 /// Words of guest code that a translation depends on, at most.
 const MOST_WORDS: usize = 2048;
-/// The descriptor's number is at least this if possible: programs count on small ones.
-const KEPT_FD: i32 = 1000;
+/// The descriptor's number is at least this where so many are allowed: programs count on small ones.
+const KEPT_FD: u64 = 1000;
+/// Otherwise it is one of so many last ones.
+const LAST_FDS: u64 = 16;
 
 #[repr(C)]
 struct Header {
@@ -115,6 +117,16 @@ fn map(fd: i32, prot: i32) -> Option<*mut u8> {
     (at != libc::MAP_FAILED).then_some(at.cast())
 }
 
+/// The least number of the descriptor; none is that small if few are allowed.
+fn keep_from() -> i32 {
+    // SAFETY: fills `limit`.
+    unsafe {
+        let mut limit = std::mem::zeroed::<libc::rlimit>();
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        KEPT_FD.min(limit.rlim_cur.saturating_sub(LAST_FDS)).max(64) as i32
+    }
+}
+
 /// The file's number.
 fn inode(fd: i32) -> Option<(u64, i64)> {
     // SAFETY: fills `st` if it succeeds.
@@ -137,13 +149,11 @@ impl Store {
             if low < 0 {
                 return None;
             }
-            let fd = match libc::fcntl(low, libc::F_DUPFD_CLOEXEC, KEPT_FD) {
-                high if high >= 0 => {
-                    libc::close(low);
-                    high
-                }
-                _ => low,
-            };
+            let fd = libc::fcntl(low, libc::F_DUPFD_CLOEXEC, keep_from());
+            libc::close(low);
+            if fd < 0 {
+                return None;
+            }
             let header = Header { magic: MAGIC, made_for, used: AtomicU64::new(FIRST as u64), _pad: [0; 5] };
             let bytes = size_of::<Header>();
             if libc::ftruncate(fd, SIZE as i64) != 0 || libc::pwrite(fd, (&raw const header).cast(), bytes, 0) != bytes as isize {
