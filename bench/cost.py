@@ -185,6 +185,14 @@ def ways(names):
     return [w for w in known if not names or w.name in names]
 
 
+def version(way):
+    """What a way says of itself."""
+    library, *prefix = way.prefix
+    command = [HOME / "counters/qemu-aarch64", *(("-L", library) if library != "-" else ()), *prefix[:1], "--version"]
+    said = subprocess.run(command, env=dict(way.env), capture_output=True, text=True).stdout.splitlines()
+    return said[0].split(" (")[0].replace("qemu-x86_64 version", "QEMU") if said else way.label
+
+
 def _count(command, env, out):
     """Instructions, and what the program printed; None if it fails."""
     env = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C", "GLIBC_TUNABLES": TUNABLES, **dict(env)}
