@@ -174,7 +174,8 @@ def ways(names):
     ours = Path(os.environ.get("RUN_FOREIGN_ARM64", OURS)).resolve()
     if not ours.exists():
         sys.exit(f"bench: {ours} doesn't exist: cargo build --release --target aarch64-unknown-linux-gnu, or set RUN_FOREIGN_ARM64")
-    library = (("BOX64_LD_LIBRARY_PATH", f"{guest}/usr/lib/x86_64-linux-gnu"), ("BOX64_NOBANNER", "1"), ("BOX64_LOG", "0"), ("BOX64_DYNACACHE", "0"))
+    library = (("BOX64_LD_LIBRARY_PATH", f"{guest}/usr/lib/x86_64-linux-gnu"), ("BOX64_NOBANNER", "1"), ("BOX64_LOG", "0"), ("BOX64_DYNACACHE", "0"),
+               ("BOX64_EMULATED_LIBS", "libsqlite3.so.0"))
     known = [
         Way("ours", "run-foreign", ("-", ours, "--root", guest), True),
         Way("relaxed", "run-foreign, relaxed", ("-", ours, "--relaxed", "--root", guest), True),
@@ -183,6 +184,14 @@ def ways(names):
         Way("qemu", "QEMU", ("-", arm64 / "qemu-x86_64", "-L", guest), False),
     ]
     return [w for w in known if not names or w.name in names]
+
+
+def version(way):
+    """What a way says of itself."""
+    library, *prefix = way.prefix
+    command = [HOME / "counters/qemu-aarch64", *(("-L", library) if library != "-" else ()), *prefix[:1], "--version"]
+    said = subprocess.run(command, env={}, capture_output=True, text=True).stdout.splitlines()
+    return said[0].split(" (")[0].split(" nogit")[0].replace("qemu-x86_64 version", "QEMU") if said else way.label
 
 
 def _count(command, env, out):

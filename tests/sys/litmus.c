@@ -88,6 +88,40 @@ static void *publish(void *arg) {
   return arg;
 }
 
+// Two that write, and two that read both in opposite orders: they may not disagree on which was first.
+static int seen_x[2][ROUNDS], seen_y[2][ROUNDS];
+static _Atomic int ready;
+static void *write_all(void *arg) {
+  line *mine = arg;
+  pin(mine == y);
+  for (ready++; ready < 4;) sched_yield();
+  for (int i = 0; i < ROUNDS; i++) atomic_store_explicit(&mine[i].v, 1, memory_order_release);
+  return NULL;
+}
+static void *read_all(void *arg) {
+  int me = !!arg;
+  pin(me);
+  for (ready++; ready < 4;) sched_yield();
+  for (int i = 0; i < ROUNDS; i++) {
+    int first = atomic_load_explicit(me ? &y[i].v : &x[i].v, memory_order_acquire);
+    int second = atomic_load_explicit(me ? &x[i].v : &y[i].v, memory_order_acquire);
+    seen_x[me][i] = me ? second : first, seen_y[me][i] = me ? first : second;
+  }
+  return NULL;
+}
+static int disagree(void) {
+  pthread_t t[3];
+  memset(x, 0, sizeof x), memset(y, 0, sizeof y);
+  pthread_create(&t[0], NULL, write_all, x);
+  pthread_create(&t[1], NULL, write_all, y);
+  pthread_create(&t[2], NULL, read_all, x);
+  read_all(NULL);
+  for (int n = 0; n < 3; n++) pthread_join(t[n], NULL);
+  int wrong = 0;
+  for (int i = 0; i < ROUNDS; i++) wrong += seen_x[0][i] && !seen_y[0][i] && seen_y[1][i] && !seen_x[1][i];
+  return wrong;
+}
+
 int main(void) {
   enter();
   sched_getaffinity(0, sizeof all, &all);
@@ -118,5 +152,6 @@ int main(void) {
   }
   pthread_join(t, NULL);
   printf("published: %d wrong\n", wrong);
+  printf("two readers disagree %d times\n", disagree());
   return 0;
 }

@@ -85,7 +85,7 @@ struct Look<'a> {
 
 /// `Guest::flags_dead`.
 pub fn flags_dead(pc: u64, mem: &dyn Fetch, near: &mut Range<u64>) -> bool {
-    let mut look = Look { mem, near: near.clone(), seen: pc..pc, lines: 4, instructions: 16 };
+    let mut look = Look { mem, near: near.clone(), seen: pc..pc, lines: 8, instructions: 28 };
     let dead = look.dead(pc, ALL);
     *near = look.seen;
     dead

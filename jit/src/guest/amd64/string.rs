@@ -106,7 +106,7 @@ impl Lifter<'_> {
     fn string_step(&mut self, log2: u8, narrow: bool) -> Option<Value> {
         let df = self.b.get(regs::DF);
         let step = self.b.bin_imm(Op::Or, df, 1);
-        let step = self.b.bin_imm(Op::Shl, step, log2 as u64);
+        let step = if log2 == 0 { step } else { self.b.bin_imm(Op::Shl, step, log2 as u64) };
         let m = self.i.mnemonic();
         let from = !matches!(m, M::Stosb | M::Stosw | M::Stosd | M::Stosq | M::Scasb | M::Scasw | M::Scasd | M::Scasq);
         let to = !matches!(m, M::Lodsb | M::Lodsw | M::Lodsd | M::Lodsq);
