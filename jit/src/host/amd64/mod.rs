@@ -18,6 +18,7 @@
 //! Code must be placed at a multiple of 16.
 
 pub mod asm;
+mod bits;
 mod cond;
 pub mod emit;
 mod exits;
