@@ -12,6 +12,7 @@ mod context;
 mod coverage;
 mod draw;
 mod encode;
+mod functions;
 mod ours;
 mod place;
 mod real;

@@ -47,7 +47,9 @@ pub fn place(group: Group, r: &mut Rng, code: &mut [u8], i: &mut Instruction, s:
     p.alike();
     p.branch()?;
     let moved = p.has_memory() && effective(p.i, p.s) != at;
-    if !p.whole || moved {
+    // A stack that is not at a canonical address is #SS, which Linux makes SIGBUS of; here it is SIGSEGV as anywhere else.
+    let lost = p.i.is_stack_instruction() && p.s.gpr[4] >> 32 != 0;
+    if !p.whole || moved || lost {
         return None;
     }
     // See `Group::Splits`. (A compare and exchange is always locked where it is translated.)

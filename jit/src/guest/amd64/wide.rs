@@ -83,7 +83,7 @@ impl Wide {
             Wide { neg, exp, sig: high << 1 | low >> 127 }
         }
     }
-    /// a + b. A difference with what is far smaller is less than the larger one.
+    /// a + b. Of what is far smaller the lowest bit or a difference still tells.
     pub fn add(self, b: Wide) -> Wide {
         let (big, small) = if self.below(b) { (b, self) } else { (self, b) };
         if small.sig == 0 {
@@ -91,13 +91,13 @@ impl Wide {
         }
         let d = (big.exp - small.exp) as u32;
         let s = if d < 128 { small.sig >> d } else { 0 };
+        let lost = d >= 128 || small.sig & ((1 << d) - 1) != 0;
         if big.neg != small.neg {
-            let lost = d >= 128 || small.sig & ((1 << d) - 1) != 0;
             return Wide::normalized(big.neg, big.exp, big.sig - s - lost as u128);
         }
         match big.sig.overflowing_add(s) {
-            (sig, false) => Wide { sig, ..big },
-            (sig, true) => Wide { sig: sig >> 1 | 1 << 127, exp: big.exp + 1, ..big },
+            (sig, false) => Wide { sig: sig | lost as u128, ..big },
+            (sig, true) => Wide { sig: sig >> 1 | 1 << 127 | lost as u128, exp: big.exp + 1, ..big },
         }
     }
     /// a - b.

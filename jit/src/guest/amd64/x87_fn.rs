@@ -108,6 +108,22 @@ fn sine(s: bool, e: i32, m: u64) -> (Wide, Wide) {
     }
 }
 
+/// Tangent.
+fn tangent(s: bool, e: i32, m: u64) -> Option<Wide> {
+    let (r, q) = reduced(s, e, m);
+    if r.sig != 0 && r.exp < -30 {
+        // x + x^3/3, or -1/x + x/3: which side of its first term it is on tells how to round.
+        let more = r.mul(r).mul(INVERSE[3]);
+        return Some(if q & 1 == 0 { r.mul(ONE.add(more)) } else { ONE.negated().div(r).mul(ONE.sub(more)) });
+    }
+    let (sin, cos) = sine(s, e, m);
+    match (sin.sig, cos.sig) {
+        (_, 0) => None,
+        (0, _) => Some(sin),
+        _ => Some(sin.div(cos)),
+    }
+}
+
 /// The arc tangent of a / b, of positive numbers with a <= b.
 fn arctan(a: Wide, b: Wide) -> Wide {
     // Above tan(pi/8): pi/4 + atan((t - 1) / (t + 1)).
@@ -220,11 +236,13 @@ fn angle(what: u64, x: Num, image: u128) -> Option<Found> {
             19 => Found { pushed: Some(one), ..Found::rounded(Wide::new(s, e, m)) },
             _ => Found { pushed: pushes(Outcome::Rounded(ONE)), ..Found::rounded(Wide::new(s, e, m)) },
         },
+        Num::Finite(s, e, m) if what == 19 => match tangent(s, e, m) {
+            None => Found::invalid(),
+            Some(t) => Found { pushed: Some(one), ..Found::rounded(t) },
+        },
         Num::Finite(s, e, m) => {
             let (sin, cos) = sine(s, e, m);
             match what {
-                19 if cos.sig == 0 => Found::invalid(),
-                19 => Found { pushed: Some(one), ..Found::rounded(if sin.sig == 0 { sin } else { sin.div(cos) }) },
                 22 => Found::rounded(cos),
                 _ => Found { pushed: pushes(Outcome::Rounded(cos)), ..Found::rounded(sin) },
             }
