@@ -234,10 +234,8 @@ impl Placing<'_> {
         let r = &mut *self.r;
         // What is there only in part: model-specific how much a processor does, or how much of it it needs.
         let rest = (WINDOW + WINDOW_BYTES as u64).wrapping_sub(at);
-        let st0_empty = self.s.ftw >> (self.s.fsw >> 11 & 7) & 1 == 0;
         self.whole &= match self.i.mnemonic() {
             M::Fldenv => !(22..28).contains(&rest),
-            M::Fstp | M::Fbstp => !st0_empty || !(8..10).contains(&rest),
             M::Pop if self.i.op0_register().is_segment_register() => !(2..8).contains(&rest),
             _ => true,
         };

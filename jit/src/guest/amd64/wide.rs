@@ -49,7 +49,7 @@ impl Wide {
     pub const fn inverse(n: u64) -> Wide {
         let (q, r) = ((1 << 127) / n as u128, (1 << 127) % n as u128);
         let up = q.leading_zeros();
-        Wide { neg: false, exp: -(up as i32), sig: q << up | (r << up) / n as u128 }
+        Wide { neg: false, exp: -(up as i32), sig: (q << up) | ((r << up) / n as u128) }
     }
     /// -a.
     pub fn negated(self) -> Wide {

@@ -264,10 +264,11 @@ impl Lifter<'_> {
         let f = self.zero_flags(skip);
         let to = self.b.select(Cond::Eq, f, at, scratch);
         let to = Ea { base: to, index: Value::NONE, scale: 0, disp: 0 };
+        self.store(log2, to, v);
+        // If only the next page isn't there, the processor has stored the first eight bytes, too.
         if kind == 4 || kind == 8 {
             self.store(1, to.plus(8), high);
         }
-        self.store(log2, to, v);
         self.note_x87();
         self.note_data();
         self.x87(Number::X87Commit, 0, None);
