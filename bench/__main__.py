@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cost
 import counting
 import plot
 import report
@@ -144,6 +145,7 @@ def options():
     parser.add_argument("--publish", action="store_true", help="put the table and the plot into bench/RESULTS.md")
     parser.add_argument("--count", action="store_true", help="instead: host instructions per guest instruction on small kernels, without noise")
     parser.add_argument("--startup", action="store_true", help="instead: what a start costs, up to the first instruction and as a whole")
+    parser.add_argument("--cost", action="store_true", help="instead: arm64 instructions per x86-64 instruction of amd64 programs on arm64")
     parser.add_argument("--list", action="store_true", help="list the workloads")
     return parser.parse_args()
 
@@ -179,6 +181,13 @@ def start(args):
     finally:
         for emulator in emulators:
             emulator.arena.close()
+
+
+def amd64_on_arm64(args):
+    """The counted figures of the other direction."""
+    require("chroot")
+    wanted = [] if args.emulators == ",".join(EMULATORS) else args.emulators.split(",")
+    return signed([], cost.table(wanted))
 
 
 def signed(emulators, text):
@@ -225,7 +234,7 @@ def main():
         for w in WORKLOADS:
             print(f"{w.name:16}{w.group:14}{w.what}")
         return
-    for wanted, part, make in ((args.count, "count", count), (args.startup, "startup", start)):
+    for wanted, part, make in ((args.count, "count", count), (args.startup, "startup", start), (args.cost, "cost", amd64_on_arm64)):
         if wanted:
             text = make(args)
             print(text)

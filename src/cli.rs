@@ -127,6 +127,8 @@ pub enum Gdb {
 pub struct Options {
     /// Log system calls.
     pub strace: bool,
+    /// Memory accesses need not be seen by other threads in the order that the guest's architecture promises.
+    pub relaxed: bool,
     /// Show the IR of each translated block.
     pub dump_ir: bool,
     /// Show the guest's and the host's machine code of each translated block.
@@ -184,6 +186,8 @@ pub struct Invocation {
     pub self_exe: Option<RawFd>,
     /// A descriptor to read the system-call filters from that this process inherits as a guest (see `syscalls::topics::seccomp`).
     pub filters: Option<RawFd>,
+    /// What this process shares with its relatives: see `Engine::join_family`.
+    pub family: Option<(RawFd, u64)>,
     /// Settings.
     pub options: Options,
     /// Let a debugger have a look.
@@ -300,6 +304,7 @@ fn invocation(program: Program, argv: Vec<&'static CStr>, start: &Start, options
         comm: Comm::Path,
         self_exe: None,
         filters: None,
+        family: None,
         options,
         gdb: None,
     }
@@ -317,6 +322,7 @@ fn inherited_options(start: &Start) -> Options {
         let value = String::from_utf8_lossy(&rest[eq + 1..]);
         match &rest[..eq] {
             b"STRACE" => options.strace = !matches!(&*value, "" | "0"),
+            b"RELAXED" => options.relaxed = !matches!(&*value, "" | "0"),
             b"DUMP" => drop(options.set_dump(&value)),
             b"CPU" => options.set_cpu(&value),
             b"TEST" => options.set_test(&value),
@@ -452,6 +458,8 @@ pub struct Restart<'a> {
     pub by_descriptor: bool,
     /// See [`Invocation::filters`].
     pub filters: Option<RawFd>,
+    /// See [`Invocation::family`]; must survive the execve.
+    pub family: Option<(RawFd, u64)>,
     /// Settings.
     pub options: &'a Options,
     /// The program's path.
@@ -477,11 +485,17 @@ impl Restart<'_> {
         if let Some(fd) = self.filters {
             set += &format!(";seccomp={fd}");
         }
+        if let Some((fd, number)) = self.family {
+            set += &format!(";family={fd}:{number}");
+        }
         if let Some(fd) = self.gdb {
             set += &format!(";gdb={fd}");
         }
         if options.strace {
             set += ";strace";
+        }
+        if options.relaxed {
+            set += ";relaxed";
         }
         match (options.dump_ir, options.dump_asm) {
             (false, false) => {}
@@ -510,7 +524,7 @@ impl Restart<'_> {
 fn by_ourselves(start: Start) -> Action {
     let [_, set, path, execfn, argv @ ..] = start.argv.as_slice() else { return Action::Say(no_program(), USAGE) };
     let (mut fd, mut self_exe, mut gdb, mut by_binfmt, mut comm) = (None, None, None, false, Comm::Path);
-    let (mut options, mut filters) = (Options::default(), None);
+    let (mut options, mut filters, mut family) = (Options::default(), None, None);
     for item in set.to_bytes().split(|&b| b == b';') {
         if let Some(place) = item.strip_prefix(b"report=") {
             options.set_report(OsStr::from_bytes(&unescape(place)));
@@ -528,8 +542,12 @@ fn by_ourselves(start: Start) -> Action {
             ("binfmt", _) => by_binfmt = true,
             // One that makes no sense must not let a program go without: -1 can't be read.
             ("seccomp", v) => filters = Some(v.parse().unwrap_or(-1)),
+            ("family", v) if !start.secure => {
+                family = v.split_once(':').and_then(|(fd, n)| Some((fd.parse().ok()?, n.parse().ok()?)))
+            }
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
+            ("relaxed", _) => options.relaxed = true,
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
             ("test", v) => options.set_test(v),
@@ -545,6 +563,7 @@ fn by_ourselves(start: Start) -> Action {
         by_binfmt,
         comm,
         filters,
+        family,
         gdb,
         execfn: Some(Cow::Borrowed(execfn)),
         ..invocation(program, argv.to_vec(), &start, options)
@@ -626,6 +645,9 @@ fn run_command() -> Command {
         .arg(option("unset", "VAR", "Unset a variable for the program").short('U').action(ArgAction::Append))
         .arg(option("argv0", "NAME", "The program's argv[0]"))
         .arg(Arg::new("strace").long("strace").action(ArgAction::SetTrue).help("Log system calls on stderr"))
+        .arg(Arg::new("relaxed").long("relaxed").action(ArgAction::SetTrue).help(
+            "On hosts with a weaker memory model, don't keep the guest's: faster, but wrong for some programs with threads",
+        ))
         .arg(option("dump", "LIST", "Show translated blocks on stderr: ir, asm or both, separated by a comma"))
         .arg(
             option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME), separated by commas")
@@ -703,6 +725,7 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     let wrong = |why: String| Action::Say(format!("run-foreign: {why}"), USAGE);
     let mut options = inherited_options(start);
     options.strace |= m.get_flag("strace");
+    options.relaxed |= m.get_flag("relaxed");
     let value = |id: &str| m.get_one::<OsString>(id);
     if let Some(list) = value("dump") {
         options.set_dump(&list.to_string_lossy()).map_err(wrong)?;
@@ -787,6 +810,7 @@ mod tests {
             let perf = if dump_ir { Some(PerfKind::Map) } else { dump_asm.then_some(PerfKind::JitDump) };
             let options = Options {
                 strace,
+                relaxed: strace,
                 dump_ir,
                 dump_asm,
                 cpu,
@@ -806,6 +830,7 @@ mod tests {
                 by_binfmt,
                 by_descriptor,
                 filters: self_exe,
+                family: self_exe.map(|fd| (fd + 1, 1 << 40)),
                 options: &options,
                 gdb: self_exe,
                 path: c"/bin/sh",
@@ -820,6 +845,7 @@ mod tests {
             assert_eq!(inv.gdb, self_exe.map(Gdb::Connected));
             assert_eq!((inv.by_binfmt, inv.comm == Comm::File), (by_binfmt, by_descriptor));
             assert_eq!(inv.filters, self_exe);
+            assert_eq!(inv.family, self_exe.map(|fd| (fd + 1, 1 << 40)));
             assert_eq!((inv.options, inv.self_exe, inv.execfn.as_deref()), (options, self_exe, Some(c"./script")));
             assert_eq!(texts(&inv.argv), ["install", "--help", ""]);
         }

@@ -20,6 +20,7 @@ use std::io::{Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
+use std::sync::atomic::Ordering;
 use syscalls::topics::signal;
 use syscalls::topics::task::AT_EXECVE_CHECK;
 use syscalls::{sys, Errno, ExecRequest, Flow, Machine, Stop, SysResult, Thread};
@@ -85,12 +86,18 @@ impl Prepared {
 pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult {
     let debugger = vcpu.trace.filter(|d| d.attached());
     let filters = thread.seccomp.export();
-    let prepared = prepare(vcpu.runtime, req, &filters, debugger.map(|d| d.connection))?;
+    // Not from a process with more threads: one of them may be about to execute something that must not have it.
+    let alone = vcpu.borrower || vcpu.runtime.users.load(Ordering::Relaxed) == 1;
+    let family = if alone && filters.is_empty() { vcpu.runtime.engine.family_handle() } else { None };
+    let prepared = prepare(vcpu.runtime, req, &filters, debugger.map(|d| d.connection), family)?;
     // Not a local: where this memory is shared, nobody unwinds the stack of a process that has gone on to another program.
     vcpu.exec = Some(prepared);
     let result = vcpu.exec.as_ref().map_or(Ok(0), |prepared| replace(vcpu, thread, prepared));
     if let Some(debugger) = debugger {
         set_close_on_exec(debugger.connection, true)?;
+    }
+    if let Some((fd, _)) = family {
+        let _ = set_close_on_exec(fd, true);
     }
     for fd in vcpu.exec.take().map_or([None; 3], |p| p.descriptors).into_iter().flatten() {
         // SAFETY: opened by `prepare` in this process, and known to nobody else.
@@ -103,7 +110,16 @@ pub fn exec(vcpu: &mut Vcpu, thread: &mut Thread, req: ExecRequest) -> SysResult
 ///
 /// Where system calls are filtered the kernel's binfmt_misc has no part, and no program of the host's either: nothing but ourselves can keep up
 /// the filters. (Rights that a file would give are not given then; a process that may not gain any is what filters mostly are for.)
-fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<RawFd>) -> Result<Prepared, Errno> {
+///
+/// `family`: what the program is to share with this one's relatives. Only we can hand it on, so the kernel has no part then either, but for files that
+/// give rights.
+fn prepare(
+    runtime: &Runtime,
+    mut req: ExecRequest,
+    filters: &[u8],
+    gdb: Option<RawFd>,
+    family: Option<(RawFd, u64)>,
+) -> Result<Prepared, Errno> {
     let all = runtime.options.test_native;
     let by_kernel = runtime.by_binfmt && filters.is_empty() && gdb.is_none() && !all;
     if req.argv.is_empty() {
@@ -131,8 +147,8 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<
         path_inaccessible,
     };
     // The kernel hands us a path, and none can be had through a descriptor that is about to be closed; nor does it know the guest's links.
-    let too_much_for_the_kernel = path_inaccessible || req.target.is_some();
-    let found = if by_kernel { vet(request, too_much_for_the_kernel)? } else { follow(request, all)? };
+    let not_for_the_kernel = path_inaccessible || req.target.is_some() || family.is_some();
+    let found = if by_kernel { vet(request, not_for_the_kernel)? } else { follow(request, all)? };
     let Some(image) = found else {
         return if filters.is_empty() { Ok(Prepared::plain(req)) } else { Err(Errno::ENOEXEC) };
     };
@@ -144,6 +160,7 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<
     if let Some(gdb) = gdb {
         set_close_on_exec(gdb, false)?;
     }
+    let family = family.filter(|&(fd, _)| set_close_on_exec(fd, false).is_ok());
     let filters = if filters.is_empty() { None } else { Some(keep_filters(filters)?) };
     let restart = Restart {
         fd: image.file.as_raw_fd(),
@@ -151,6 +168,7 @@ fn prepare(runtime: &Runtime, mut req: ExecRequest, filters: &[u8], gdb: Option<
         by_binfmt: runtime.by_binfmt,
         by_descriptor: req.path.is_empty(),
         filters: filters.as_ref().map(File::as_raw_fd),
+        family,
         options: &runtime.options,
         gdb,
         path: &image.path,
@@ -174,8 +192,8 @@ fn follow(request: Request, all: bool) -> Result<Option<Box<Image>>, Errno> {
 
 /// Where binfmt_misc starts us, the kernel does not look into foreign programs before the old one is gone. What it would find natively is
 /// found here. Files that are not ours to judge are left to the kernel: those of other machines, and those that can't be read. Returned is
-/// only what the kernel's way is known to fail for.
-fn vet(request: Request, too_much_for_the_kernel: bool) -> Result<Option<Box<Image>>, Errno> {
+/// only what the kernel's way is known to fail for, or all programs for us (`not_for_the_kernel`).
+fn vet(request: Request, not_for_the_kernel: bool) -> Result<Option<Box<Image>>, Errno> {
     let opened = Cell::new(0);
     let claimed = Cell::new(binfmt::claims(&request.file, Arch::FOREIGN));
     let unreadable = Cell::new(false);
@@ -191,7 +209,7 @@ fn vet(request: Request, too_much_for_the_kernel: bool) -> Result<Option<Box<Ima
         Ok(Resolved::Foreign(image)) => {
             // We count as an interpreter, too.
             let scripts = opened.get() - usize::from(image.interp.is_some());
-            Ok(((too_much_for_the_kernel || scripts == image::MAX_DEPTH) && !gives_rights(&image.file)).then_some(image))
+            Ok(((not_for_the_kernel || scripts == image::MAX_DEPTH) && !gives_rights(&image.file)).then_some(image))
         }
         _ => Ok(None),
     }

@@ -94,11 +94,23 @@ impl Vcpu {
     /// The only user of this memory is about to end or to execute another program: what a fork left shared need not be kept from change.
     /// True if so.
     pub fn abandon_code(&self) -> bool {
+        if !self.borrower {
+            self.runtime.engine.tell_relatives();
+        }
         let alone = !self.borrower && self.runtime.users.load(Ordering::Relaxed) == 1;
         if alone {
             self.runtime.engine.abandon();
         }
         alone
+    }
+
+    /// Another process is about to be made, which will profit from what this one translates, and the other way round.
+    pub fn found_family(&self, thread: &Thread) {
+        // Where system calls are filtered, a process is not to be trusted with what others execute.
+        if !self.borrower && thread.seccomp.shown().is_none() {
+            self.runtime.engine.found_family();
+            thread.process.family_fd.store(self.runtime.engine.family(), Ordering::Relaxed);
+        }
     }
 
     /// After all the process goes on. By now the code may be another's.
@@ -164,6 +176,18 @@ impl Machine for Vcpu {
 
     fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult {
         exec::exec(self, thread, req)
+    }
+
+    fn leave_family(&mut self, thread: &Thread) {
+        let family = self.runtime.engine.family();
+        if self.borrower {
+            // The memory, and what it knows, is another process's; the descriptor is not.
+            // SAFETY: a descriptor of the runtime's, which the guest can't have put anything else in place of.
+            unsafe { sys::raw(libc::SYS_close, [family as u32 as u64, 0, 0, 0, 0, 0]) };
+        } else if family >= 0 {
+            self.runtime.engine.leave_family();
+            thread.process.family_fd.store(-1, Ordering::Relaxed);
+        }
     }
 
     fn intercept(&mut self, thread: &mut Thread, info: SigInfo) -> Option<SigInfo> {

@@ -40,7 +40,10 @@ pub struct Prepared {
 pub fn run(mut inv: Invocation) -> i32 {
     let shown = shown_name(&inv);
     match prepare(&mut inv).and_then(|p| start(inv, p)) {
-        Ok(mut task) => task.live(),
+        Ok(mut task) => {
+            keep_to_the_heap();
+            task.live()
+        }
         Err(e) => fail(&shown, &e),
     }
 }
@@ -55,6 +58,18 @@ fn shown_name(inv: &Invocation) -> String {
     match &inv.program {
         Program::Opened { path, .. } => path.to_string_lossy().into_owned(),
         Program::Named { name, .. } => name.to_string_lossy().into_owned(),
+    }
+}
+
+/// From here on the allocator takes its memory from the heap alone. What it maps would lie where the kernel finds room first, perhaps in a hole that the guest has
+/// made to fill it again later, at that address.
+fn keep_to_the_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets parameters of the C library's allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_MAX, 0);
+        // All threads share the first arena: others are mapped.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 
@@ -233,17 +248,23 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
     };
     let stats = inv.options.stats.clone().map(Stats::new);
     let perf = inv.options.perf.map(|kind| &*Box::leak(Box::new(Perf::new(kind))));
+    const { assert!(syscalls::topics::mem::LOG2_GRANULE == code::filter::LOG2_GRANULE) };
     let options = code::Options {
         dump_ir: inv.options.dump_ir,
         dump_asm: inv.options.dump_asm,
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
         hidden: features.hidden,
+        relaxed: inv.options.relaxed,
         stats: inv.options.stats.is_some(),
+        shown: Some(&syscalls::topics::mem::SHOWN),
         watcher: perf.map(|p| p as &dyn code::Watcher),
         ..code::Options::default()
     };
     let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
+    if let Some((fd, number)) = inv.family {
+        engine.join_family(fd, number);
+    }
     if let Some(limit) = guest.limit {
         loader::keep_below(limit);
     }
@@ -257,6 +278,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         options: syscalls::Options { strace: inv.options.strace },
         exe: absolute_path(&p.image),
         self_fd: self_exe.unwrap_or(-1),
+        family_fd: engine.family().into(),
         debug_fd: debugger.as_ref().map(|d| d.connection),
         argv: p.image.argv.iter().map(|a| a.to_bytes().to_vec()).collect(),
         auxv: loaded.stack.auxv.clone(),

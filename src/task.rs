@@ -12,9 +12,9 @@ use crate::robust;
 use crate::signals;
 use crate::thread::Task;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use syscalls::topics::signal;
-use syscalls::{sys, CloneArgs, Errno, GuestAddr, SysResult, Thread};
+use syscalls::{sys, CloneArgs, Errno, GuestAddr, Machine, SysResult, Thread};
 
 /// Enough for the translator; guests have stacks of their own.
 const STACK: usize = 256 << 10;
@@ -40,16 +40,33 @@ const CHILD_CLEARTID: u64 = flag(libc::CLONE_CHILD_CLEARTID);
 const THREAD_NAMESPACES: u64 =
     flag(libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP);
 
+/// What can be new to a thread or process.
+const NAMESPACES: u64 = THREAD_NAMESPACES | flag(libc::CLONE_NEWUSER | libc::CLONE_NEWPID);
+
 /// clone, in all its forms, with every signal blocked.
 pub fn clone(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> SysResult {
     let has = |f: u64| args.flags & f != 0;
+    if has(NAMESPACES) {
+        vcpu.leave_family(thread);
+    } else if !has(THREAD) {
+        vcpu.found_family(thread);
+    }
     let result = match (has(THREAD), has(VM)) {
         (true, _) => start_thread(vcpu, thread, args),
-        (false, true) if has(VFORK) => start_sharing(vcpu, thread, args),
+        (false, true) if has(VFORK) && !vfork_copies() => start_sharing(vcpu, thread, args),
+        (false, true) if has(VFORK) => fork(vcpu, thread, &CloneArgs { flags: args.flags & !(VM | VFORK), ..*args }),
         (false, true) => start_sharing_unawaited(vcpu, thread, args),
         (false, false) => fork(vcpu, thread, args),
     };
     Ok(result?)
+}
+
+/// Whether the kernel is an emulator for which vfork is a fork: such a child writes to the translations that both have, and to a copy of what is known of
+/// them. (QEMU is one, and the only one known to refuse robust lists, which every kernel has.)
+fn vfork_copies() -> bool {
+    static COPIES: OnceLock<bool> = OnceLock::new();
+    // SAFETY: a list of a wrong size changes nothing.
+    *COPIES.get_or_init(|| unsafe { sys::raw(libc::SYS_set_robust_list, [0; 6]) } == -i64::from(libc::ENOSYS))
 }
 
 /// The new task as clone's arguments have it; it returns 0 from the call.

@@ -104,9 +104,13 @@ impl Task {
         // Looked at before another thread has its turn.
         let changed = if turn.is_some() && exit.is_none() { debugger.changed_memory() } else { None };
         drop(turn);
-        let bytes = runtime.guest.debug.breakpoint.len() as u64;
-        let hit = exit.and_then(|e| e.breakpoint(self.vcpu.cpu().pc, bytes)).filter(|at| debugger.has_breakpoint(*at));
-        if let Some(at) = hit {
+        let (pc, bytes) = (self.vcpu.cpu().pc, runtime.guest.debug.breakpoint.len() as u64);
+        let met = match exit {
+            // One may be where no code is.
+            Some(Exit::FetchFault) => Some(pc),
+            exit => exit.and_then(|e| e.breakpoint(pc, bytes)),
+        };
+        if let Some(at) = met.filter(|at| debugger.has_breakpoint(*at)) {
             self.vcpu.cpu_mut().pc = at;
             debugger.report(&mut self.vcpu, tid, Reason::Breakpoint);
             return (None, None);

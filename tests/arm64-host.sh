@@ -2,7 +2,7 @@
 # The arm64 host without an arm64 machine: the translator's tests, built for aarch64, run by run-foreign itself.
 #   tests/arm64-host.sh [--qemu PROGRAM [CPU]...] [NAME]...
 #   --qemu: also by this QEMU, as each of these CPUs (max and cortex-a57); older ones than 8.1 don't see code change behind a second mapping
-#   NAME: only these test programs (default: arm64_on_arm64 amd64_on_arm64 engine interrupt)
+#   NAME: only these test programs (default: arm64_on_arm64 amd64_on_arm64 engine interrupt filter)
 set -u
 . "$(dirname "$0")/lib.sh"
 TARGET=aarch64-unknown-linux-gnu
@@ -15,7 +15,7 @@ if [ "${1:-}" = --qemu ]; then
     [ ${#cpus[@]} -gt 0 ] || cpus=(max cortex-a57)
 fi
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(arm64_on_arm64 amd64_on_arm64 engine interrupt)
+[ ${#names[@]} -gt 0 ] || names=(arm64_on_arm64 amd64_on_arm64 engine interrupt filter)
 need "$CC_ARM64" cargo timeout
 need_program
 make_tmp

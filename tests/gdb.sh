@@ -10,14 +10,16 @@ make_tmp
 cd "$TMP" || exit 1
 # timeout(1) has something to say about cores.
 ulimit -S -c 0
-"$CC_ARM64" -O1 -g -w -pthread -static -o debuggee "$TESTS/programs/debuggee.c" || give_up "cannot compile"
+"$CC_ARM64" -O1 -g -w -pthread -static -o debuggee "$TESTS/programs/debuggee.c" &&
+    "$CC_AMD64" -O1 -g -w -pthread -static-pie -o debuggee-amd64 "$TESTS/programs/debuggee.c" || give_up "cannot compile"
+DEBUGGEE=./debuggee
 
 # session NAME [ARG...]: the commands on stdin, after the connection. Leaves gdb's words in $SAID, the program's in $OUT and its status in $STATUS.
 session() {
     local name=$1 i; shift
     rm -f sock
     { echo "set pagination off"; echo "set confirm off"; echo "set style enabled off"; echo "target remote $TMP/sock"; cat; } >"$name.gdb"
-    { timeout -k 2 60 "$RUN_FOREIGN" --report=off --gdb "unix:$TMP/sock" ./debuggee "$@" >"$name.out" 2>"$name.err" < <(exec sleep 60); echo $? >"$name.status"; } 2>/dev/null &
+    { timeout -k 2 60 "$RUN_FOREIGN" --report=off --gdb "unix:$TMP/sock" "$DEBUGGEE" "$@" >"$name.out" 2>"$name.err" < <(exec sleep 60); echo $? >"$name.status"; } 2>/dev/null &
     local guest=$!
     for ((i = 0; i < 100; i++)); do [ -S sock ] && break; sleep 0.05; done
     SAID=$(timeout -k 2 50 gdb-multiarch -nx -batch -x "$name.gdb" 2>&1)
@@ -163,4 +165,75 @@ G
 has "the connection doesn't show, and can't be closed" '^descriptors 4$' "$OUT"
 has "detached, it runs on" '^watched 2$' "$OUT"
 same "detach: status" 42 "$STATUS"
+
+# An amd64 guest: its registers, breakpoints of one byte, threads, calls, faults.
+DEBUGGEE=./debuggee-amd64
+export RUN_FOREIGN_TEST=native
+session amd64 <<'G'
+handle SIGUSR1 nostop noprint pass
+break leaf
+continue
+backtrace
+print $rdi
+x/2xb $pc
+finish
+set var answer = 9
+delete
+break half
+continue
+set var $xmm0.v2_double[0] = 5.0
+print $ymm0.v4_double[0]
+x/i $pc
+stepi
+info registers eflags mxcsr fctrl
+info auxv
+watch watched
+continue
+continue
+delete
+break work
+continue
+info threads
+print middle(3)
+set var $rax = 0x1122334455667788
+print/x $eax
+delete
+continue
+G
+has "amd64: a breakpoint" 'Breakpoint 1, leaf \(a=6\)' "$SAID"
+has "amd64: a backtrace" '#2 .* in main \(argc=' "$SAID"
+has "amd64: an argument" '^\$1 = 6' "$SAID"
+! grep -qE '<leaf.*:\s0xcc' <<<"$SAID" && pass "amd64: no breakpoint shows in memory" || fail "amd64: no breakpoint shows in memory" "$SAID"
+has "amd64: finish" 'Value returned is \$[0-9]+ = 42' "$SAID"
+has "amd64: a vector register" '^\$3 = 5$' "$SAID"
+has "amd64: mxcsr" '^mxcsr +0x1f80' "$SAID"
+has "amd64: the x87's control word" '^fctrl +0x37f' "$SAID"
+has "amd64: auxv" 'AT_PLATFORM .*"x86_64"' "$SAID"
+has "amd64: a watchpoint" 'Old value = 0' "$SAID"
+has "amd64: its next value" 'Old value = 1' "$SAID"
+has "amd64: a thread's breakpoint" 'hit Breakpoint [0-9]+, work \(n=(n@entry=)?1\)' "$SAID"
+has "amd64: a call of a function" '\$[0-9]+ = 21' "$SAID"
+has "amd64: a register changed" '= 0x55667788$' "$SAID"
+same "amd64: what it printed" $'answer 42\nhalf 2.5\nsignals 10\nwatched 2' "$OUT"
+session amd64-crash crash <<'G'
+continue
+backtrace
+continue
+G
+has "amd64: a fault is shown" 'Program received signal SIGSEGV' "$SAID"
+has "amd64: where it happened" '#0 .* in main ' "$SAID"
+same "amd64: crash: status" 139 "$STATUS"
+session amd64-interrupt sleep <<'G'
+python import os, signal, threading
+python threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+continue
+backtrace
+print middle(2)
+print $orig_rax
+kill
+G
+has "amd64: Ctrl-C in the kernel" '#0 .* in .*read' "$SAID"
+has "amd64: a call of a function from there" '\$1 = 14' "$SAID"
+same "amd64: kill" 137 "$STATUS"
+unset RUN_FOREIGN_TEST
 finish

@@ -22,7 +22,7 @@ dynamic=(stat futexes)
 pair() {
     local name=$1 cc=$2 loader=$3 libraries=$4 line names=("${programs[@]}") two=("${dynamic[@]}"); shift 4
     # An arm64 host ignores the top byte of addresses: of those that are non-canonical there only, x86 expects faults.
-    case $name in amd64-amd64) names+=(x86) ;; esac
+    case $name in amd64-amd64) names+=(legacy x86) ;; amd64-arm64) names+=(legacy) ;; esac
     case $name in *-qemu) names=("${under_qemu[@]}") two=(clocks) ;; esac
     while IFS= read -r line; do
         case $line in
@@ -62,7 +62,7 @@ amd64=("$CC_AMD64" /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu)
 
 [ $# -gt 0 ] || set -- amd64-amd64 arm64-amd64 arm64-arm64 amd64-arm64 arm64-arm64-qemu amd64-arm64-qemu
 # QEMU 7.2 is no kernel that an emulator could run on: no second mapping by mremap, and processes that hang.
-major=$("$QEMU" --version | sed -nE 's/^[^0-9]*version ([0-9]+).*/\1/p')
+major=$("$QEMU" --version | sed -nE 's/.* version ([0-9]+).*/\1/p')
 [ "${major:-0}" -ge 10 ] || { say "pairs: not under QEMU ${major:-?}, which is too old"; set -- $(printf '%s\n' "$@" | grep -v -e '-qemu$'); }
 for name; do
     case $name in *-arm64*) [ -x "$ARM64_PROGRAM" ] || { fail "$name" "$ARM64_PROGRAM is not there (cargo build --release --target aarch64-unknown-linux-gnu)"; continue; } ;; esac

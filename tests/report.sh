@@ -9,25 +9,28 @@ need_program
 ours || { say "report: only run-foreign reports"; finish; }
 make_tmp
 cd "$TMP" || exit 1
-"$CC_ARM64" -O1 -g -w -pthread -static -o crash "$TESTS/programs/crash.c" || give_up "cannot compile"
+"$CC_ARM64" -O1 -g -w -pthread -static -o crash "$TESTS/programs/crash.c" &&
+    "$CC_AMD64" -O1 -g -w -pthread -static-pie -o crash-amd64 "$TESTS/programs/crash.c" || give_up "cannot compile"
 unset RUN_FOREIGN_REPORT
 ulimit -S -c 0
 
-# die HOW...: run the case under us, with the report in a file.
-die() { rm -f report; timeout -k 2 20 "$RUN_FOREIGN" --report="$TMP/report" ./crash "$@" >out 2>err </dev/null; echo $?; }
+# die HOW...: run the case under us, with the report in a file. (A program of the host's own kind is translated where RUN_FOREIGN_TEST says so.)
+PROGRAM=./crash REFERENCE=("$QEMU")
+die() { rm -f report; timeout -k 2 20 "$RUN_FOREIGN" --report="$TMP/report" "$PROGRAM" "$@" >out 2>err </dev/null; echo $?; }
 
 # case HOW PATTERN...: every pattern occurs in the report; the rest is as it has to be.
 case_() {
-    local how=$1 status pattern missing= lines; shift
+    local how=$1 status pattern missing= lines label=${PROGRAM#./crash}; shift
+    label=${label:+${label#-}: }
     status=$(die "$how")
-    timeout -k 2 20 "$QEMU" ./crash "$how" >/dev/null 2>&1 </dev/null
-    same "$how: status" $? "$status"
+    timeout -k 2 20 "${REFERENCE[@]}" "$PROGRAM" "$how" >/dev/null 2>&1 </dev/null
+    same "$label$how: status" $? "$status"
     for pattern; do grep -qE -- "$pattern" report || missing+="no /$pattern/; "; done
     lines=$(wc -l <report)
     [ "$lines" -le 60 ] || missing+="$lines lines; "
     [ ! -s err ] || missing+="stderr: $(head -n 2 err); "
     ! grep -qE "$CRASH" report err || missing+="a crash of ours; "
-    if [ -z "$missing" ]; then pass "$how"; else fail "$how" "$missing
+    if [ -z "$missing" ]; then pass "$label$how"; else fail "$label$how" "$missing
 $(cat report)"; fi
 } 2>/dev/null
 
@@ -49,6 +52,30 @@ case_ smashed "${SEGV}write to 0x8" '#0 .* smashed\+'
 case_ circle "${SEGV}jump to 0x4444440"
 case_ handler '#0 .* write_null\+' '#[12] .*\(return from a signal handler\)' '#[0-9]+ .* main\+'
 case_ thread "crash \(pid [0-9]+, thread [0-9]+\) was killed by SIGSEGV: write to 0x10" '#0 .* write_null\+' '#[12] .* start_thread\+'
+
+# The same of an amd64 guest; its statuses are the kernel's.
+amd64_cases() {
+    local PROGRAM=./crash-amd64 REFERENCE=(env) SEGV="crash-amd64 \(pid [0-9]+\) was killed by SIGSEGV: "
+    export RUN_FOREIGN_TEST=native
+    case_ write "${SEGV}write to 0x10, where nothing is mapped \(SEGV_MAPERR\)" 'pc 0x[0-9a-f]+ in .* r-x .*crash' '> 0x.*: c7 00 01 00 00 00 +mov dword ptr \[rax\], 1' \
+        'rax 0000000000000010' 'flags [0-9a-f]+ \[.*\] fs ' '#0  0x[0-9a-f]+ write_null\+' '#1 .* main\+' '_start\+'
+    case_ read "${SEGV}read of 0x20, where nothing" '#0 .*read_null' '#1 .* main\+'
+    case_ leaf '#0 .* leaf_store\+0x0' '#1 .* main\+'
+    case_ jump "${SEGV}jump to 0x123450, where nothing" '#0  0x123450 not mapped' '#1 .* jump_unmapped\+' '#2 .* main\+'
+    case_ udf 'SIGILL: undefined instruction \(ILL_ILLOPN\)' '> 0x.*ud2' '#0 .* undefined\+0x0'
+    case_ trap 'SIGTRAP: breakpoint instruction' '  0x.*int3' '#0 .* trap\+0x1'
+    case_ misaligned 'SIGSEGV: general protection: ' '> 0x.*movaps' 'ymm0 '
+    case_ readonly "${SEGV}write to 0x[0-9a-f]+000, which is not allowed there \(SEGV_ACCERR\)" 'address 0x[0-9a-f]+000 in .* r--'
+    case_ vector '> 0x.*movdqu' 'ymm0 0{32} 5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a'
+    case_ overflow "${SEGV}write to 0x[0-9a-f]+, where nothing" '#0 .* deep\+' '#15 .* deep\+' 'and so on'
+    case_ abort 'SIGABRT: raised by the program itself' '#[0-9]+ .* abort\+' '#[0-9]+ .* main\+'
+    case_ smashed "${SEGV}write to 0x8" '#0 .* smashed\+'
+    case_ circle "${SEGV}jump to 0x4444440"
+    case_ handler '#0 .* write_null\+' '#[12] .*\(return from a signal handler\)' '#[0-9]+ .* main\+'
+    case_ thread "crash-amd64 \(pid [0-9]+, thread [0-9]+\) was killed by SIGSEGV: write to 0x10" '#0 .* write_null\+' '#[1-3] .* start_thread\+'
+    unset RUN_FOREIGN_TEST
+}
+amd64_cases
 
 # Everything that isn't loaded is broken; and the program's file is another by now.
 python3 - <<'P' || give_up "cannot break the program"
@@ -124,7 +151,7 @@ status = os.waitpid(child.pid, 0)[1]
 print(os.WTERMSIG(status), os.WCOREDUMP(status))
 P
 # dumped LIMIT HOW: signal, whether the status speaks of a core, and how many there are.
-dumped() { rm -rf cores; mkdir cores; ( cd cores && timeout -k 2 30 python3 ../wait.py "$1" "$RUN_FOREIGN" --report=off ../crash "$2" </dev/null; ls | wc -l ) | paste -sd ' '; }
+dumped() { rm -rf cores; mkdir cores; ( cd cores && timeout -k 2 30 python3 ../wait.py "$1" "$RUN_FOREIGN" --report=off ../"$PROGRAM" "$2" </dev/null; ls | wc -l ) | paste -sd ' '; }
 ulimit -S -c "$(ulimit -H -c)" 2>/dev/null
 case $pattern in
 '' | '|'* | @* | */* | *%*) skip "core files" "core_pattern is '$pattern', not the name of a file in the working directory" ;;
@@ -150,6 +177,11 @@ case $pattern in
         has "gdb: its caller" '#1 .* thread \(arg' "$text"
         has "gdb: the others" 'spin \(arg' "$text"
         has "gdb: the signal" '^\$1 = 11' "$text"
+        PROGRAM=crash-amd64
+        same "amd64: a core of threads" "11 True 1" "$(RUN_FOREIGN_TEST=native dumped -1 thread)"
+        text=$(timeout 60 gdb-multiarch -nx -batch -ex 'set pagination off' -ex "core $(echo cores/*)" -ex 'bt' -ex 'thread apply all bt 3' -ex 'print $_siginfo.si_signo' -ex 'info registers rax mxcsr fctrl' \
+            -ex 'print/x $ymm0.v8_int32[7]' crash-amd64 2>&1)
+        for pattern in '#0 .* write_null \(\)' '#1 .* thread \(arg' 'spin \(arg' '^\$1 = 11' '^rax +0x10 ' '^mxcsr +0x1f80 ' '^fctrl +0x37f ' '^\$2 = 0x'; do has "amd64: gdb on the core: $pattern" "$pattern" "$text"; done
     else
         skip "gdb reads it" "no gdb-multiarch"
     fi

@@ -40,9 +40,15 @@ build() {
         sed -n 's/.*"executable":"\([^"]*\/run-foreign\)".*/\1/p' | tail -n 1
 }
 
-# arm64_root DIR: a small arm64 Debian, unpacked and not configured, so that no emulator is needed. Made once.
+# The architecture of this machine's foreign programs, as Debian and as uname have it.
+case $(uname -m) in
+aarch64) FOREIGN=amd64 FOREIGN_MACHINE=x86_64 ;;
+*) FOREIGN=arm64 FOREIGN_MACHINE=aarch64 ;;
+esac
+
+# foreign_root DIR: a small Debian of that architecture, unpacked and not configured, so that no emulator is needed. Made once.
 # MIRROR, SUITE and KEYRING override what apt is configured with.
-arm64_root() {
+foreign_root() {
     local dir=$1 suite=${SUITE:-trixie} mirror=${MIRROR:-} options=()
     [ -e "$dir.done" ] && return
     if [ -z "$mirror" ]; then
@@ -58,7 +64,7 @@ arm64_root() {
     rm -rf "$dir"
     mkdir -p "${dir%/*}"
     # By way of an archive: of a folder, mmdebstrap asks that root can reach it.
-    mmdebstrap --quiet --arch=arm64 --variant=extract "${options[@]}" --include='?essential' "$suite" "$dir.tar" "$mirror"
+    mmdebstrap --quiet --arch=$FOREIGN --variant=extract "${options[@]}" --include='?essential' "$suite" "$dir.tar" "$mirror"
     mkdir "$dir"
     tar -xpf "$dir.tar" -C "$dir" --exclude='./dev/*'
     rm "$dir.tar"

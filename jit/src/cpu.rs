@@ -4,6 +4,7 @@
 //! said by the guest's register table. While translated code runs, pinned registers live in host registers and
 //! their slots are stale; every way out of translated code writes them back first.
 
+use crate::code::filter;
 use crate::guest::HelperFn;
 use crate::ir::{FpRules, GuestReg};
 use std::mem::offset_of;
@@ -19,8 +20,10 @@ pub const AREA_WORDS: usize = 64;
 pub const SPILL_SLOTS: usize = 64;
 /// Entries of the per-thread table that indirect branches look up, a power of two.
 pub const JUMP_CACHE_ENTRIES: usize = 4096;
+/// Its index is made of the bits from this one on: functions begin at multiples of 16, and each entry has 16 bytes.
+pub const JUMP_CACHE_SHIFT: u8 = 4;
 
-/// One entry of the indirect-branch tables. In the first, the index is `(pc >> 2) & (JUMP_CACHE_ENTRIES - 1)`; in the second,
+/// One entry of the indirect-branch tables. In the first, the index is `(pc >> JUMP_CACHE_SHIFT) & (JUMP_CACHE_ENTRIES - 1)`; in the second,
 /// [`second_index`]. An empty entry has a pc that never maps to it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -59,13 +62,13 @@ pub static SPLIT_LOCK: AtomicU32 = AtomicU32::new(0);
 /// 256 bytes are reached with 8-bit displacements.
 #[repr(C, align(64))]
 pub struct Cpu {
-    /// 64-bit guest slots.
-    pub gpr: [u64; GPR_SLOTS],
     /// The flags in the host's resting shape (the host module says which).
     pub flags: u32,
     /// Non-zero: a signal is waiting. Whoever sets it while translated code runs sees to it that the thread leaves (`Engine::interrupt`);
     /// translated code looks only when it is entered.
     pub pending: AtomicU32,
+    /// 64-bit guest slots. Those of arm64's usual pairs (x19 and x20, x21 and x22 …) are 16 aligned bytes.
+    pub gpr: [u64; GPR_SLOTS],
     /// First table of indirect branches (`JUMP_CACHE_ENTRIES` entries), or an empty one while the thread is asked to leave.
     pub jump_cache: *const JumpEntry,
     /// Guest pc, valid whenever translated code is not running.
@@ -118,6 +121,10 @@ pub struct Cpu {
     pub fp_status: u32,
     /// [`SPLIT_LOCK`], for hosts whose atomic operations can't cross every boundary.
     pub split_lock: &'static AtomicU32,
+    /// The engine's [`filter::Filter`], and the embedder's [`filter::Shown`].
+    pub code_lines: *const u8,
+    /// See `code_lines`.
+    pub code_shown: *const u8,
     /// An operation left to a helper raised an exception that is not masked.
     pub fp_trap: u32,
     /// `Guest::fp`.
@@ -161,6 +168,8 @@ impl Cpu {
             cpu.as_mut_ptr().write_bytes(0, 1);
             (&raw mut (*cpu.as_mut_ptr()).helpers).write(&[]);
             (&raw mut (*cpu.as_mut_ptr()).split_lock).write(&SPLIT_LOCK);
+            (*cpu.as_mut_ptr()).code_lines = filter::NO_LINES.as_ptr().cast();
+            (*cpu.as_mut_ptr()).code_shown = filter::NOTHING_SHOWN.as_ptr().cast();
             cpu.assume_init()
         }
     }

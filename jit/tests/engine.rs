@@ -161,9 +161,12 @@ mod traps {
         unsafe {
             let uc = &mut *uc.cast::<libc::ucontext_t>();
             let host = context::context(uc);
-            match (*ENGINE.load(Acquire)).fault(&mut *CPU.load(Acquire), &host, number, 1) {
-                FaultAction::Resume(to) => context::set_pc(uc, to),
-                _ => libc::_exit(99),
+            // The second time as for another thread that was in the same translation: it is void by then, and the fault nothing of the guest's.
+            for _ in 0..2 {
+                match (*ENGINE.load(Acquire)).fault(&mut *CPU.load(Acquire), &host, number, 1) {
+                    FaultAction::Resume(to) => context::set_pc(uc, to),
+                    _ => libc::_exit(99),
+                }
             }
         }
     }

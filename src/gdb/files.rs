@@ -5,16 +5,22 @@ use gdbstub::target::ext::host_io::*;
 use std::fs::{File, OpenOptions};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Files that gdb has open, by its numbers.
+/// Files that gdb has open, by its numbers. They are opened for each request: a descriptor that stays would be one among the guest's, which it sees, and
+/// may close and have again for something else.
 #[derive(Default)]
-pub struct Files(Vec<Option<File>>);
+pub struct Files(Vec<Option<PathBuf>>);
 
 impl Files {
-    fn get(&self, fd: u32) -> HostIoResult<&File, Guest> {
-        self.0.get(fd as usize).and_then(|f| f.as_ref()).ok_or(HostIoError::Errno(HostIoErrno::EBADF))
+    fn get(&self, fd: u32) -> HostIoResult<File, Guest> {
+        let known = self.0.get(fd as usize).and_then(|f| f.as_ref());
+        open(known.ok_or(HostIoError::Errno(HostIoErrno::EBADF))?).map_err(failed)
     }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
 fn failed<E>(e: std::io::Error) -> HostIoError<E> {
@@ -60,8 +66,8 @@ impl HostIoOpen for Guest {
         if flags.intersects(HostIoOpenFlags::O_WRONLY | HostIoOpenFlags::O_RDWR | HostIoOpenFlags::O_CREAT) {
             return Err(HostIoError::Errno(HostIoErrno::EROFS));
         }
-        let file =
-            OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path(name)).map_err(failed)?;
+        let file = std::path::absolute(path(name)).map_err(failed)?;
+        open(&file).map_err(failed)?;
         let files = &mut self.files.0;
         let fd = files.iter().position(|f| f.is_none()).unwrap_or_else(|| {
             files.push(None);
@@ -74,9 +80,8 @@ impl HostIoOpen for Guest {
 
 impl HostIoClose for Guest {
     fn close(&mut self, fd: u32) -> HostIoResult<(), Self> {
-        self.files.get(fd)?;
-        self.files.0[fd as usize] = None;
-        Ok(())
+        let known = self.files.0.get_mut(fd as usize).and_then(Option::take);
+        known.map(drop).ok_or(HostIoError::Errno(HostIoErrno::EBADF))
     }
 }
 

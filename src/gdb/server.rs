@@ -338,7 +338,8 @@ impl Breakpoints for Guest {
 
 impl SwBreakpoint for Guest {
     fn add_sw_breakpoint(&mut self, at: u64, _: usize) -> TargetResult<bool, Self> {
-        if at % self.runtime.guest.debug.alignment != 0 || !self.space.fetchable(at) {
+        // Code or not: on amd64, gdb has functions that it calls return to the stack.
+        if at % self.runtime.guest.debug.alignment != 0 || GuestAddr(at).read::<u8>().is_err() {
             return Ok(false);
         }
         self.debugger.set_breakpoint(self.runtime, at, true);

@@ -49,6 +49,8 @@ pub struct Abi {
     pub audit_arch: u32,
     /// What seccomp's strict mode leaves: read, write, exit, rt_sigreturn.
     pub strict: [u64; 4],
+    /// What ends a listing of memory: an area of the kernel's that every program has.
+    pub maps_end: &'static str,
     /// /proc/cpuinfo, given the host's.
     pub cpuinfo: fn(&Process, &[u8]) -> Vec<u8>,
     /// prctl's options that are this architecture's; `None` for others.

@@ -4,6 +4,7 @@ use crate::abi::Abi;
 use crate::topics::{mem, procfs, seccomp, signal};
 use crate::{sys, Errno};
 use std::ffi::CString;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Why a handler has no value to return.
@@ -158,6 +159,8 @@ pub trait Machine {
     fn clone(&mut self, thread: &mut Thread, args: &CloneArgs) -> SysResult;
     /// Replace the program. Returns only on failure, or if the request was only to check.
     fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult;
+    /// The process gives up what it shares with its relatives, translated code for one: it is about to get other rights.
+    fn leave_family(&mut self, _: &Thread) {}
     /// A debugger's say in a signal that is about to be delivered: another in its place, or none. Nothing is locked.
     fn intercept(&mut self, _: &mut Thread, info: signal::SigInfo) -> Option<signal::SigInfo> {
         Some(info)
@@ -187,6 +190,8 @@ pub struct Process {
     pub self_fd: i32,
     /// A debugger's connection, kept from the guest in the same way.
     pub debug_fd: Option<i32>,
+    /// A file that the runtime shares with relatives, or -1; kept from the guest, too.
+    pub family_fd: AtomicI32,
     /// Guest argv as the kernel would show it in /proc/self/cmdline.
     pub argv: Vec<Vec<u8>>,
     /// The auxiliary vector as (type, value) pairs, for /proc/self/auxv.
@@ -212,6 +217,7 @@ impl Default for Process {
             exe: Vec::new(),
             self_fd: 0,
             debug_fd: None,
+            family_fd: AtomicI32::new(-1),
             argv: Vec::new(),
             auxv: Vec::new(),
             sigreturn: 0,
@@ -226,8 +232,9 @@ impl Default for Process {
 impl Process {
     /// The descriptors that don't exist for the guest, by number.
     pub fn own_descriptors(&self) -> impl Iterator<Item = i32> {
-        let debug = self.debug_fd.unwrap_or(-1);
-        [self.self_fd.min(debug), self.self_fd.max(debug)].into_iter().filter(|&fd| fd >= 0)
+        let mut own = [self.self_fd, self.debug_fd.unwrap_or(-1), self.family_fd.load(Ordering::Relaxed)];
+        own.sort_unstable();
+        own.into_iter().filter(|&fd| fd >= 0)
     }
 }
 

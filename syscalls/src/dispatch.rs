@@ -36,8 +36,11 @@ fn attempt(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, args: [u64; 6]) -> SysRes
 #[inline]
 fn run(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, mut args: [u64; 6]) -> SysResult {
     let Some((row, marks)) = row else { return Err(Stop::Errno(Errno::ENOSYS)) };
+    if matches!(row.run, Run::Leave(_)) {
+        ctx.machine.leave_family(ctx.thread);
+    }
     match row.run {
-        Run::Pass(host) => {
+        Run::Pass(host) | Run::Leave(host) => {
             let tag = ctx.abi().tag;
             let mut pointers = marks & !WAITS;
             if tag == 0 && HOST.tag != 0 {

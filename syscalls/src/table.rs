@@ -19,6 +19,8 @@ pub enum Run {
     /// Same arguments and layouts on the host: straight to the host's call of this number (guest pointers lose their tags by the mask of
     /// arguments that are pointers).
     Pass(i64),
+    /// The same; the process may have other rights afterwards than its relatives: see [`crate::Machine::leave_family`].
+    Leave(i64),
     /// By a handler.
     Call(Handler),
     /// Fails with this errno.

@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
   for (unsigned i = 0; i < PAGE / 8; i++) put_fn(p + i * 8, i);
   flush(p, PAGE);
   for (unsigned i = 0; i < PAGE / 8; i++) call(p + i * 8);
-  BENCH("near", "IC IVAU of a line without code in a page with 500 functions", 100, for (int i = 0; i < 100; i++) {
+  BENCH("near", "IC IVAU of a line without code in a page with 500 functions", 100000, for (int i = 0; i < 100000; i++) {
     if (i == 0 && v) put_fn(p, 0), v = 0;
     asm volatile("ic ivau, %0" ::"r"(p) : "memory");
   });

@@ -21,17 +21,30 @@ NOINLINE void write_null(void) { *(volatile int *)(uintptr_t)(zero + 16) = 1; }
 NOINLINE int read_null(void) { return *(volatile int *)(uintptr_t)(zero + 32); }
 NOINLINE void leaf_store(long *p) { *p = 7; }
 NOINLINE void jump_unmapped(void) { ((void (*)(void))(uintptr_t)0x123450)(); sink++; }
+NOINLINE int deep(int n) { volatile char a[512]; memset((char *)a, n, sizeof a); return deep(n + 1) + a[3]; }
+#ifdef __aarch64__
 NOINLINE void undefined(void) { __asm__ volatile("udf #1"); }
 NOINLINE void trap(void) { __asm__ volatile("brk #1"); }
 NOINLINE void misaligned(char *p) { __asm__ volatile("ldaxp x1, x2, [%0]" ::"r"(p) : "x1", "x2", "memory"); }
 NOINLINE void vector_store(void *p) { __asm__ volatile("movi v0.16b, #0x5a\n\tst1 {v0.16b}, [%0]" ::"r"(p) : "v0", "memory"); }
-NOINLINE int deep(int n) { volatile char a[512]; memset((char *)a, n, sizeof a); return deep(n + 1) + a[3]; }
 NOINLINE void smashed(void) { __asm__ volatile("mov x29, #0x41\n\tmov x30, #0x42\n\tmov x9, #8\n\tstr xzr, [x9]" ::: "x9", "x30"); }
 NOINLINE void circle(void) {
     static uint64_t frames[2];
     frames[0] = (uintptr_t)frames; frames[1] = (uintptr_t)circle;
     __asm__ volatile("mov x29, %0\n\tmov sp, %0\n\tmov x30, #0\n\tbr %1" ::"r"(frames), "r"((uintptr_t)0x4444440));
 }
+#else
+NOINLINE void undefined(void) { __asm__ volatile("ud2"); }
+NOINLINE void trap(void) { __asm__ volatile("int3"); }
+NOINLINE void misaligned(char *p) { __asm__ volatile("movaps %%xmm0, (%0)" ::"r"(p) : "memory"); }
+NOINLINE void vector_store(void *p) { __asm__ volatile("movd %1, %%xmm0\n\tpshufd $0, %%xmm0, %%xmm0\n\tmovdqu %%xmm0, (%0)" ::"r"(p), "r"(0x5a5a5a5a) : "xmm0", "memory"); }
+NOINLINE void smashed(void) { __asm__ volatile("mov $0x41, %%ebp\n\tmov $0x40, %%esp\n\tmov $8, %%eax\n\tmovq $0, (%%rax)" ::: "rax"); }
+NOINLINE void circle(void) {
+    static uint64_t frames[2];
+    frames[0] = (uintptr_t)frames; frames[1] = (uintptr_t)circle;
+    __asm__ volatile("mov %0, %%rbp\n\tmov %0, %%rsp\n\tjmp *%1" ::"r"(frames), "r"((uintptr_t)0x4444440));
+}
+#endif
 static void handler(int sig) { (void)sig; write_null(); }
 static void *thread(void *arg) { (void)arg; write_null(); return 0; }
 static void *spin(void *arg) { (void)arg; for (;;) sink++; return 0; }

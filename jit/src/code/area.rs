@@ -168,8 +168,8 @@ impl Area {
             std::arch::asm!("mov dword ptr [{0}], {1:e}", in(reg) at, in(reg) word, options(nostack, preserves_flags))
         }
         #[cfg(not(target_arch = "x86_64"))]
-        // SAFETY: inside of the mapping and, instructions being words, aligned. Old and new are both `b` or both `bl`, which may change while others
-        // execute them.
+        // SAFETY: inside of the mapping and, instructions being words, aligned. Old and new are the same kind of branch, which may change while others
+        // execute it.
         unsafe {
             (*at.cast::<AtomicU32>()).store(word, Release)
         }

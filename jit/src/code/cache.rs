@@ -9,10 +9,13 @@
 //! exit of an invalid block goes to a valid one.
 
 use super::area::Area;
+use super::filter::Filter;
 use super::pages::Pages;
+use super::store::Made;
 use crate::host::{self, Emitted, Point, Reloc};
 use crate::ir::Mode;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// No block, no link.
 const NONE: u32 = u32::MAX;
@@ -48,6 +51,8 @@ struct Placed {
 struct Link {
     /// Offset of the displacement.
     at: u32,
+    /// See [`crate::host::Link::short`].
+    short: u32,
     /// Offset of the stub.
     stub: u32,
     target: u64,
@@ -167,6 +172,7 @@ pub struct Cache {
     lookup: Lookup,
     /// Valid blocks by the guest code that they depend on.
     pages: Pages,
+    filter: Arc<Filter>,
     /// Offsets of the common stubs.
     stubs: Vec<u32>,
     /// Bytes of code of invalid blocks.
@@ -178,7 +184,12 @@ const DEAD_ENOUGH: usize = 8 << 20;
 
 impl Cache {
     /// An empty cache with the common stubs placed.
-    pub fn new(mut area: Area, stubs: &Emitted, offsets: &[u32], helper: &dyn Fn(u16) -> u64) -> Option<Cache> {
+    pub fn new(
+        mut area: Area,
+        (stubs, offsets): (&Emitted, &[u32]),
+        helper: &dyn Fn(u16) -> u64,
+        filter: Arc<Filter>,
+    ) -> Option<Cache> {
         let at = area.alloc(stubs.code.len())?;
         area.bytes(at, stubs.code.len()).copy_from_slice(&stubs.code);
         let stubs_at: Vec<u32> = offsets.iter().map(|o| at + o).collect();
@@ -189,6 +200,7 @@ impl Cache {
             points: Vec::new(),
             lookup: Lookup::new(),
             pages: Pages::default(),
+            filter,
             stubs: stubs_at,
             dead: 0,
         };
@@ -209,6 +221,8 @@ impl Cache {
                     let to = self.stubs[stub as usize];
                     self.area.rewrite(at + o, |old| host::branch_word(old, at + o, to));
                 }
+                // It is right already.
+                Reloc::Place { .. } => {}
                 Reloc::Helper { at: o, helper: h } => {
                     self.area.bytes(at + o, 8).copy_from_slice(&helper(h).to_le_bytes());
                 }
@@ -228,37 +242,37 @@ impl Cache {
 
     /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
     /// used once. `None`: the area is full.
-    pub fn publish(&mut self, ir: &crate::ir::Block, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
+    pub fn publish(&mut self, made: &Made, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
         let at = self.area.alloc(e.code.len())?;
         self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
         self.relocate(at, &e.relocs, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
         let id = self.blocks.len() as u32;
-        let (start, end) = (ir.seen.start.min(ir.pc), ir.seen.end.max(ir.end).max(ir.pc + 1));
+        let Made { pc, start, end, mode, .. } = *made;
         let points = self.points.len() as u32;
         self.points.extend(e.points.iter().map(|p| Placed {
             host: at + p.host,
-            pc: p.pc.wrapping_sub(ir.pc) as i32,
+            pc: p.pc.wrapping_sub(pc) as i32,
             flags: p.flags,
             bits: p.bits,
         }));
         let links = self.links.len() as u32;
         self.blocks.push(Block {
-            pc: ir.pc,
+            pc,
             start,
             end,
-            mode: ir.mode,
+            mode,
             host: at,
             points,
             links,
             incoming: NONE,
             valid: true,
-            flags_dead: ir.flags_dead,
+            flags_dead: made.flags_dead,
         });
         self.lookup.reserve(e.links.len() + 1);
-        let entry = self.probe(ir.pc, ir.mode);
-        let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(ir.pc, ir.mode, id + 1)));
+        let entry = self.probe(pc, mode);
+        let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(pc, mode, id + 1)));
         self.lookup.filled += (before == 0) as usize;
         let mut waiting = if before & WAIT != 0 { before & !WAIT } else { NONE };
         while waiting != NONE {
@@ -271,15 +285,16 @@ impl Cache {
             if !l.direct {
                 self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
             }
+            let short = if l.short == host::NO_BRANCH { l.short } else { at + l.short };
             let (at, stub, target) = (at + l.at, at + l.stub, l.target);
-            let link = Link { at, stub, target, linked: NONE, next: NONE, cut: false, direct: l.direct };
+            let link = Link { at, short, stub, target, linked: NONE, next: NONE, cut: false, direct: l.direct };
             // Steps are not linked.
-            match ir.mode.has(Mode::STEP) {
+            match mode.has(Mode::STEP) {
                 true => self.links.push(link),
-                false => self.add_link(link, ir.mode),
+                false => self.add_link(link, mode),
             }
         }
-        self.pages.insert(start..end, id);
+        self.pages.insert(start..end, id, &self.filter);
         Some(self.area.addr(at))
     }
 
@@ -298,8 +313,14 @@ impl Cache {
         self.links.push(link);
     }
 
-    fn jump_to(&mut self, at: u32, to: u32) {
+    /// Let a link's jump lead to `to`, and the conditional branch to it, too, if that reaches so far (or else to the jump).
+    fn jump_to(&mut self, link: usize, to: u32) {
+        let Link { at, short, .. } = self.links[link];
         self.area.patch(at, |old| host::branch_word(old, at, to));
+        if short != host::NO_BRANCH {
+            self.area
+                .patch(short, |old| host::short_branch_word(old, short, to).unwrap_or_else(|| host::branch_word(old, short, at)));
+        }
     }
 
     /// Let a link lead to a block, or (`cut`) be ready to.
@@ -318,7 +339,7 @@ impl Cache {
         let l = &self.links[link as usize];
         let b = &self.blocks[l.linked as usize];
         if !l.direct || b.flags_dead {
-            self.jump_to(l.at, b.host);
+            self.jump_to(link as usize, b.host);
         }
     }
 
@@ -352,7 +373,7 @@ impl Cache {
     /// Void every block that depends on code in the guest range; `gone` is told each one's pc.
     pub fn invalidate(&mut self, range: Range<u64>, gone: &mut dyn FnMut(u64)) {
         let mut pages = std::mem::take(&mut self.pages);
-        pages.remove(range, |id| {
+        pages.remove(range, &self.filter.clone(), |id| {
             let b = &self.blocks[id as usize];
             let (pc, depends) = (b.pc, b.start..b.end);
             gone(pc);
@@ -374,14 +395,14 @@ impl Cache {
         while n != NONE {
             let wanted = self.blocks[self.owner(n)].valid;
             let l = &mut self.links[n as usize];
-            let (at, stub, next) = (l.at, l.stub, l.next);
+            let (stub, next) = (l.stub, l.next);
             l.linked = NONE;
             l.cut = false;
             l.next = NONE;
             if wanted {
                 l.next = std::mem::replace(&mut waiting, n);
             }
-            self.jump_to(at, stub);
+            self.jump_to(n as usize, stub);
             n = next;
         }
         let entry = self.probe(pc, mode);
@@ -402,6 +423,11 @@ impl Cache {
     fn block_at(&self, pc: u64) -> Option<usize> {
         let off = self.area.offset(pc);
         self.blocks.partition_point(|b| b.host <= off).checked_sub(1)
+    }
+
+    /// Whether the block at host address `pc` is void: who is in it runs what would be translated otherwise now.
+    pub fn is_void(&self, pc: u64) -> bool {
+        self.block_at(pc).is_some_and(|b| !self.blocks[b].valid)
     }
 
     /// Whether the block at host address `pc` has links to [`Cache::cut`].
@@ -430,8 +456,8 @@ impl Cache {
         for n in links {
             let l = &mut self.links[n];
             if l.linked != NONE && !std::mem::replace(&mut l.cut, true) {
-                let (at, stub) = (l.at, l.stub);
-                self.jump_to(at, stub);
+                let stub = l.stub;
+                self.jump_to(n, stub);
             }
         }
     }
@@ -458,6 +484,12 @@ impl Cache {
     /// Number of translations made, for statistics.
     pub fn len(&self) -> usize {
         self.blocks.len()
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.pages.clear(&self.filter);
     }
 }
 

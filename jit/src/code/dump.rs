@@ -12,12 +12,10 @@ pub fn ir(guest: &Guest, b: &Block) {
 /// The guest's code, then the host's as placed.
 pub fn asm(guest: &Guest, b: &Block, e: &Emitted, host: u64, mem: &dyn Fetch) {
     eprintln!("block {:#x}: {} instructions, {} bytes at {host:#x}", b.pc, b.guest_insns(), e.code.len());
-    let mut pc = b.pc;
-    while pc < b.end {
-        if let Some(w) = mem.fetch32(pc) {
-            eprintln!("  {pc:#x}: {}", (guest.disasm)(&w.to_le_bytes(), pc));
-        }
-        pc += 4;
+    for &pc in &b.starts {
+        let mut bytes = [0; 16];
+        let n = mem.fetch_bytes(pc, &mut bytes);
+        eprintln!("  {pc:#x}: {}", (guest.disasm)(&bytes[..n], pc));
     }
     // SAFETY: the block has just been placed there.
     let code = unsafe { std::slice::from_raw_parts(host as *const u8, e.code.len()) };

@@ -4,6 +4,8 @@ mod area;
 mod cache;
 mod dump;
 mod family;
+pub mod filter;
+mod fuse;
 mod interrupt;
 pub mod lift;
 mod lock;
@@ -11,6 +13,7 @@ mod pages;
 pub mod region;
 mod stats;
 mod step;
+mod store;
 
 use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Guest, Hints, Limits};
@@ -20,11 +23,14 @@ use crate::ir::{self, Mode, Trap};
 use area::Area;
 use cache::Cache;
 use family::Notes;
+use filter::Filter;
 use lock::Lock;
 pub use stats::Stats;
 use stats::{Counters, Stopwatch};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::Arc;
+use store::{Made, Store, Sum};
 
 /// Why [`Engine::run`] came back. The guest's registers are all in the [`Cpu`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +102,8 @@ pub struct Options {
     pub relaxed: bool,
     /// Count what costs time to count, too (see [`Engine::stats`]).
     pub stats: bool,
+    /// Which memory is shown by more than one mapping: IC IVAU there comes to [`Fetch::invalidated`] always. Elsewhere only if there is a translation.
+    pub shown: Option<&'static filter::Shown>,
     /// Who is told of code.
     pub watcher: Option<&'static dyn Watcher>,
 }
@@ -117,6 +125,7 @@ const DEFAULT_CACHE: usize = 128 << 20;
 struct Inner {
     backend: host::Native,
     block: ir::Block,
+    scratch: fuse::Scratch,
     emitted: Emitted,
     stubs: (Emitted, Vec<u32>),
     cache: Cache,
@@ -127,6 +136,8 @@ struct Inner {
     /// For the parent, as long as it may want to know what is translated here; and from the children.
     for_parent: Option<Notes>,
     from_children: Option<Notes>,
+    /// What this process shares with its relatives.
+    store: Option<Store>,
     /// Every CPU of the process.
     cpus: Vec<*mut Cpu>,
 }
@@ -175,8 +186,14 @@ pub struct Engine {
     retired: AtomicU32,
     /// Threads that were asked to leave and have not left yet.
     interrupting: AtomicU32,
+    /// What translated code knows of the lines that are in `inner`.
+    filter: Arc<Filter>,
     /// `enter` of the current cache.
     enter: AtomicU64,
+    /// What translations depend on beside guest code and mode.
+    made_for: u64,
+    /// Descriptor of the store, or -1.
+    family: AtomicI32,
     count: Counters,
 }
 
@@ -193,14 +210,17 @@ impl Engine {
         let mut emitted = Emitted::default();
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
-        let cache = new_cache(&options, &stubs)?;
+        let filter = Arc::<Filter>::default();
+        let cache = new_cache(&options, &stubs, &filter)?;
         let enter = AtomicU64::new(cache.stub(host::STUB_ENTER));
+        let made_for = made_for(guest, &options, features, &stubs);
         Ok(Engine {
             guest,
             options,
             inner: Lock::new(Inner {
                 backend,
                 block: ir::Block::default(),
+                scratch: fuse::Scratch::default(),
                 emitted: Emitted::default(),
                 stubs,
                 cache,
@@ -208,12 +228,16 @@ impl Engine {
                 hints: BTreeMap::new(),
                 for_parent: None,
                 from_children: None,
+                store: None,
                 cpus: Vec::new(),
             }),
             epoch: AtomicU64::new(1),
             retired: AtomicU32::new(0),
             interrupting: AtomicU32::new(0),
+            filter,
             enter,
+            made_for,
+            family: AtomicI32::new(-1),
             count: Counters::default(),
         })
     }
@@ -353,7 +377,11 @@ impl Engine {
     }
 
     fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+        let _busy = self.busy(i);
         let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
+        if let Some(host) = self.find_in_family(i, pc, mode, mem) {
+            return Ok(host);
+        }
         self.lift(i, pc, mode, mem, lift::LIMITS);
         if i.block.starts.is_empty() {
             // Not kept: what is not there now may be mapped later.
@@ -368,8 +396,9 @@ impl Engine {
                 std::process::abort();
             }
         }
-        lift::look_ahead(self.guest, &mut i.block, mem);
+        lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
         let host = self.place(i);
+        self.tell_family(i, mem);
         if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
             i.for_parent = None;
         }
@@ -379,35 +408,138 @@ impl Engine {
         Ok(host)
     }
 
+    /// Code is about to be read: no other thread finds out by itself that it has nothing to invalidate, until the translation is published.
+    fn busy(&self, i: &Inner) -> Option<filter::Busy<'_>> {
+        (i.cpus.len() > 1).then(|| self.filter.busy())
+    }
+
     /// Emit and publish the lifted block; its entry.
     fn place(&self, i: &mut Inner) -> u64 {
         if self.options.dump_ir {
             dump::ir(self.guest, &i.block);
         }
         i.backend.emit(&mut i.block, &mut i.emitted);
+        let made = made(&i.block);
+        self.publish(i, &made)
+    }
+
+    /// Publish what was emitted, or found in the family's store; its entry.
+    fn publish(&self, i: &mut Inner, made: &Made) -> u64 {
         if i.cache.wasteful() || i.cache.area.own().is_err() {
             // Mostly dead code, or no memory for a copy of our own after a fork: start afresh.
             self.flush(i);
         }
         let cut = self.interrupting.load(Acquire) != 0;
-        let host = match i.cache.publish(&i.block, &i.emitted, &host::helper, cut) {
+        let host = match i.cache.publish(made, &i.emitted, &host::helper, cut) {
             Some(h) => h,
             None => {
                 self.flush(i);
-                i.cache.publish(&i.block, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
+                i.cache.publish(made, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
             }
         };
-        self.count.translation(&i.block, &i.emitted);
+        self.count.translation(made.insns, &i.emitted);
         if let Some(watcher) = self.options.watcher {
             // SAFETY: the block has just been placed there.
-            watcher.placed(i.block.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, i.emitted.code.len()) });
+            watcher.placed(made.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, i.emitted.code.len()) });
         }
         host
     }
 
+    /// Whether translations of code in the range may be shared: nothing was learned about it in this process.
+    fn common(i: &Inner, range: std::ops::Range<u64>, mode: Mode) -> bool {
+        !mode.has(Mode::STEP) && (i.hints.is_empty() || i.hints.range(range).next().is_none())
+    }
+
+    /// The translation of the code at `pc` that a relative has made.
+    fn find_in_family(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
+        let made = i.store.as_mut()?.find(pc, mode, mem, &mut i.emitted)?;
+        if !Engine::common(i, made.start..made.end, mode) {
+            return None;
+        }
+        Counters::add(&self.count.found, 1);
+        Some(self.publish(i, &made))
+    }
+
+    /// Let relatives have the block that has just been placed.
+    fn tell_family(&self, i: &mut Inner, mem: &dyn Fetch) {
+        if i.store.is_none() {
+            return;
+        }
+        let made = made(&i.block);
+        if Engine::common(i, made.start..made.end, made.mode) {
+            if let Some(store) = &mut i.store {
+                store.add(&made, &i.emitted, mem);
+            }
+        }
+    }
+
+    /// Share translations with the processes to come, and theirs with this one: to be called before a fork. Does nothing where they can't be shared, or
+    /// are already.
+    pub fn found_family(&self) {
+        if self.family.load(Relaxed) >= 0 || !host::STORABLE || !self.guest.relocatable {
+            return;
+        }
+        let Options { dump_ir, dump_asm, disorder, watcher, .. } = self.options;
+        if dump_ir || dump_asm || disorder != 0 || watcher.is_some() {
+            return;
+        }
+        self.inner.with(|i| {
+            i.store = Store::create(self.made_for);
+            self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
+        });
+    }
+
+    /// The descriptor of what this process shares with its relatives, or -1. Not the guest's business.
+    pub fn family(&self) -> i32 {
+        self.family.load(Relaxed)
+    }
+
+    /// The same with the file's number, for [`Engine::join_family`] of the program that this process is about to execute: itself.
+    pub fn family_handle(&self) -> Option<(i32, u64)> {
+        if self.family() < 0 {
+            return None;
+        }
+        self.inner.with(|i| {
+            let store = i.store.as_mut()?;
+            store.flush();
+            store.handle()
+        })
+    }
+
+    /// Share what the program shared that was executed in this process before. That it may be trusted is the caller's business.
+    pub fn join_family(&self, fd: i32, number: u64) {
+        if !host::STORABLE || !self.guest.relocatable {
+            return;
+        }
+        self.inner.with(|i| {
+            i.store = Store::adopt(fd, number, self.made_for);
+            self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
+        });
+    }
+
+    /// The process is about to end: what it has translated is for its relatives.
+    pub fn tell_relatives(&self) {
+        if self.family() >= 0 {
+            self.inner.with(|i| i.store.iter_mut().for_each(Store::flush));
+        }
+    }
+
+    /// Before this process gets other rights than its relatives: share nothing from here on.
+    pub fn leave_family(&self) {
+        if self.family() >= 0 {
+            self.inner.with(|i| {
+                if let Some(store) = &mut i.store {
+                    store.flush();
+                }
+                i.store = None;
+                self.family.store(-1, Relaxed);
+            });
+        }
+    }
+
     /// Replace the cache by an empty one; the old one, and the epoch that it was current in.
     fn replace(&self, i: &mut Inner) -> (u64, Cache) {
-        let cache = match new_cache(&self.options, &i.stubs) {
+        let cache = match new_cache(&self.options, &i.stubs, &self.filter) {
             Ok(c) => c,
             Err(e) => no_memory(e),
         };
@@ -477,10 +609,18 @@ impl Engine {
         Counters::add(&self.count.invalidations, 1);
         self.inner.with(|i| {
             if !i.hints.is_empty() {
-                forget_hints(&mut i.hints, start, end);
+                self.forget_hints(&mut i.hints, start, end);
             }
             self.invalidate_locked(i, start, end);
         });
+    }
+
+    /// What was learned about instructions in `start..end` is void.
+    fn forget_hints(&self, hints: &mut BTreeMap<u64, u8>, start: u64, end: u64) {
+        while let Some((&pc, _)) = hints.range(start..end).next() {
+            hints.remove(&pc);
+            self.filter.release(pc >> filter::LOG2_LINE);
+        }
     }
 
     fn invalidate_locked(&self, i: &mut Inner, start: u64, end: u64) {
@@ -518,6 +658,7 @@ impl Engine {
                 return FaultAction::NotTranslated;
             };
             let Some(at) = c.locate(host.pc) else { return FaultAction::Unknown };
+            let void = c.is_void(host.pc);
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
             let learned = match host::learned(signal, addr) {
@@ -531,16 +672,21 @@ impl Engine {
                 cpu.exit_kind = ExitKind::Fault as u32;
                 return FaultAction::Misaligned(resume, at);
             }
-            let known = i.hints.entry(pc).or_insert(0);
-            if learned & !*known != 0 {
-                *known |= learned;
+            let known = i.hints.get(&pc).copied().unwrap_or(0);
+            if learned & !known != 0 {
+                i.hints.insert(pc, known | learned);
+                if known == 0 {
+                    self.filter.hold(pc >> filter::LOG2_LINE);
+                }
                 self.count.learned(learned);
                 self.invalidate_locked(i, pc, pc + 4);
                 cpu.exit_kind = ExitKind::Lookup as u32;
                 return FaultAction::Resume(resume);
             }
-            if *known == 0 {
-                i.hints.remove(&pc);
+            if learned != 0 && void {
+                // Another thread has learned it, while this one was in the translation from before.
+                cpu.exit_kind = ExitKind::Lookup as u32;
+                return FaultAction::Resume(resume);
             }
             cpu.exit_kind = ExitKind::Fault as u32;
             Counters::add(&self.count.faults, 1);
@@ -572,6 +718,9 @@ impl Engine {
         for c in std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)) {
             c.area.share();
         }
+        if let Some(store) = &mut i.store {
+            store.flush();
+        }
     }
     /// After fork, in the parent.
     pub fn fork_parent(&self) {
@@ -597,6 +746,9 @@ impl Engine {
             i.cpus.clear();
             i.cpus.push(cpu);
             i.for_parent = i.from_children.take();
+            if let Some(store) = &mut i.store {
+                store.forked();
+            }
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
             crate::cpu::SPLIT_LOCK.store(0, Relaxed);
@@ -682,6 +834,10 @@ impl Engine {
         cpu.helpers = self.guest.helpers;
         cpu.rules = self.guest.fp;
         cpu.host_fpctl = host::fpctl_default();
+        cpu.code_lines = self.filter.table();
+        if let Some(shown) = self.options.shown {
+            cpu.code_shown = shown.as_ptr().cast();
+        }
         region::attach(&mut cpu);
         let ptr: *mut Cpu = &mut *cpu;
         self.inner.with(|i| i.cpus.push(ptr));
@@ -721,11 +877,20 @@ impl Engine {
     }
 }
 
-/// What was learned about instructions in `start..end` is void.
-fn forget_hints(hints: &mut BTreeMap<u64, u8>, start: u64, end: u64) {
-    while let Some((&pc, _)) = hints.range(start..end).next() {
-        hints.remove(&pc);
-    }
+/// The lifted block without its code.
+fn made(b: &ir::Block) -> Made {
+    let (start, end) = (b.seen.start.min(b.pc), b.seen.end.max(b.end).max(b.pc + 1));
+    Made { pc: b.pc, start, end, mode: b.mode, flags_dead: b.flags_dead, insns: b.guest_insns() }
+}
+
+/// A sum of everything that translations of this process depend on beside guest code and mode. That both are the same program is given.
+fn made_for(guest: &Guest, options: &Options, features: Features, (stubs, offsets): &(Emitted, Vec<u32>)) -> u64 {
+    let mut s = Sum::new(options.hidden);
+    s.bytes(guest.name.as_bytes());
+    s.bytes(format!("{features:?}").as_bytes());
+    s.bytes(&stubs.code);
+    s.words(offsets);
+    s.get()[0]
 }
 
 /// Without memory for code there is no way on.
@@ -735,17 +900,17 @@ fn no_memory(errno: i32) -> ! {
     std::process::abort()
 }
 
-fn new_cache(options: &Options, stubs: &(Emitted, Vec<u32>)) -> Result<Cache, i32> {
+fn new_cache(options: &Options, (stubs, offsets): &(Emitted, Vec<u32>), filter: &Arc<Filter>) -> Result<Cache, i32> {
     let size = match options.cache_bytes {
         0 => DEFAULT_CACHE,
         // At least what the stubs and the largest block need.
         n => (n.max(64 << 10) + 4095) & !4095,
     };
-    let cache = Cache::new(Area::new(size)?, &stubs.0, &stubs.1, &host::helper).ok_or(libc::ENOMEM)?;
+    let cache = Cache::new(Area::new(size)?, (stubs, offsets), &host::helper, filter.clone()).ok_or(libc::ENOMEM)?;
     if let Some(watcher) = options.watcher {
         let at = cache.area.range().start;
         // SAFETY: the stubs have just been placed there.
-        watcher.stubs(at, unsafe { std::slice::from_raw_parts(at as *const u8, stubs.0.code.len()) });
+        watcher.stubs(at, unsafe { std::slice::from_raw_parts(at as *const u8, stubs.code.len()) });
     }
     Ok(cache)
 }

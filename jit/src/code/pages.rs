@@ -1,11 +1,13 @@
 //! Which blocks depend on which guest code: by page, and within a page by cache line, because invalidation comes line by line.
 
+use super::filter::{self, Filter};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 const LOG2_PAGE: u32 = 12;
-const LOG2_LINE: u32 = LOG2_PAGE - 6;
+const LOG2_LINE: u32 = filter::LOG2_LINE;
+const _: () = assert!(LOG2_PAGE - LOG2_LINE == 6);
 
 /// Page numbers are well spread once multiplied.
 #[derive(Default)]
@@ -55,7 +57,27 @@ struct Page {
     parts: Vec<Part>,
 }
 
-/// The index. It holds valid blocks only. Ranges are not empty.
+impl Page {
+    /// These are the lines of page `n` from now on.
+    fn set_lines(&mut self, n: u64, lines: u64, filter: &Filter) {
+        let mut changed = std::mem::replace(&mut self.lines, lines) ^ lines;
+        while changed != 0 {
+            let line = changed.trailing_zeros();
+            changed &= changed - 1;
+            let number = n << (LOG2_PAGE - LOG2_LINE) | line as u64;
+            match lines >> line & 1 {
+                1 => filter.hold(number),
+                _ => filter.release(number),
+            }
+        }
+    }
+
+    fn all_lines(&self) -> u64 {
+        self.parts.iter().fold(0, |lines, part| lines | part.lines())
+    }
+}
+
+/// The index. It holds valid blocks only, and tells a filter of their lines. Ranges are not empty.
 #[derive(Default)]
 pub struct Pages(HashMap<u64, Page, BuildHasherDefault<PageHasher>>);
 
@@ -65,11 +87,11 @@ fn numbers(range: &Range<u64>) -> std::ops::RangeInclusive<u64> {
 
 impl Pages {
     /// A block depends on the code in a range.
-    pub fn insert(&mut self, range: Range<u64>, block: u32) {
+    pub fn insert(&mut self, range: Range<u64>, block: u32, filter: &Filter) {
         for n in numbers(&range) {
             let part = Part::of(n, &range, block);
             let page = self.0.entry(n).or_default();
-            page.lines |= part.lines();
+            page.set_lines(n, page.lines | part.lines(), filter);
             page.parts.push(part);
         }
     }
@@ -94,8 +116,8 @@ impl Pages {
         }
     }
 
-    /// Remove the blocks that depend on a range: `gone` is told each and says on what it depends.
-    pub fn remove(&mut self, range: Range<u64>, mut gone: impl FnMut(u32) -> Range<u64>) {
+    /// Remove the blocks that depend on a range: `gone` is told each and says on what it depends. When the filter is told nobody must find them any more.
+    pub fn remove(&mut self, range: Range<u64>, filter: &Filter, mut gone: impl FnMut(u32) -> Range<u64>) {
         for n in self.present(&range) {
             let Some(page) = self.0.get_mut(&n) else { continue };
             let what = Part::of(n, &range, 0);
@@ -103,31 +125,37 @@ impl Pages {
                 continue;
             }
             let mut elsewhere = Vec::new();
-            page.lines = 0;
+            let mut lines = 0;
             page.parts.retain(|part| {
                 if part.overlaps(&what) {
                     let whole = gone(part.block);
                     elsewhere.extend(numbers(&whole).filter(|&m| m != n).map(|m| (m, part.block)));
                     return false;
                 }
-                page.lines |= part.lines();
+                lines |= part.lines();
                 true
             });
+            page.set_lines(n, lines, filter);
             if page.parts.is_empty() {
                 self.0.remove(&n);
             }
-            elsewhere.into_iter().for_each(|(m, block)| self.forget(m, block));
+            elsewhere.into_iter().for_each(|(m, block)| self.forget(m, block, filter));
         }
     }
 
-    fn forget(&mut self, n: u64, block: u32) {
+    fn forget(&mut self, n: u64, block: u32, filter: &Filter) {
         if let Some(page) = self.0.get_mut(&n) {
             page.parts.retain(|part| part.block != block);
-            page.lines = page.parts.iter().fold(0, |lines, part| lines | part.lines());
+            page.set_lines(n, page.all_lines(), filter);
             if page.parts.is_empty() {
                 self.0.remove(&n);
             }
         }
+    }
+
+    /// Remove everything.
+    pub fn clear(&mut self, filter: &Filter) {
+        self.0.drain().for_each(|(n, mut page)| page.set_lines(n, 0, filter));
     }
 }
 
@@ -144,13 +172,13 @@ mod tests {
             seed ^= seed << 17;
             (seed >> 20) % n
         };
-        let mut pages = Pages::default();
+        let (mut pages, filter) = (Pages::default(), Filter::default());
         let mut list: Vec<(u32, Range<u64>)> = Vec::new();
         for id in 0..20_000u32 {
             let start = 0x10_0000 + random(6 << 10) * 4;
             let range = start..start + 1 + [random(64), random(512), random(9000)][random(3) as usize];
             if random(8) > 0 {
-                pages.insert(range.clone(), id);
+                pages.insert(range.clone(), id, &filter);
                 list.push((id, range));
                 continue;
             }
@@ -158,7 +186,7 @@ mod tests {
             assert!(pages.any(&range) || !list.iter().any(|(_, r)| hit(r)));
             let mut expected: Vec<u32> = list.iter().filter(|(_, r)| hit(r)).map(|&(id, _)| id).collect();
             let mut found = Vec::new();
-            pages.remove(range.clone(), |id| {
+            pages.remove(range.clone(), &filter, |id| {
                 found.push(id);
                 list.iter().find(|l| l.0 == id).unwrap().1.clone()
             });
@@ -173,6 +201,12 @@ mod tests {
                     list.iter().filter(|(_, r)| numbers(r).contains(n)).fold(0, |l, (id, r)| l | Part::of(*n, r, *id).lines());
                 assert_eq!(page.lines, lines);
             }
+            // Twice the range that blocks are made in.
+            for addr in (0x10_0000..0x11_0000).step_by(64) {
+                assert_eq!(filter.holds(addr), pages.any(&(addr..addr + 64)));
+            }
         }
+        pages.clear(&filter);
+        assert!((0..1 << 26).step_by(64).all(|addr| !filter.holds(addr)));
     }
 }

@@ -4,7 +4,7 @@
 //! One mapping, lowest first: signal stack, an inaccessible page, return stack, first table. The return stack grows down into the
 //! inaccessible page, and is empty again then: see [`overflowed`].
 
-use crate::cpu::{Cpu, JumpEntry, JUMP_CACHE_ENTRIES};
+use crate::cpu::{Cpu, JumpEntry, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
 use std::ptr;
 
 const PAGE: usize = 4096;
@@ -24,10 +24,13 @@ struct Nothing([JumpEntry; JUMP_CACHE_ENTRIES]);
 // SAFETY: never written.
 unsafe impl Sync for Nothing {}
 
+/// A pc that doesn't map to entry 0 of either table.
+const NOT_FIRST: u64 = 1 << JUMP_CACHE_SHIFT | 4;
+
 /// All zero but for the entry that pc 0 maps to, which would match.
 static NOTHING: Nothing = Nothing({
     let mut t = [JumpEntry { pc: 0, host: 0 }; JUMP_CACHE_ENTRIES];
-    t[0].pc = 4;
+    t[0].pc = NOT_FIRST;
     t
 });
 
@@ -36,13 +39,13 @@ const NOTHING_MASK: u32 = 1;
 
 /// Index in the first table.
 pub fn index(pc: u64) -> usize {
-    (pc >> 2) as usize & (JUMP_CACHE_ENTRIES - 1)
+    (pc >> JUMP_CACHE_SHIFT) as usize & (JUMP_CACHE_ENTRIES - 1)
 }
 
 /// A pc that never maps to entry `i` of either table, so that an empty entry never matches.
 pub fn empty_pc(i: usize) -> u64 {
     if i == 0 {
-        4
+        NOT_FIRST
     } else {
         0
     }

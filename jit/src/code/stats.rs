@@ -2,7 +2,7 @@
 
 use super::Exit;
 use crate::host::Emitted;
-use crate::ir::{hint, Block};
+use crate::ir::hint;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -34,6 +34,8 @@ macro_rules! counters {
 counters! {
     /// Translations.
     translations
+    /// Of these, copies of what a relative had translated.
+    found
     /// Guest instructions in them.
     guest_insns
     /// Bytes of host code in them.
@@ -52,7 +54,7 @@ counters! {
     return_misses
     /// Times that the return stack was full.
     return_overflows
-    /// Ranges of code that the guest or the system declared changed.
+    /// Ranges of code that the guest or the system declared changed, but for those in which translated code found nothing by itself.
     invalidations
     /// Translations that became void by that.
     invalidated
@@ -75,9 +77,9 @@ impl Counters {
         counter.fetch_add(n, Relaxed);
     }
 
-    pub fn translation(&self, b: &Block, e: &Emitted) {
+    pub fn translation(&self, insns: u32, e: &Emitted) {
         Counters::add(&self.translations, 1);
-        Counters::add(&self.guest_insns, b.guest_insns().into());
+        Counters::add(&self.guest_insns, insns.into());
         Counters::add(&self.host_bytes, e.code.len() as u64);
         Counters::add(&self.links, e.links.len() as u64);
     }

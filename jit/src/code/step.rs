@@ -74,6 +74,7 @@ impl Engine {
         if let Some(host) = i.cache.find(pc, mode) {
             return Ok(host);
         }
+        let _busy = self.busy(i);
         self.lift(i, pc, mode, mem, ONE);
         if i.block.starts.is_empty() {
             return Err(match i.block.insts[0].trap() {

@@ -106,10 +106,15 @@ pub struct Guest {
     /// Whether the flags are certainly overwritten before they are read from `pc` on (a short look; `false` when in doubt). Looks only at code in
     /// the range, which becomes that of the code looked at.
     pub flags_dead: fn(pc: u64, mem: &dyn Fetch, near: &mut Range<u64>) -> bool,
+    /// Registers that hold what is no flag of [`GuestReg::FLAGS`], but lives and dies with them. A guest that has some writes flags so often that it pays
+    /// to look ahead from every exit.
+    pub flag_regs: &'static [GuestReg],
     /// What `Op::Helper` calls, by number.
     pub helpers: &'static [HelperFn],
     /// Code may change without any barrier: the engine watches the pages that translations are made of.
     pub coherent: bool,
+    /// Lifting says which constants move with the code ([`crate::ir::PLACE`]), so that translations can be used elsewhere.
+    pub relocatable: bool,
     /// Disassemble one instruction at `pc`.
     pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

@@ -18,6 +18,9 @@ pub struct Pins {
     pub vecs: Vec<(GuestReg, u8)>,
 }
 
+/// [`Link::short`] of a link without one.
+pub const NO_BRANCH: u32 = u32::MAX;
+
 /// A direct exit of a block. Unlinked, its jump leads to a stub of its own that calls the common link stub and is followed by a
 /// 32-bit site word; `ExitKind::Link` reports that word's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Link {
     /// It may lead only to a block that overwrites the flags before it reads them. Its stub brings them to rest and leads on by the next link, which has
     /// the same target; it has no site of its own.
     pub direct: bool,
+    /// Offset of a conditional branch to `at`, which leads to the target itself where it reaches so far; [`NO_BRANCH`] if there is none.
+    pub short: u32,
 }
 
 /// An absolute or external reference in emitted code, so that code can be moved and stored.
@@ -42,6 +47,13 @@ pub enum Reloc {
     Stub { at: u32, stub: u8 },
     /// 64-bit absolute address at `at` of helper number `helper` (see the host's `helpers`).
     Helper { at: u32, helper: u16 },
+    /// A guest address at `at`, of 64 bits (`wide`) or of 32 and less than [`Reloc::NARROW`], that moves with the guest's code.
+    Place { at: u32, wide: bool },
+}
+
+impl Reloc {
+    /// What fits 32 bits whether they are extended by zeros or by the sign.
+    pub const NARROW: u64 = 1 << 31;
 }
 
 /// Where a block can fault: the host offset of the *start* of the faulting host instruction is in `[host, next.host)`, the guest instruction is `pc`.
@@ -82,6 +94,28 @@ impl Emitted {
         self.links.clear();
         self.relocs.clear();
         self.points.clear();
+    }
+
+    /// Move the guest addresses in the code; false if one no longer fits.
+    pub fn move_places(&mut self, by: u64) -> bool {
+        for r in &self.relocs {
+            let Reloc::Place { at, wide } = *r else { continue };
+            let at = at as usize;
+            if wide {
+                let Some(field) = self.code.get_mut(at..at + 8) else { return false };
+                let old = u64::from_le_bytes(field.try_into().expect("8 bytes"));
+                field.copy_from_slice(&old.wrapping_add(by).to_le_bytes());
+            } else {
+                let Some(field) = self.code.get_mut(at..at + 4) else { return false };
+                let old = u32::from_le_bytes(field.try_into().expect("4 bytes"));
+                let new = (old as u64).wrapping_add(by);
+                if new >= Reloc::NARROW {
+                    return false;
+                }
+                field.copy_from_slice(&(new as u32).to_le_bytes());
+            }
+        }
+        true
     }
 }
 

@@ -1,16 +1,26 @@
 //! Integer operations on constants, as the builder meets them: the pieces of addresses (`adrp` + `add`) and immediates (`movz` + `movk`).
 
-use super::{Inst, Op, Type};
+use super::{Inst, Op, Type, PLACE};
 
 fn constant(i: &Inst) -> Option<u64> {
-    (i.op == Op::Const).then_some(i.imm)
+    (i.op == Op::Const && i.aux == 0).then_some(i.imm)
 }
 
-/// What `a op b` is when both are constants; bits above the type's don't count.
+/// What `a op b` is when both are constants, and whether it is a [`PLACE`]; bits above the type's don't count.
 #[inline]
-pub fn binary(op: Op, ty: Type, a: &Inst, b: &Inst) -> Option<u64> {
-    let (a, b) = (constant(a)?, constant(b)?);
-    Some(match op {
+pub fn binary(op: Op, ty: Type, a: &Inst, b: &Inst) -> Option<(u64, u8)> {
+    if a.op != Op::Const || b.op != Op::Const {
+        return None;
+    }
+    // What moves with the code stays so under sums; the distance of two places doesn't move.
+    let place = match (op, a.aux, b.aux) {
+        (_, 0, 0) => 0,
+        (Op::Add, PLACE, 0) | (Op::Add, 0, PLACE) | (Op::Sub, PLACE, 0) => PLACE,
+        (Op::Sub, PLACE, PLACE) => 0,
+        _ => return None,
+    };
+    let (a, b) = (a.imm, b.imm);
+    let c = match op {
         Op::Add => a.wrapping_add(b),
         Op::Sub => a.wrapping_sub(b),
         Op::Or => a | b,
@@ -19,7 +29,8 @@ pub fn binary(op: Op, ty: Type, a: &Inst, b: &Inst) -> Option<u64> {
         Op::And => a & b,
         Op::Shl => a << (b & (ty.bits() as u64 - 1)),
         _ => return None,
-    })
+    };
+    Some((c, place))
 }
 
 /// `a` with the low `width` bits of `b` at `pos`.

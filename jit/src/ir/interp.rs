@@ -245,6 +245,7 @@ fn leave(b: &Block, i: &Inst, a: u64) -> Step {
         Op::CallInd => Exit::Call(a),
         Op::Return => Exit::Return(a),
         Op::Trap => Exit::Trap(i.trap(), a, i.imm),
+        Op::TrapIfCode => return Step::Value(0),
         Op::TrapIf if a == 0 => return Step::Value(0),
         Op::TrapIf => Exit::TrapAt(b.pc_of(i), i.trap(), i.imm),
         _ => {

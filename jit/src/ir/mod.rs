@@ -149,6 +149,9 @@ fn constant_facts(c: u64) -> u8 {
     fact::NOTHING | fact::CONST | ((c >> 32 == 0) as u8 * fact::CLEAN)
 }
 
+/// `aux` of a constant that is an address in the guest's code or relative to it: it moves when the code does.
+pub const PLACE: u8 = 1;
+
 /// Bit of an exit's `aux` (side exits, `jump`, indirect exits): the target overwrites the flags before it reads them.
 pub const FLAGS_DEAD: u8 = 0x80;
 
@@ -174,6 +177,8 @@ pub struct Block {
     pub seen: std::ops::Range<u64>,
     /// It has a direct exit backward, perhaps a loop's.
     pub backward: bool,
+    /// It has a conditional compare.
+    pub conditional: bool,
     /// It overwrites the flags before anything can read them, as far as is known.
     pub flags_dead: bool,
     /// The mode it was translated for.
@@ -198,6 +203,7 @@ impl Block {
         self.end = pc;
         self.seen = pc..pc;
         self.backward = false;
+        self.conditional = false;
         self.flags_dead = false;
         self.mode = mode;
         self.fp = FpRules::default();
@@ -231,6 +237,7 @@ impl Block {
         let own = Value(self.insts.len() as u16);
         let arg = inst.args[0];
         let (root, facts) = match inst.op {
+            Op::Const if inst.aux == PLACE => (own, fact::NOTHING | fact::CONST),
             Op::Const => (own, constant_facts(inst.imm)),
             Op::Nop => (own, fact::NOTHING),
             Op::Get => {
@@ -337,13 +344,26 @@ impl Block {
         let own = Value(self.insts.len() as u16);
         self.append(Inst::new(Op::Const, ty, NO_ARGS, 0, c), own, constant_facts(c))
     }
+    /// A 64-bit constant that moves with the code: see [`PLACE`].
+    pub fn place(&mut self, c: u64) -> Value {
+        let own = Value(self.insts.len() as u16);
+        self.append(Inst::new(Op::Const, Type::I64, NO_ARGS, PLACE, c), own, fact::NOTHING | fact::CONST)
+    }
+    /// A constant of either kind.
+    #[inline]
+    fn folded(&mut self, ty: Type, (c, place): (u64, u8)) -> Value {
+        match place {
+            PLACE => self.place(c),
+            _ => self.iconst(ty, c),
+        }
+    }
     /// A binary integer operation; the type is the first operand's.
     #[inline]
     pub fn bin(&mut self, op: Op, a: Value, b: Value) -> Value {
         let ty = self.ty(a);
         debug_assert_eq!(ty, self.ty(b), "{op:?}");
         match fold::binary(op, ty, self.def(a), self.def(b)) {
-            Some(c) => self.iconst(ty, c),
+            Some(c) => self.folded(ty, c),
             None => self.push_own(op, ty, [a, b, Value::NONE], 0, 0),
         }
     }
@@ -357,9 +377,9 @@ impl Block {
     }
     /// A unary integer operation.
     pub fn un(&mut self, op: Op, a: Value) -> Value {
-        let &Inst { ty, op: def, imm, .. } = self.def(a);
+        let &Inst { ty, op: def, imm, aux, .. } = self.def(a);
         match (op, def) {
-            (Op::Not, Op::Const) => self.iconst(ty, !imm),
+            (Op::Not, Op::Const) if aux == 0 => self.iconst(ty, !imm),
             _ => self.op(op, ty, &[a], 0, 0),
         }
     }
@@ -375,7 +395,7 @@ impl Block {
         let ty = d.ty;
         let k = Inst::new(Op::Const, ty, NO_ARGS, 0, c);
         match fold::binary(op, ty, d, &k) {
-            Some(c) => self.iconst(ty, c),
+            Some(c) => self.folded(ty, c),
             None => {
                 let c = self.iconst(ty, c);
                 self.push_own(op, ty, [a, c, Value::NONE], 0, 0)
@@ -388,7 +408,7 @@ impl Block {
         debug_assert_eq!(ty, self.ty(b));
         match (n, self.def(a), self.def(b)) {
             (0, ..) => self.bin(Op::Add, a, b),
-            (_, _, &Inst { op: Op::Const, imm, .. }) => self.bin_imm(Op::Add, a, imm << n),
+            (_, _, &Inst { op: Op::Const, aux: 0, imm, .. }) => self.bin_imm(Op::Add, a, imm << n),
             (_, &Inst { op: Op::Const, imm: 0, .. }, _) => self.bin_imm(Op::Shl, b, n as u64),
             _ => self.op(Op::AddShl, ty, &[a, b], 0, n as u64),
         }
@@ -439,11 +459,11 @@ impl Block {
     pub fn trunc(&mut self, v: Value) -> Value {
         let d = self.def(v);
         match d.op {
-            Op::Const => {
+            Op::Const if d.aux == 0 => {
                 let c = d.imm;
                 self.iconst(Type::I32, c)
             }
-            Op::Zext => d.args[0],
+            // (Of a `zext`, too: its source may not live as long.)
             _ => {
                 let root = d.root;
                 self.append(Inst::new(Op::Trunc, Type::I32, [v, Value::NONE, Value::NONE], 0, 0), root, fact::NOTHING)

@@ -526,14 +526,19 @@ ops! {
     /// Leave to the runtime as [`Trap`] does if a is not zero: aux = the kind, imm = its detail; the guest's pc is the instruction's.
     TrapIf "trap_if" No (Int No No) Pc EXIT;
 
+    /// Leave to the runtime as a [`Trap`] of kind [`Trap::InvalidateCode`] does, with operand a, unless nothing depends on the code in the line of address a;
+    /// the guest's pc is imm. (The interpreter keeps nothing.)
+    TrapIfCode "trap_if_code" No (X No No) Pc EXIT;
+
     // --- terminals -------------------------------------------------------------------------------------
     /// To the guest pc `imm`.
     Jump "jump" No (No No No) Pc EXIT TERM;
     /// To the guest pc in a.
     JumpInd "jump_ind" No (X No No) No EXIT TERM;
-    /// Call of `imm` / of a: the return address is the block's `end` (and already written to the guest's link register).
-    Call "call" No (No No No) Pc EXIT TERM;
-    CallInd "call_ind" No (X No No) No EXIT TERM;
+    /// Call of `imm` / of a: the return address is the block's `end` (and already written to the guest's link register or stack); b is it, where it is
+    /// a value already.
+    Call "call" No (No OptX No) Pc EXIT TERM;
+    CallInd "call_ind" No (X OptX No) No EXIT TERM;
     /// Return to a.
     Return "return" No (X No No) No EXIT TERM;
     /// Leave to the runtime: aux = `Trap`, imm = its detail, a = its operand. Resumes at the block's `end` unless the runtime decides otherwise;

@@ -14,7 +14,7 @@
 //! operands and constants, comma-separated. `insn` begins a guest instruction.
 
 use super::op::ALL_OPS;
-use super::{Arr, Aux, Block, Cond, FpRules, GuestReg, Inst, Mem, Mode, Op, Trap, Type, Value};
+use super::{Arr, Aux, Block, Cond, FpRules, GuestReg, Inst, Mem, Mode, Op, Trap, Type, Value, PLACE};
 use std::fmt::Write as _;
 
 /// By number.
@@ -87,6 +87,9 @@ pub fn print_inst(n: usize, i: &Inst, reg_name: fn(GuestReg) -> String) -> Strin
     }
     if matches!(i.op.info().aux, Aux::Imm | Aux::CcNzcv | Aux::ArrImm | Aux::Size | Aux::Pc | Aux::CcPc) {
         items.push(format!("{:#x}", i.imm));
+    }
+    if i.op == Op::Const && i.aux == PLACE {
+        items.push("place".into());
     }
     if !items.is_empty() {
         s += " ";
@@ -197,6 +200,10 @@ fn parse_inst(line: &str, n: usize, parse_reg: fn(&str) -> Option<GuestReg>) -> 
         let reg = items.first().and_then(|s| parse_reg(s)).ok_or("no such register")?;
         i.imm = reg.0 as u64;
         items.remove(0);
+    }
+    if op == Op::Const && items.last() == Some(&"place") {
+        items.pop();
+        i.aux = PLACE;
     }
     if matches!(aux, Aux::Imm | Aux::CcNzcv | Aux::ArrImm | Aux::Size | Aux::Pc | Aux::CcPc) {
         i.imm = items.pop().and_then(number).ok_or("no constant")?;

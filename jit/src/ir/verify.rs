@@ -1,6 +1,6 @@
 //! The verifier: a block keeps the invariants of [`super`] and every instruction fits its row of the table.
 
-use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Trap, Type, Value};
+use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Trap, Type, Value, PLACE};
 use crate::cpu::AREA_WORDS;
 
 /// Check a block; the error names the instruction.
@@ -137,7 +137,7 @@ fn result(i: &Inst) -> Result<(), String> {
 fn detail(b: &Block, i: &Inst) -> Result<(), String> {
     let ok = match i.op.info().aux {
         Aux::No => i.aux == 0 && i.imm == 0,
-        Aux::Imm => i.aux == 0,
+        Aux::Imm => i.aux == 0 || i.op == Op::Const && i.aux == PLACE && i.ty == Type::I64,
         Aux::Reg => i.aux == 0 && i.imm <= 128,
         Aux::Cc => i.aux < 16 && i.imm == 0,
         // The FP compares carry their arrangement above the flags.

@@ -28,7 +28,9 @@ pub struct Val {
     pub last: u16,
     /// Number of uses by live instructions (`flagsof` is none of its arithmetic's).
     pub uses: u16,
-    /// Guest register whose pin the result may be computed into, or `NONE`.
+    /// Flags: the conditions evaluated on them, as bits, and [`WHOLE`].
+    pub conditions: u16,
+    /// Guest register whose pin the result may be computed into, with [`CHAINED`], or `NONE`.
     pub want: u8,
     /// [`DEAD`], [`CLEAN`], [`FLAGS_LIVE`] and what only the allocator knows.
     pub bits: u8,
@@ -43,8 +45,11 @@ pub struct Val {
 // SAFETY: plain numbers, and the first kind of home.
 unsafe impl Zeroed for Val {}
 
-/// In `Val::want` until the value's definition is reached: it is an operand on the way to what the register is set to.
-const CHAINED: u8 = 0x80;
+/// Bit of `Val::want`: the value is an operand on the way to what the register is set to.
+pub(super) const CHAINED: u8 = 0x80;
+
+/// In `Val::conditions`: something may look at all of the flags.
+pub const WHOLE: u16 = 1 << 15;
 
 /// No instruction.
 const FAR: u16 = u16::MAX;
@@ -65,6 +70,8 @@ struct Behind {
     get: [u16; GUEST_REGS],
     set: [u16; GUEST_REGS],
     flags_live: bool,
+    /// All of the flags may be looked at before they are overwritten: by whoever they are left to, or at a fault.
+    flags_whole: bool,
 }
 
 /// Fill `vals` for `block`, and `live` with the instructions that need code, last first.
@@ -73,10 +80,11 @@ pub fn run(block: &Block, vals: &mut Table<Val>, live: &mut Vec<u16>) {
     vals.clear();
     for i in insts {
         let (root, bits) = (i.root.0, i.facts);
-        vals.push(Val { root, last: 0, uses: 0, want: NONE, bits, first_cc: NONE, reg: NONE, home: Home::None });
+        vals.push(Val { root, last: 0, uses: 0, want: NONE, bits, first_cc: NONE, conditions: 0, reg: NONE, home: Home::None });
     }
     live.clear();
-    let mut behind = Behind { barrier: FAR, get: [FAR; GUEST_REGS], set: [FAR; GUEST_REGS], flags_live: false };
+    let mut behind =
+        Behind { barrier: FAR, get: [FAR; GUEST_REGS], set: [FAR; GUEST_REGS], flags_live: false, flags_whole: false };
     for i in (0..insts.len()).rev() {
         let inst = &insts[i];
         if inst.facts & fact::NOTHING != 0 {
@@ -113,6 +121,7 @@ fn set(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut Behind
     let g = inst.imm as usize & 0xff;
     let dead = if g == 128 { !std::mem::take(&mut behind.flags_live) } else { behind.set[g] < behind.barrier };
     if dead {
+        behind.flags_whole &= g != 128;
         return false;
     }
     behind.set[g] = i as u16;
@@ -120,6 +129,9 @@ fn set(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut Behind
     let v = &mut vals[root];
     if g < 128 {
         v.want = g as u8;
+    }
+    if g == 128 && std::mem::take(&mut behind.flags_whole) {
+        v.conditions |= WHOLE;
     }
     let last = used(v, i as u16);
     vals[i].bits |= last as u8 * KILLS;
@@ -139,9 +151,11 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     let leaves = effects & fx::EXIT != 0;
     // (What the guest instruction itself has made it will make again.)
     let reads = effects & fx::READS_FLAGS != 0 && reads_earlier(insts, vals, inst);
-    behind.flags_live |= leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
-    let v = &mut vals[i];
+    let left = leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
+    behind.flags_live |= left;
     let faults = effects & (fx::FAULT | fx::FP) != 0;
+    behind.flags_whole |= left || faults && (behind.flags_live || reads);
+    let v = &mut vals[i];
     let mut bits = v.bits | ((behind.flags_live | reads & faults) as u8 * FLAGS_LIVE);
     behind.flags_live |= reads;
     if v.uses == 0 && inst.ty != Type::None {
@@ -166,9 +180,8 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
                 }
             }
         }
-        if reads_condition(inst.op) {
-            let root = vals[inst.args[0].index()].root as usize;
-            vals[root].first_cc = inst.aux & 15;
+        if effects & fx::READS_FLAGS != 0 {
+            conditions(insts, vals, inst);
         }
     }
     vals[i].bits = bits;
@@ -187,8 +200,12 @@ fn destiny(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &Behind
     let set_at = behind.set[w as usize];
     let same = |set_at: u16| want & CHAINED != 0 || vals[insts[set_at as usize].args[0].index()].root == i as u16;
     let may = set_at != FAR && same(set_at) && behind.barrier > set_at && behind.get[w as usize] > set_at;
-    vals[i].want = if may { w } else { NONE };
-    vals[i].want
+    vals[i].want = if may { want } else { NONE };
+    if may {
+        w
+    } else {
+        NONE
+    }
 }
 
 /// The operands (as bits) that hosts with two-address instructions change in place.
@@ -224,8 +241,26 @@ fn reads_earlier(insts: &Table<Inst>, vals: &Table<Val>, inst: &Inst) -> bool {
     })
 }
 
+/// Note what the instruction asks its operands that are flags.
+fn conditions(insts: &Table<Inst>, vals: &mut Table<Val>, inst: &Inst) {
+    let one = reads_condition(inst.op);
+    for (k, a) in inst.args.iter().enumerate() {
+        if a.is_some() && insts[a.index()].ty == Type::Flags {
+            let v = &mut vals[insts[a.index()].root.index()];
+            if one && k == 0 {
+                v.first_cc = inst.aux & 15;
+                v.conditions |= 1 << (inst.aux & 15);
+            } else {
+                v.conditions |= WHOLE;
+            }
+        }
+    }
+}
+
 /// Whether operand 0 is flags that `aux` is a condition on.
 #[inline]
 fn reads_condition(op: Op) -> bool {
     matches!(op, Op::ExitIf | Op::Select | Op::VSelect | Op::SetCond | Op::Ccmp | Op::Ccmn | Op::SelFlags)
 }
+// There is one for each IR instruction.
+const _: () = assert!(size_of::<Val>() == 16);

@@ -13,9 +13,9 @@
 
 mod analysis;
 
-pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE};
+pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE, WHOLE};
 
-use crate::ir::{Block, GuestReg, Op, Type, Value};
+use crate::ir::{Block, GuestReg, Op, Type, Value, PLACE};
 use crate::table::Table;
 
 /// Register class: general.
@@ -50,6 +50,8 @@ pub struct Target {
     pub temps: [u32; 2],
     /// Host register of each guest register, or [`NONE`].
     pub pins: [u8; 129],
+    /// Instructions have operands apart from their result: a result goes to its pin at once, and what is still needed of that moves out of its way.
+    pub vacate: bool,
 }
 
 /// The code that the allocator needs. None of it may change host flags.
@@ -60,8 +62,8 @@ pub trait Moves {
     fn load(&mut self, class: usize, d: u8, s: Home);
     /// Register to memory, whole.
     fn store(&mut self, class: usize, d: Home, s: u8);
-    /// Constant to general register.
-    fn constant(&mut self, d: u8, c: u64);
+    /// Constant to general register. `place`: it is a [`PLACE`].
+    fn constant(&mut self, d: u8, c: u64, place: bool);
 }
 
 /// The allocator's state for one block. Reused between blocks.
@@ -131,15 +133,22 @@ impl Alloc {
     pub fn dies(&self, v: Value, i: usize) -> bool {
         self.val(v).last as usize <= i
     }
-    /// The constant that `v` is, cut to its type.
+    /// The constant that `v` is, cut to its type, unless it moves with the code.
     #[inline]
     pub fn constant(&self, b: &Block, v: Value) -> Option<u64> {
         let root = self.root(v);
-        if !self.vals[root].is(analysis::CONST) {
+        if !self.vals[root].is(analysis::CONST) || b.insts[root].aux == PLACE {
             return None;
         }
         let mask = if b.ty(v) == Type::I32 { u32::MAX as u64 } else { u64::MAX };
         Some(b.insts[root].imm & mask)
+    }
+    /// The [`PLACE`] that the 64-bit value `v` is.
+    #[inline]
+    pub fn place(&self, b: &Block, v: Value) -> Option<u64> {
+        let root = self.root(v);
+        let place = self.vals[root].is(analysis::CONST) && b.insts[root].aux == PLACE;
+        place.then(|| b.insts[root].imm)
     }
     /// The register that `v` is in now, if any (not locked by this).
     pub fn peek(&self, v: Value) -> Option<u8> {
@@ -180,7 +189,7 @@ impl Alloc {
         let home = self.vals[root].home;
         let t = self.alloc(m, b, class, root as u16);
         match home {
-            Home::None => m.constant(t, b.insts[root].imm),
+            Home::None => m.constant(t, b.insts[root].imm, b.insts[root].aux == PLACE),
             h => m.load(class, t, h),
         }
         self.vals[root].reg = t;
@@ -204,6 +213,13 @@ impl Alloc {
     pub fn mem(&self, v: Value, i: usize) -> Option<Home> {
         let val = self.val(v);
         (val.reg == NONE && val.home != Home::None && (self.dies(v, i) || matches!(val.home, Home::Pool(_)))).then_some(val.home)
+    }
+
+    /// The same for any use when no temporary is free: a load would make another value leave.
+    pub fn crowded(&self, b: &Block, v: Value) -> Option<Home> {
+        let val = self.val(v);
+        let class = Alloc::class(b.ty(v));
+        (val.reg == NONE && val.home != Home::None && self.free[class] == 0).then_some(val.home)
     }
 
     /// A scratch register until the end of the instruction.
@@ -284,14 +300,30 @@ impl Alloc {
         let class = Alloc::class(b.insts[i].ty);
         let root = i as u16;
         let want = self.vals[i].want;
-        let p = if want == NONE { NONE } else { self.target.pins[want as usize] };
+        let p = if want == NONE { NONE } else { self.target.pins[(want & !analysis::CHAINED) as usize] };
         if p != NONE {
             let o = self.owner[class][p as usize];
+            let may = share || self.locked[class] >> p & 1 == 0;
+            let directly = want & analysis::CHAINED == 0;
+            if may && directly && self.vals.get(o as usize).is_some_and(|v| v.last as usize > i) {
+                self.move_out(m, b, class, p);
+            }
             let former = self.vals.get_mut(o as usize);
-            let busy = former.as_ref().is_some_and(|v| v.last as usize > i);
-            if !busy && (share || self.locked[class] >> p & 1 == 0) {
+            let busy = former.as_ref().is_some_and(|v| v.reg == p && v.last as usize > i);
+            if !busy && may {
                 if let Some(v) = former.filter(|v| v.reg == p && !share) {
                     v.reg = NONE;
+                }
+                self.cur[(want & !analysis::CHAINED) as usize] = NOBODY;
+                return self.give(class, p, root);
+            }
+            if self.target.vacate && busy && share && self.vals[o as usize].reg == p {
+                if self.vals[o as usize].is(analysis::CONST) {
+                    self.vals[o as usize].reg = NONE;
+                } else {
+                    let t = self.alloc(m, b, class, o);
+                    m.copy(class, t, p);
+                    self.vals[o as usize].reg = t;
                 }
                 return self.give(class, p, root);
             }
@@ -316,6 +348,39 @@ impl Alloc {
         let r = self.alloc(m, b, class, root);
         self.vals[i].reg = r;
         r
+    }
+
+    /// What is in pin `p` and has uses left goes to a free temporary, if there is one, or stays in its memory only: a new value may be computed into the
+    /// pin. Operands that were asked for can still be read there.
+    fn move_out<M: Moves>(&mut self, m: &mut M, b: &Block, class: usize, p: u8) {
+        let o = self.owner[class][p as usize];
+        let v = &self.vals[o as usize];
+        if v.reg != p {
+            return;
+        }
+        let kept = v.home != Home::None || v.is(analysis::CONST);
+        if let Some(r) = self.twin(class, o, p) {
+            self.vals[o as usize].reg = r;
+            self.owner[class][r as usize] = o;
+        } else if kept {
+            self.vals[o as usize].reg = NONE;
+        } else if self.free[class] & !self.locked[class] != 0 {
+            let t = self.alloc(m, b, class, o);
+            m.copy(class, t, p);
+            self.vals[o as usize].reg = t;
+        } else {
+            return;
+        }
+        self.owner[class][p as usize] = NOBODY;
+    }
+
+    /// Another pin than `p` that holds root `o`, because its guest register was set to it, too.
+    fn twin(&self, class: usize, o: u16, p: u8) -> Option<u8> {
+        let guests = if class == INT { 0..64 } else { 64..128 };
+        guests
+            .filter(|&g| self.cur[g] == o)
+            .map(|g| self.target.pins[g])
+            .find(|&r| r != NONE && r != p && self.owner[class][r as usize] == NOBODY)
     }
 
     /// `r` belongs to `root` now; a former owner keeps naming it until it is released at the end of the instruction.
@@ -440,6 +505,10 @@ impl Alloc {
         let root = self.root(v);
         let p = self.target.pins[g.0 as usize];
         self.release_old(m, b, i, g, root);
+        if p == NONE && self.vals[root].home == Home::Slot(g) {
+            self.cur[g.0 as usize] = root as u16;
+            return;
+        }
         if p == NONE {
             let r = self.reg(m, b, v);
             m.store(class, Home::Slot(g), r);
@@ -453,7 +522,7 @@ impl Alloc {
                 v.reg = NONE;
             }
             match (reg, home) {
-                (NONE, Home::None) => m.constant(p, b.insts[root].imm),
+                (NONE, Home::None) => m.constant(p, b.insts[root].imm, b.insts[root].aux == PLACE),
                 (NONE, h) => m.load(class, p, h),
                 (r, _) => m.copy(class, p, r),
             }
@@ -476,6 +545,15 @@ impl Alloc {
     pub fn set_slot_begin<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, g: GuestReg, v: Value) {
         let root = self.root(v);
         self.release_old(m, b, i, g, root);
+    }
+
+    /// The guest register without a pin whose slot instruction `i` may change in place: its old value ends there, only there, and is operand 0; the
+    /// result has no use but to be set to it.
+    pub fn slot_in_place(&self, b: &Block, i: usize) -> Option<GuestReg> {
+        let old = b.insts[i].args[0];
+        let (v, o) = (&self.vals[i], self.val(old));
+        let (Home::Slot(g), NONE) = (o.home, o.reg) else { return None };
+        (v.uses == 1 && v.want == g.0 && self.dies(old, i) && !o.is(analysis::CONST)).then_some(g)
     }
 
     /// `g`'s slot holds `v` now.
@@ -508,9 +586,15 @@ impl Alloc {
                 return;
             }
             old.reg = NONE;
-            let lost = lost && old.home == Home::None;
+            let bare = old.home == Home::None;
             self.owner[class][p as usize] = NOBODY;
-            if lost {
+            if !lost {
+                return;
+            }
+            if let Some(r) = self.twin(class, o, p) {
+                self.vals[o as usize].reg = r;
+                self.owner[class][r as usize] = o;
+            } else if bare {
                 let t = self.alloc(m, b, class, o);
                 m.copy(class, t, p);
                 self.vals[o as usize].reg = t;

@@ -29,6 +29,7 @@ const MANAGED: &[(Op, &str)] = &[
     (Op::CallInd, "an end"),
     (Op::Return, "an end"),
     (Op::Trap, "an end"),
+    (Op::TrapIfCode, "goes by what the engine has translated"),
 ];
 
 /// Operations that the lifter for arm64 never makes.

@@ -60,6 +60,7 @@ impl Machine {
                     let d = self.stubs[stub as usize] as i64 - (at as i64 + p as i64 + 4);
                     code[p as usize..p as usize + 4].copy_from_slice(&(d as i32).to_le_bytes());
                 }
+                Reloc::Place { .. } => {}
                 Reloc::Helper { at: p, helper } => {
                     code[p as usize..p as usize + 8].copy_from_slice(&(helpers[helper as usize] as u64).to_le_bytes());
                 }

@@ -63,6 +63,7 @@ impl Machine {
                     let new = branch_word(old, at as u32 + p, self.stubs[stub as usize]);
                     word.copy_from_slice(&new.to_le_bytes());
                 }
+                Reloc::Place { .. } => {}
                 Reloc::Helper { at: p, helper } => {
                     code[p as usize..p as usize + 8].copy_from_slice(&(helpers[helper as usize] as u64).to_le_bytes());
                 }

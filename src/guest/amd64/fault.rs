@@ -29,6 +29,10 @@ const FETCH: u32 = 16;
 const HALF: u64 = 1 << 47;
 
 pub(super) fn fault(cause: &Cause, pc: u64, last: (u64, u64)) -> Fault {
+    if matches!(cause, Cause::Memory { access: Access::Fetch, .. }) && super::in_gate(pc) {
+        // The kernel takes it for a call gone wrong, and sends a signal that is no fault's.
+        return Fault { info: SigInfo::kernel(libc::SIGSEGV), syndrome: None };
+    }
     let plain = |sig: i32, code: i32, trap: u32| (SigInfo::fault(sig, code, pc), syndrome(last, trap, 0, 0));
     let (info, syndrome) = match *cause {
         Cause::Undefined | Cause::PcAlignment => plain(libc::SIGILL, ILL_ILLOPN, UD),

@@ -74,10 +74,15 @@ fn set_registers(c: &mut Context, all: &[u64; 16]) {
 }
 
 /// The vsyscall page, which programs older than the vDSO call: three calls, as a kernel that emulates them has them.
+const GATE: std::ops::Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
+
+fn in_gate(pc: u64) -> bool {
+    GATE.contains(&pc)
+}
+
 fn gate(pc: u64) -> Option<u64> {
     use syscalls::amd64::numbers::nr;
-    const PAGE: u64 = 0xffff_ffff_ff60_0000;
-    match pc.wrapping_sub(PAGE) {
+    match pc.wrapping_sub(GATE.start) {
         0x000 => Some(nr::gettimeofday as u64),
         0x400 => Some(nr::time as u64),
         0x800 => Some(nr::getcpu as u64),

@@ -106,7 +106,7 @@ fn reason(info: &SigInfo, (_, trap): (u64, u64)) -> Option<&'static str> {
     let trap = (trap >> 32) as u32;
     match (info.signo, info.code) {
         (libc::SIGSEGV, libc::SI_KERNEL) if trap == GP => {
-            Some("general protection: an address that is not canonical, or an instruction that programs may not execute")
+            Some("general protection: an address that is not canonical or, for SSE, misaligned, or an instruction that programs may not execute")
         }
         (libc::SIGTRAP, libc::SI_KERNEL) => Some("breakpoint instruction"),
         (libc::SIGILL, 2) => Some("undefined instruction (ILL_ILLOPN)"),

@@ -49,6 +49,7 @@ pub static ABI: Abi = Abi {
     frame: signal::ABI,
     audit_arch: 0xc000_003e,
     strict: [numbers::nr::read as u64, numbers::nr::write as u64, numbers::nr::exit as u64, numbers::nr::rt_sigreturn as u64],
+    maps_end: "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n",
     cpuinfo: cpu::cpuinfo,
     prctl: cpu::prctl,
 };

@@ -44,6 +44,7 @@ pub static ABI: Abi = Abi {
     frame: signal::ABI,
     audit_arch: 0xc000_00b7,
     strict: [numbers::nr::read as u64, numbers::nr::write as u64, numbers::nr::exit as u64, numbers::nr::rt_sigreturn as u64],
+    maps_end: "",
     cpuinfo: cpu::cpuinfo,
     prctl: cpu::prctl,
 };

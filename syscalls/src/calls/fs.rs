@@ -87,7 +87,7 @@ calls! {
     quotactl_fd "fxdp" Pass(nr::quotactl_fd), Full;
     landlock_create_ruleset "pux" Pass(nr::landlock_create_ruleset), Full;
     landlock_add_rule "fdpx" Pass(nr::landlock_add_rule), Full;
-    landlock_restrict_self "fx" Pass(nr::landlock_restrict_self), Full;
+    landlock_restrict_self "fx" Leave(nr::landlock_restrict_self), Full;
     memfd_secret "x" Pass(nr::memfd_secret), Full;
     cachestat "fppx" Pass(nr::cachestat), Full;
     fchmodat2 "fsox" Pass(nr::fchmodat2), Full;

@@ -10,7 +10,7 @@ calls! {
     exit_group "d" Call(task::exit_group), Full;
     waitid "ddpxp" Pass(nr::waitid), Full;
     set_tid_address "p" Call(task::set_tid_address), Full;
-    unshare "x" Pass(nr::unshare), Full;
+    unshare "x" Leave(nr::unshare), Full;
     futex "pduppu" Call(task::futex), Full;
     set_robust_list "pu" Pass(nr::set_robust_list), Full;
     get_robust_list "dpp" Pass(nr::get_robust_list), Full;
@@ -19,7 +19,7 @@ calls! {
     clone "xpppp" Call(task::clone), Partial("a thread gets no chosen id and no cgroup of its own");
     execve "spp" Call(task::execve), Full;
     wait4 "dpxp" Pass(nr::wait4), Full;
-    setns "fx" Pass(nr::setns), Full;
+    setns "fx" Leave(nr::setns), Full;
     kcmp "dddxx" Pass(nr::kcmp), Full;
     seccomp "uxp" Call(seccomp::seccomp), Partial("no notifications to a supervisor; nothing is logged");
     execveat "fsppx" Call(task::execveat), Full;

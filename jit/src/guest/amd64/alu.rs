@@ -30,18 +30,7 @@ pub fn lift(l: &mut Lifter<'_>) -> Option<Lifted> {
         M::Movzx | M::Movsx | M::Movsxd => l.extend(),
         M::Cbw | M::Cwde | M::Cdqe => l.widen_acc(),
         M::Cwd | M::Cdq | M::Cqo => l.widen_to_rdx(),
-        M::Nop
-        | M::Reservednop
-        | M::Endbr64
-        | M::Endbr32
-        | M::Pause
-        | M::Prefetchnta
-        | M::Prefetcht0
-        | M::Prefetcht1
-        | M::Prefetcht2
-        | M::Prefetchw
-        | M::Prefetch
-        | M::Prefetchwt1 => Ok(()),
+        M::Nop | M::Reservednop | M::Pause => Ok(()),
         M::Bswap => l.bswap(),
         M::Movbe => l.movbe(),
         M::Movnti => l.mov(),
@@ -183,19 +172,26 @@ impl Lifter<'_> {
         let m = self.i.mnemonic();
         let a = self.read(0, log2)?;
         let b = self.read(1, log2)?;
+        let af = self.aux(a, b);
+        let to_memory = self.is_mem(0);
+        if !to_memory {
+            // Before the register is overwritten.
+            self.set_af(af);
+        }
         let (r, f) = match m {
             M::Add => self.sum(Op::Add, log2, a, b),
             M::Adc => self.sum_carry(Op::Adc, log2, a, b),
             M::Sbb => self.sum_carry(Op::Sbc, log2, a, b),
             _ => self.sum(Op::Sub, log2, a, b),
         };
-        let af = self.aux(a, b);
         if m != M::Cmp {
             self.write(0, log2, r)?;
         }
         self.set_flags(f);
         self.set_pf(r);
-        self.set_af(af);
+        if to_memory {
+            self.set_af(af);
+        }
         Ok(())
     }
 
@@ -214,6 +210,7 @@ impl Lifter<'_> {
         let a = self.read(0, log2)?;
         let b = self.read(1, log2)?;
         let r = match m {
+            M::And | M::Test if self.i.op0_register() == self.i.op1_register() && !self.is_mem(0) => a,
             M::Or => self.b.bin(Op::Or, a, b),
             M::Xor => self.b.bin(Op::Xor, a, b),
             _ if log2 >= 2 => {
@@ -240,13 +237,19 @@ impl Lifter<'_> {
         let op = if self.i.mnemonic() == M::Inc { Op::Add } else { Op::Sub };
         let a = self.read(0, log2)?;
         let one = self.c(log2, 1);
+        let to_memory = self.is_mem(0);
+        if !to_memory {
+            self.set_af(a);
+        }
         let old = self.flags();
         let (r, f) = self.sum(op, log2, a, one);
         let f = self.keep_carry(f, old);
         self.write(0, log2, r)?;
         self.set_flags(f);
         self.set_pf(r);
-        self.set_af(a);
+        if to_memory {
+            self.set_af(a);
+        }
         Ok(())
     }
 

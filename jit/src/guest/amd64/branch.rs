@@ -67,10 +67,10 @@ impl Lifter<'_> {
         match target {
             None => {
                 let pc = self.i.near_branch_target();
-                self.b.op(Op::Call, Type::None, &[], 0, pc);
+                self.b.op(Op::Call, Type::None, &[Value::NONE, ret], 0, pc);
             }
             Some(v) => {
-                self.b.op(Op::CallInd, Type::None, &[v], 0, 0);
+                self.b.op(Op::CallInd, Type::None, &[v, ret], 0, 0);
             }
         }
         self.done = true;

@@ -3,7 +3,7 @@
 use super::lift::Lifter;
 use super::operand::carrier;
 use super::regs;
-use crate::ir::{Cond, GuestReg, Op, Type, Value};
+use crate::ir::{Cond, GuestReg, Inst, Op, Type, Value};
 use iced_x86::Mnemonic as M;
 
 /// How a condition is to be tested.
@@ -103,7 +103,10 @@ impl Lifter<'_> {
     }
     /// The carry inverted: between IR's meaning of an addition's flags and the resting one.
     pub fn cflip(&mut self, f: Value) -> Value {
-        self.b.op(Op::CFlip, Type::Flags, &[f], 0, 0)
+        match *self.b.def(f) {
+            Inst { op: Op::CFlip, args: [g, ..], .. } => g,
+            _ => self.b.op(Op::CFlip, Type::Flags, &[f], 0, 0),
+        }
     }
     /// `f` with the flags in `mask` (N 8, Z 4, C 2, V 1) from bits 3..0 of `bits >> shift`.
     pub fn insert(&mut self, f: Value, bits: Value, shift: u32, mask: u32) -> Value {
@@ -126,8 +129,9 @@ impl Lifter<'_> {
     /// `v`'s flags against zero: N, Z; C = 1 (no carry), V = 0.
     pub fn logic_flags(&mut self, log2: u8, v: Value) -> Value {
         let t = self.top(log2, v);
-        let (_, f) = self.b.bin_flags(Op::And, t, t);
-        self.cflip(f)
+        let zero = self.b.iconst(self.b.ty(t), 0);
+        let (_, f) = self.b.bin_flags(Op::Sub, t, zero);
+        f
     }
     /// The low `1 << log2` bytes at the top of the carrier.
     pub fn top(&mut self, log2: u8, v: Value) -> Value {

@@ -1,8 +1,8 @@
 //! The lifting loop and what every lifting function uses.
 
 use super::super::{Fetch, Hints, Limits};
-use super::{alu, atomic, bits, branch, muldiv, regs, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
-use crate::ir::{fx, Block, FpRules, GuestReg, Inst, Op, Trap, Type, Value};
+use super::{alu, atomic, bits, branch, muldiv, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
+use crate::ir::{Block, FpRules, Op, Trap, Type, Value};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// Why an instruction isn't done.
@@ -122,7 +122,8 @@ impl Bytes<'_> {
             at = 0;
         }
         let bytes = &self.buffer[at..self.len];
-        let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
+        // Of the hints none has a meaning here: what was given one (shadow stacks, prefetches) does nothing, as on a CPU from before.
+        let mut d = Decoder::with_ip(64, bytes, pc, DecoderOptions::FORCE_RESERVED_NOP);
         let i = d.decode();
         let short = i.is_invalid() && d.last_error() == DecoderError::NoMoreBytes && bytes.len() < LONGEST;
         let mut opcode = bytes.iter().skip_while(|b| is_prefix(**b));
@@ -185,7 +186,6 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         }
     }
     l.b.end = l.next;
-    drop_unread(l.b);
 }
 
 /// Lift the current instruction.
@@ -249,31 +249,4 @@ fn dispatch(l: &mut Lifter<'_>) -> Lifted {
 fn finish(l: &mut Lifter<'_>, pc: u64) {
     l.b.end = pc;
     l.b.jump(pc);
-    drop_unread(l.b);
-}
-
-/// PF and AF are made by almost every instruction and read by almost none: drop the writes that the block overwrites before it reads them
-/// or leaves. (`set`s that faults may show are not dropped otherwise.)
-fn drop_unread(b: &mut Block) {
-    let mut overwritten = [false; 2];
-    for n in (0..b.insts.len()).rev() {
-        let i = &mut b.insts[n];
-        let slot = match GuestReg(i.imm as u8) {
-            regs::PF => 0,
-            regs::AF => 1,
-            _ => 2,
-        };
-        match i.op {
-            Op::Set if slot < 2 => {
-                let dead = std::mem::replace(&mut overwritten[slot], true);
-                let nothing = crate::ir::fact::NOTHING;
-                if dead {
-                    *i = Inst { op: Op::Nop, ty: Type::None, args: [Value::NONE; 3], imm: 0, facts: nothing, ..*i };
-                }
-            }
-            Op::Get if slot < 2 => overwritten[slot] = false,
-            op if op.fx() & fx::EXIT != 0 => overwritten = [false; 2],
-            _ => {}
-        }
-    }
 }

@@ -19,6 +19,7 @@ mod bits;
 mod branch;
 pub mod cpuid;
 mod flags;
+mod flags_ahead;
 mod helpers;
 mod helpers_vec;
 mod lift;

@@ -152,8 +152,10 @@ pub static GUEST: Guest = Guest {
     fp: FpRules::X86,
     total_order: true,
     tagged: false,
-    flags_dead: |_, _, _| false,
+    flags_dead: super::flags_ahead::flags_dead,
+    flag_regs: &[PF, AF],
     helpers: super::helpers::HELPERS,
     coherent: true,
+    relocatable: false,
     disasm,
 };

@@ -43,7 +43,7 @@ pub fn bl(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 }
 
 fn link(l: &mut Lifter<'_>) {
-    let ret = l.c(true, l.pc.wrapping_add(4));
+    let ret = l.b.place(l.pc.wrapping_add(4));
     l.b.set(regs::x(30), ret);
 }
 

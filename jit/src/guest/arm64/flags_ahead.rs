@@ -53,7 +53,7 @@ fn step(w: u32) -> Step {
 }
 
 /// Words to look at in one straight line.
-const LINE: usize = 8;
+const LINE: usize = 16;
 
 /// Whether every path from `pc` overwrites the flags before it reads them, as far as a few instructions within `near` show; `near` then
 /// becomes the range of what was looked at.

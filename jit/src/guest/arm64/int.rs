@@ -132,6 +132,7 @@ pub fn cond_compare(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let a = l.r(i.sf(), i.rn());
     let b = if i.bit(11) { l.c(i.sf(), i.rm() as u64) } else { l.r(i.sf(), i.rm()) };
     let f = l.flags();
+    l.b.conditional = true;
     let op = if i.bit(30) { Op::Ccmp } else { Op::Ccmn };
     let f = l.b.op(op, Type::Flags, &[f, a, b], i.bits(15, 12) as u8, i.bits(3, 0) as u64);
     l.set_flags(f);

@@ -7,7 +7,7 @@ use crate::ir::{Op, Value};
 /// ADR.
 pub fn adr(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let imm = i.sbits(23, 5) << 2 | i.bits(30, 29) as i64;
-    let v = l.c(true, l.pc.wrapping_add(imm as u64));
+    let v = l.b.place(l.pc.wrapping_add(imm as u64));
     l.set_r(i.rd(), v);
     Ok(())
 }
@@ -15,7 +15,7 @@ pub fn adr(l: &mut Lifter<'_>, i: Insn) -> Lifted {
 /// ADRP.
 pub fn adrp(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let pages = i.sbits(23, 5) << 2 | i.bits(30, 29) as i64;
-    let v = l.c(true, (l.pc & !0xfff).wrapping_add((pages << 12) as u64));
+    let v = l.b.place((l.pc & !0xfff).wrapping_add((pages << 12) as u64));
     l.set_r(i.rd(), v);
     Ok(())
 }

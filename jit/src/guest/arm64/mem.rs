@@ -168,7 +168,7 @@ pub fn literal(l: &mut Lifter<'_>, i: Insn) -> Lifted {
         (false, 2) => (Mem::size(2).signed(), Type::I64),
         _ => return Err(Undefined),
     };
-    let base = l.c(true, l.pc.wrapping_add((i.sbits(23, 5) << 2) as u64));
+    let base = l.b.place(l.pc.wrapping_add((i.sbits(23, 5) << 2) as u64));
     Transfer { store: false, mem, ty }.one(l, i, Address::offset(base, 0), None);
     Ok(())
 }

@@ -87,11 +87,10 @@ pub fn cache_persist(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     Ok(())
 }
 
-/// IC IVAU.
+/// IC IVAU. What follows in the block is code that depends on its lines, too: the block ends here after all if the line is one of these.
 pub fn ic_ivau(l: &mut Lifter<'_>, i: Insn) -> Lifted {
     let addr = l.x(i.rt());
-    l.b.trap(Trap::InvalidateCode, addr, 0);
-    l.done = true;
+    l.b.op(Op::TrapIfCode, Type::None, &[addr], 0, l.pc.wrapping_add(4));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! encodings, one for VEX, driven by the same [`Enc`]. Also the block's constant pool.
 
 use crate::cpu::Cpu;
+use crate::host::Reloc;
 use std::mem::offset_of;
 
 /// General registers by number.
@@ -37,12 +38,29 @@ pub mod cc {
     pub const GE: u8 = 13;
     pub const LE: u8 = 14;
     pub const G: u8 = 15;
+
+    /// Whether a condition (none on parity) holds for CF, ZF, SF and OF in bits 0 to 3.
+    pub fn holds(c: u8, flags: u8) -> bool {
+        let (cf, zf, sf, of) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0, flags & 8 != 0);
+        let holds = match c >> 1 {
+            0 => of,
+            1 => cf,
+            2 => zf,
+            3 => cf || zf,
+            4 => sf,
+            6 => sf != of,
+            _ => zf || sf != of,
+        };
+        holds != (c & 1 != 0)
+    }
 }
 
 /// No register in an address.
 pub const NOREG: u8 = 0xff;
 /// Base of an address inside the block's constant pool; the displacement is the offset there.
 const POOL: u8 = 0xfe;
+/// "Base" of an address without one that moves with the guest's code.
+const PLACED: u8 = 0xfd;
 
 /// A memory operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +238,11 @@ pub struct Asm {
     pub code: Vec<u8>,
     /// VEX encodings may be used.
     pub avx: bool,
+    /// Where guest addresses are that move with the code.
+    pub places: Vec<Reloc>,
     pool: Vec<u128>,
+    /// Which of the pool are such addresses.
+    pool_places: Vec<u16>,
     fixes: Vec<PoolFix>,
 }
 
@@ -230,7 +252,9 @@ impl Asm {
         code.clear();
         self.code = code;
         self.avx = avx;
+        self.places.clear();
         self.pool.clear();
+        self.pool_places.clear();
         self.fixes.clear();
     }
     /// Current offset.
@@ -287,11 +311,23 @@ impl Asm {
     // --- constant pool ---------------------------------------------------------------------------
     /// Index of a 16-byte constant.
     pub fn pool_index(&mut self, c: u128) -> u16 {
-        if let Some(i) = self.pool.iter().position(|&p| p == c) {
+        if let Some(i) = self.pool.iter().position(|&p| p == c).filter(|&i| !self.pool_places.contains(&(i as u16))) {
             return i as u16;
         }
         self.pool.push(c);
         (self.pool.len() - 1) as u16
+    }
+    /// The address `c`, which moves with the guest's code, if it is one without registers.
+    pub fn placed(c: u64) -> Option<Addr> {
+        // With room for the parts of what is there.
+        (c < Reloc::NARROW - 256).then(|| Addr::base(PLACED, c as i32))
+    }
+    /// The place of a constant that moves with the code.
+    pub fn constant_place(&mut self, c: u64) -> Addr {
+        let index = self.pool.len() as u16;
+        self.pool.push(c as u128);
+        self.pool_places.push(index);
+        Asm::pool_addr(index)
     }
     /// The constant at an index.
     pub fn pool_value(&self, index: u16) -> u128 {
@@ -316,6 +352,9 @@ impl Asm {
         let base = self.pos();
         for c in &self.pool {
             self.code.extend_from_slice(&c.to_le_bytes());
+        }
+        for &i in &self.pool_places {
+            self.places.push(Reloc::Place { at: base + i as u32 * 16, wide: true });
         }
         for f in &self.fixes {
             let d = (base + f.offset) as i32 - (f.at as i32 + 4 + f.tail as i32);
@@ -383,6 +422,9 @@ impl Asm {
             self.fixes.push(PoolFix { at: self.code.len() as u32, offset: a.disp as u32, tail });
             return self.u32(0);
         }
+        if a.base == PLACED {
+            self.places.push(Reloc::Place { at: self.pos() + len + 2, wide: false });
+        }
         let index = if a.index == NOREG { 4 } else { a.index as u64 & 7 };
         let sib = (a.scale as u64) << 6 | index << 3 | 5;
         self.put2(head, len, reg | 4 | sib << 8 | (a.disp as u32 as u64) << 16, 6);
@@ -413,7 +455,7 @@ impl Asm {
     fn op1_mem(&mut self, k: Legacy, reg: u8, a: Addr, tail: u8) {
         let rex = k.rex((reg as u32 >> 3 & 1) << 2 | Asm::xb(a));
         let op = k.0 as u64 & 0xff;
-        if a.base >= POOL {
+        if a.base >= PLACED {
             return match rex {
                 Some(rex) => self.odd_address(op << 8 | rex, 2, reg, a, tail),
                 None => self.odd_address(op, 1, reg, a, tail),
@@ -435,7 +477,7 @@ impl Asm {
 
     fn op_mem(&mut self, k: Legacy, reg: u8, a: Addr, tail: u8) {
         let (head, len) = k.head((reg as u32 >> 3 & 1) << 2 | Asm::xb(a));
-        if a.base >= POOL {
+        if a.base >= PLACED {
             return self.odd_address(head, len, reg, a, tail);
         }
         let (rest, rest_len) = Asm::memory(reg, a);
@@ -458,7 +500,7 @@ impl Asm {
 
     fn vex_mem(&mut self, e: Enc, reg: u8, v: u8, a: Addr, tail: u8) {
         let (head, len) = Asm::vex_head(e, reg, v, Asm::xb(a));
-        if a.base >= POOL {
+        if a.base >= PLACED {
             return self.odd_address(head, len, reg, a, tail);
         }
         let (rest, rest_len) = Asm::memory(reg, a);
@@ -533,6 +575,22 @@ impl Asm {
         } else {
             self.put2(0x48 | (d >> 3) as u64 | short << 8, 2, c, 8);
         }
+    }
+    /// A guest address that moves with the code into a register (flags are kept).
+    pub fn mov_place(&mut self, d: u8, c: u64) {
+        let short = 0xb8 | (d & 7) as u64;
+        let wide = c >= Reloc::NARROW;
+        match wide {
+            true => self.put2(0x48 | (d >> 3) as u64 | short << 8, 2, c, 8),
+            false if d >= 8 => self.put(0x41 | short << 8 | c << 16, 6),
+            false => self.put(short | c << 8, 5),
+        }
+        self.places.push(Reloc::Place { at: self.pos() - if wide { 8 } else { 4 }, wide });
+    }
+    /// A 32-bit immediate that moves with the code, less than [`Reloc::NARROW`].
+    pub fn imm_place(&mut self, c: u32) {
+        self.places.push(Reloc::Place { at: self.pos(), wide: false });
+        self.u32(c);
     }
     /// `op reg, r/m`.
     pub fn alu(&mut self, op: Alu, w: bool, d: u8, s: impl Into<Rm>) {
@@ -669,13 +727,12 @@ impl Asm {
         let n = self.jcc_near(cc);
         self.patch(n, target);
     }
-    /// Pad with nops so that the four bytes that begin `skip` bytes from here lie within an aligned eight: then both makers of
-    /// processors promise that a store to them is atomic.
+    /// Pad the branch that comes next so that the four bytes that begin `skip` bytes from here lie within an aligned eight: then both makers of
+    /// processors promise that a store to them is atomic. By prefixes without a meaning there: the branch still fuses with a comparison before it.
     pub fn pad(&mut self, skip: u32) {
-        const NOPS: [u32; 4] = [0, 0x90, 0x9066, 0x1f0f];
         let at = (self.pos() + skip) & 7;
         let n = if at > 4 { 8 - at } else { 0 };
-        self.put(NOPS[n as usize] as u64, n);
+        self.put(0x2e_2e2e, n);
     }
     /// Push a register or memory.
     pub fn push(&mut self, s: Rm) {

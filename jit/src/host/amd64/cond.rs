@@ -1,10 +1,25 @@
 //! Operations on condition flags: compares under a condition, selections, FP compares, moves to and from integers.
 
-use super::asm::{enc, r, sh, state, Alu, Rm};
+use super::asm::{cc, enc, r, sh, state, Alu, Rm};
 use super::emit::{Emitter, Opnd};
-use super::flags::{fcmp_shape, rest_from_nzcv, Shape};
+use super::flags::{fcmp_shape, rest_from_nzcv, test, Shape, Test};
 use super::regs::{home_addr, VS};
-use crate::ir::{Arr, Inst, Op, Type};
+use crate::ir::{Arr, Cond, Inst, Op, Type};
+use crate::regalloc::WHOLE;
+
+/// Whether each of the conditions `asked` (bits) of flags of this shape has the answer that it has for the constant `nzcv` as soon as the x86 condition
+/// `given` holds.
+fn answers_stand(given: u8, shape: Shape, asked: u16, nzcv: u8) -> bool {
+    if asked & WHOLE != 0 {
+        return false;
+    }
+    (0..14).filter(|n| asked >> n & 1 != 0).all(|n| {
+        let cond = Cond::from_bits(n);
+        let Test::Cc(c) = test(shape, cond) else { return false };
+        let answer = cond.holds(nzcv);
+        (0..16).filter(|&f| cc::holds(given, f)).all(|f| cc::holds(c, f) == answer)
+    })
+}
 
 impl Emitter<'_> {
     /// Dispatch of the flags section of the table.
@@ -77,15 +92,38 @@ impl Emitter<'_> {
             let shape = self.compare(op, w, a, b);
             return self.flags_are(self.i, shape);
         };
+        let before = self.ef.shape;
         let fails = self.asm.jcc_short(c ^ 1);
         let shape = self.compare(op, w, a, b);
+        let asked = self.ra.vals[self.i].conditions;
+        let x86 = matches!(before, Shape::Sub | Shape::Add);
+        if x86 && answers_stand(c ^ 1, shape, asked, inst.imm as u8) {
+            self.asm.bind(fails);
+            return self.flags_are(self.i, shape);
+        }
         let done = self.asm.jmp_short();
         self.asm.bind(fails);
-        let rest = rest_from_nzcv(inst.imm as u8) ^ ((shape == Shape::Add) as u32) << 8;
-        self.asm.mov_imm(r::AX, rest as u64);
-        self.eax_to_flags();
+        self.flags_const(inst.imm as u8, shape);
         self.asm.bind(done);
         self.flags_are(self.i, shape);
+    }
+
+    /// EFLAGS in this shape from a constant NZCV, by comparisons of what is known: rsp is positive, and below all negative numbers.
+    fn flags_const(&mut self, nzcv: u8, shape: Shape) {
+        const RSP: u8 = r::SP;
+        match (nzcv & 15) ^ ((shape == Shape::Add) as u8) << 1 {
+            0b0000 => self.asm.alu_imm(Alu::Cmp, true, RSP, -1),
+            0b0010 => self.asm.test(true, RSP, RSP),
+            0b0110 => self.asm.alu(Alu::Cmp, true, RSP, RSP),
+            0b0100 => {
+                self.asm.alu(Alu::Cmp, true, RSP, RSP);
+                self.asm.u8(0xf9);
+            }
+            sub => {
+                self.asm.mov_imm(r::AX, rest_from_nzcv(sub) as u64);
+                self.eax_to_flags();
+            }
+        }
     }
 
     fn fcmp(&mut self, inst: &Inst) {

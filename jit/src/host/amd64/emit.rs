@@ -56,8 +56,10 @@ pub enum Ool {
         kind: u8,
         /// Its detail.
         detail: u64,
-        /// The guest instruction.
+        /// The guest's pc.
         pc: u64,
+        /// Register of its operand, 0 without.
+        arg: Option<u8>,
     },
     /// The target of an indirect call, in rax, is not in the table: where the call returns to.
     CallMiss(Near, u32),
@@ -111,6 +113,8 @@ pub struct Emitter<'a> {
     pub hint: u8,
     /// Flags.
     pub ef: FlagState,
+    /// An instruction that was emitted along with an earlier one.
+    pub done_ahead: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -124,7 +128,7 @@ impl<'a> Emitter<'a> {
         ool: &'a mut Vec<Ool>,
     ) -> Self {
         let ef = FlagState { val: NO_FLAGS, shape: Shape::Sub, arch: NO_FLAGS, slot_current: true, slot_val: NO_FLAGS };
-        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef }
+        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef, done_ahead: usize::MAX }
     }
 
     /// Emit everything.
@@ -149,6 +153,7 @@ impl<'a> Emitter<'a> {
         self.out_of_line();
         self.out.data = self.asm.pos();
         self.asm.finish_pool();
+        self.out.relocs.append(&mut self.asm.places);
     }
 
     /// `inst` is the first of a guest instruction.
@@ -227,6 +232,12 @@ impl<'a> Emitter<'a> {
             return self.set_flags(v);
         }
         if self.ra.pin(g) == crate::regalloc::NONE && g.0 < 64 {
+            if let Some(c) = self.ra.place(self.b, v).filter(|_| self.ra.peek(v).is_none()) {
+                self.ra.set_slot_begin(self.asm, self.b, self.i, g, v);
+                self.asm.mov_place(r::AX, c);
+                self.asm.store(3, home_addr(Home::Slot(g)), r::AX);
+                return self.ra.set_slot_done(g, v);
+            }
             if let Some(c) = self.ra.constant(self.b, v) {
                 self.ra.set_slot_begin(self.asm, self.b, self.i, g, v);
                 let a = home_addr(Home::Slot(g));
@@ -254,12 +265,16 @@ impl<'a> Emitter<'a> {
         match (self.ra.peek(v), self.ra.constant(self.b, v)) {
             (Some(s), _) => self.asm.mov_rr(true, d, s),
             (None, Some(c)) => self.asm.mov_imm(d, c),
+            (None, None) if self.ra.place(self.b, v).is_some() => {
+                let c = self.ra.place(self.b, v).unwrap_or_default();
+                self.asm.mov_place(d, c);
+            }
             (None, None) => self.asm.mov(true, d, home_addr(self.ra.home(v))),
         }
     }
     /// `v` in a register or, when it is only there and ends here, in memory.
     pub fn rm(&mut self, v: Value) -> Rm {
-        match self.ra.mem(v, self.i) {
+        match self.ra.mem(v, self.i).or_else(|| self.ra.crowded(self.b, v)) {
             Some(h) => Rm::M(home_addr(h)),
             None => Rm::R(self.reg(v)),
         }
@@ -564,7 +579,7 @@ impl<'a> Emitter<'a> {
         if traps {
             self.asm.alu_imm(Alu::Cmp, false, state!(fp_trap), 0);
             let from = self.asm.jcc_near(cc::NE);
-            self.ool.push(Ool::Trap { from, kind: Trap::FpException as u8, detail: 0, pc: self.pc });
+            self.ool.push(Ool::Trap { from, kind: Trap::FpException as u8, detail: 0, pc: self.pc, arg: None });
         }
         let result = state!(call_result);
         match inst.ty {
@@ -618,7 +633,7 @@ impl<'a> Emitter<'a> {
                     self.asm.push(Rm::R(r::CX));
                     self.stub(false, Stub::Lookup);
                 }
-                Ool::Trap { from, kind, detail, pc } => self.trap_taken(from, kind, detail, pc),
+                Ool::Trap { from, kind, detail, pc, arg } => self.trap_taken(from, kind, detail, pc, arg),
                 Ool::Misaligned { from, addr, log2, pc, back } => self.misaligned(from, addr, log2, pc, back),
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }

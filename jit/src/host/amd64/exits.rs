@@ -1,11 +1,12 @@
 //! Leaving a block: direct exits with their links, indirect exits, traps.
 
-use super::asm::{cc, enc, r, state, Addr, Alu, Near, Rm};
+use super::asm::{cc, enc, r, sh, state, Addr, Alu, Asm, Near, Rm};
 use super::emit::{Emitter, Ool, Opnd};
 use super::flags::{self, Shape, Test};
 use super::regs::point;
-use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM};
-use crate::host::Link;
+use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM, FIRST};
+use crate::code::filter;
+use crate::host::{Link, Reloc, NO_BRANCH};
 use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
 
 impl Emitter<'_> {
@@ -41,8 +42,9 @@ impl Emitter<'_> {
                 self.clobber_flags();
                 self.test_zero(inst.args[0]);
                 let from = self.asm.jcc_near(cc::NE);
-                self.ool.push(Ool::Trap { from, kind: inst.aux, detail: inst.imm, pc: self.pc });
+                self.ool.push(Ool::Trap { from, kind: inst.aux, detail: inst.imm, pc: self.pc, arg: None });
             }
+            Op::TrapIfCode => self.trap_if_code(inst),
             Op::Trap => {
                 self.leave_flags(true);
                 self.trap(inst);
@@ -109,7 +111,7 @@ impl Emitter<'_> {
 
     fn linkable(&mut self, near: Near, target: u64, live: bool) {
         let n = self.out.links.len() as u32;
-        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false };
+        let link = Link { at: near.0, stub: 0, site: 0, target, direct: false, short: NO_BRANCH };
         if live && self.flags_unsaved() {
             self.ool.push(Ool::SaveFlags(n, self.ef.shape));
             self.out.links.push(Link { direct: true, ..link });
@@ -147,11 +149,11 @@ impl Emitter<'_> {
         let next = self.b.end;
         // In forms that `ReturnMiss` knows.
         let start = self.asm.pos() as usize;
-        if let Ok(c) = i32::try_from(next as i64) {
+        if let Some(c) = Some(next).filter(|&c| c < Reloc::NARROW) {
             self.asm.bytes(&CMP_RAX_IMM);
-            self.asm.u32(c as u32);
+            self.asm.imm_place(c as u32);
         } else {
-            let expected = self.asm.constant(next as u128);
+            let expected = self.asm.constant_place(next);
             self.asm.alu(Alu::Cmp, true, r::AX, expected);
             debug_assert!(self.asm.code[start..].starts_with(&CMP_RAX_MEM));
         }
@@ -172,7 +174,7 @@ impl Emitter<'_> {
         first_table(self.asm);
         self.asm.bytes(&[0x0f, 0x85]);
         self.stub_ref(Stub::Lookup);
-        by_entry(self.asm, 4);
+        by_entry(self.asm, 4, FIRST);
     }
 
     fn call_indirect(&mut self, v: Value) {
@@ -180,7 +182,7 @@ impl Emitter<'_> {
         self.point_bits(point::BRANCH);
         first_table(self.asm);
         let miss = self.asm.jcc_near(cc::NE);
-        by_entry(self.asm, 2);
+        by_entry(self.asm, 2, FIRST);
         self.ool.push(Ool::CallMiss(miss, self.asm.pos()));
         self.point();
         self.after_call();
@@ -206,18 +208,48 @@ impl Emitter<'_> {
             Trap::FetchFault | Trap::PcAlign => inst.imm,
             _ => self.b.end,
         };
-        self.store_const(state!(pc), pc);
+        self.store_place(state!(pc), pc);
         self.stub(false, Stub::Trap);
     }
 
+    /// See `code::filter`.
+    fn trap_if_code(&mut self, inst: &Inst) {
+        self.leave_flags(true);
+        self.clobber_flags();
+        let addr = self.reg(inst.args[0]);
+        let (table, held) = (self.temp(), self.temp());
+        self.asm.mov(true, table, state!(code_lines));
+        self.asm.movzx(0, held, Addr::base(table, 0));
+        self.asm.mov_rr(false, r::AX, addr);
+        self.asm.shift_imm(sh::SHR, false, r::AX, filter::LOG2_LINE as u8);
+        self.asm.alu_imm(Alu::And, false, r::AX, (1 << filter::LOG2_LINES) - 1);
+        let or_byte = |asm: &mut Asm, at| asm.op(enc(0, 0, 0x0a), false, held, Rm::M(at), 0, held >= 4);
+        or_byte(self.asm, Addr { base: table, index: r::AX, scale: 0, disp: filter::LINES_AT as i32 });
+        self.asm.mov(true, table, state!(code_shown));
+        self.asm.mov_rr(false, r::AX, addr);
+        self.asm.shift_imm(sh::SHR, false, r::AX, filter::LOG2_GRANULE as u8);
+        const { assert!(filter::GRANULES == 1 << (32 - filter::LOG2_GRANULE)) };
+        or_byte(self.asm, Addr { base: table, index: r::AX, scale: 0, disp: 0 });
+        let from = self.asm.jcc_near(cc::NE);
+        self.ool.push(Ool::Trap { from, kind: Trap::InvalidateCode as u8, detail: 0, pc: inst.imm, arg: Some(addr) });
+    }
+
     /// Out of line: a trap under a condition.
-    pub fn trap_taken(&mut self, from: Near, kind: u8, detail: u64, pc: u64) {
+    pub fn trap_taken(&mut self, from: Near, kind: u8, detail: u64, pc: u64, arg: Option<u8>) {
         self.asm.bind_near(from);
-        self.asm.store_imm(3, state!(exit_arg), 0);
+        match arg {
+            Some(arg) => self.asm.store(3, state!(exit_arg), arg),
+            None => self.asm.store_imm(3, state!(exit_arg), 0),
+        }
         self.store_const(state!(exit_imm), detail);
         self.asm.store_imm(2, state!(exit_trap), kind as i32);
-        self.store_const(state!(pc), pc);
+        self.store_place(state!(pc), pc);
         self.stub(false, Stub::Trap);
+    }
+
+    fn store_place(&mut self, a: Addr, c: u64) {
+        self.asm.mov_place(r::AX, c);
+        self.asm.store(3, a, r::AX);
     }
 
     fn store_const(&mut self, a: Addr, c: u64) {

@@ -3,9 +3,9 @@
 use super::asm::{cc, enc, encw, p3a, r, sh, Addr, Alu, Rm, NOREG};
 use super::emit::{Emitter, Opnd};
 use super::flags::Shape;
-use super::regs::VS;
+use super::regs::{home_addr, VS};
 use crate::ir::{Cond, Inst, Op, Type};
-use crate::regalloc::{DEAD, INT};
+use crate::regalloc::{Home, DEAD, INT};
 
 impl Emitter<'_> {
     /// Whether the flags of the current arithmetic are used.
@@ -25,14 +25,19 @@ impl Emitter<'_> {
             }
             Op::Andn | Op::Orn | Op::Xorn => self.negated(inst),
             Op::Not | Op::Neg => {
-                if inst.op == Op::Neg {
+                let w = inst.ty == Type::I64;
+                // -a = !a + 1
+                let by_not = inst.op == Op::Neg && self.flags_busy();
+                if inst.op == Op::Neg && !by_not {
                     self.clobber_flags();
                 }
-                let w = inst.ty == Type::I64;
                 let a = self.opnd(inst.args[0]);
                 let d = self.def();
                 self.copy_to(w, d, a);
-                self.asm.unary(2 + (inst.op == Op::Neg) as u8, w, d);
+                self.asm.unary(2 + (inst.op == Op::Neg && !by_not) as u8, w, d);
+                if by_not {
+                    self.asm.lea(w, d, Addr::base(d, 1));
+                }
             }
             Op::Shl | Op::Shr | Op::Sar | Op::Ror => self.shift(inst),
             Op::Extr | Op::Bfi | Op::Ubfx | Op::Sbfx => self.field(inst),
@@ -75,8 +80,29 @@ impl Emitter<'_> {
         self.alu_opnd(op, w, d, b);
     }
 
+    /// `op [slot], b` where a guest register without a pin is changed and nobody else asks for it. EFLAGS must be free.
+    fn in_slot(&mut self, inst: &Inst, op: Alu) -> bool {
+        if inst.ty != Type::I64 {
+            return false;
+        }
+        let Some(g) = self.ra.slot_in_place(self.b, self.i) else { return false };
+        let slot = home_addr(Home::Slot(g));
+        match self.imm(inst.args[1]) {
+            Some(c) => self.asm.alu_imm(op, true, slot, c),
+            None => {
+                let b = self.reg(inst.args[1]);
+                self.asm.op(enc(0, 0, (op as u8) << 3 | 1), true, b, slot.into(), 0, false);
+            }
+        }
+        self.ra.set_home(self.i, Home::Slot(g));
+        true
+    }
+
     fn binary(&mut self, inst: &Inst, op: Alu) {
         self.clobber_flags();
+        if self.in_slot(inst, op) {
+            return;
+        }
         let (a, b) = (self.opnd(inst.args[0]), self.opnd(inst.args[1]));
         let d = self.def();
         self.alu3(op, inst.ty == Type::I64, d, a, b);
@@ -87,6 +113,20 @@ impl Emitter<'_> {
         let wanted = self.flags_wanted();
         if wanted {
             self.clobber_flags();
+        }
+        let (op, shape) = match inst.op {
+            Op::Sub => (Alu::Sub, Shape::Sub),
+            Op::And => (Alu::And, Shape::Add),
+            _ => (Alu::Add, Shape::Add),
+        };
+        if (wanted || !self.flags_busy()) && self.ra.slot_in_place(self.b, self.i).is_some() {
+            self.clobber_flags();
+            if self.in_slot(inst, op) {
+                if wanted {
+                    self.flags_are(self.i + 1, shape);
+                }
+                return;
+            }
         }
         let (a, b) = (self.opnd(inst.args[0]), self.opnd(inst.args[1]));
         if wanted && self.ra.vals[self.i].uses == 0 {
@@ -100,11 +140,6 @@ impl Emitter<'_> {
             self.clobber_flags();
         }
         let d = self.def();
-        let (op, shape) = match inst.op {
-            Op::Sub => (Alu::Sub, Shape::Sub),
-            Op::And => (Alu::And, Shape::Add),
-            _ => (Alu::Add, Shape::Add),
-        };
         if inst.op == Op::And && !wanted {
             return self.and(w, d, a, b);
         }
@@ -165,6 +200,9 @@ impl Emitter<'_> {
         let b = self.reg(inst.args[1]);
         let (index, scale) = if n <= 3 {
             (b, n)
+        } else if n <= 6 {
+            self.asm.lea(w, r::AX, Addr { base: NOREG, index: b, scale: 3, disp: 0 });
+            (r::AX, n - 3)
         } else {
             if self.feat.bmi && self.flags_busy() {
                 self.shift_keeping_flags(sh::SHL, w, r::AX, Rm::R(b), n);
@@ -347,6 +385,11 @@ impl Emitter<'_> {
                 (Opnd::M(a), Opnd::R(b)) => self.asm.bmi(0, 0xf2, w, d, b, a),
                 _ => {}
             }
+        } else if op == Alu::Xor {
+            // a ^ !b = !(a ^ b)
+            let d = self.def();
+            self.alu3(op, w, d, a, b);
+            self.asm.unary(2, w, d);
         } else {
             self.mov_opnd(w, r::AX, b);
             self.asm.unary(2, w, r::AX);
@@ -409,9 +452,7 @@ impl Emitter<'_> {
             }
             Opnd::R(s) if self.feat.bmi && op == sh::ROR => {
                 let d = self.def();
-                let e = super::asm::Enc { pp: 3, map: 3, op: 0xf0, w };
-                self.asm.vex(e, d, 0, Rm::R(s), 1);
-                self.asm.u8(n);
+                self.rorx(w, d, s, n);
             }
             Opnd::R(_) | Opnd::M(_) if self.feat.bmi && op != sh::ROR && busy => {
                 let a = self.rm(inst.args[0]);
@@ -425,6 +466,12 @@ impl Emitter<'_> {
                 self.asm.shift_imm(op, w, d, n);
             }
         }
+    }
+
+    /// `d = s` rotated, with BMI2.
+    fn rorx(&mut self, w: bool, d: u8, s: u8, n: u8) {
+        self.asm.vex(super::asm::Enc { pp: 3, map: 3, op: 0xf0, w }, d, 0, Rm::R(s), 1);
+        self.asm.u8(n);
     }
 
     /// `d = a` shifted by `n` with BMI2. Uses rax.
@@ -538,9 +585,14 @@ impl Emitter<'_> {
         if width < 32 {
             // What is above bit 31 matters only when the field reaches there.
             let w = w && lsb + width > 32;
-            self.copy_to(w, d, a);
-            if lsb != 0 {
-                self.asm.shift_imm(sh::SHR, w, d, lsb);
+            match a {
+                Opnd::R(s) if lsb != 0 && s != d && self.feat.bmi => self.rorx(w, d, s, lsb),
+                _ => {
+                    self.copy_to(w, d, a);
+                    if lsb != 0 {
+                        self.asm.shift_imm(sh::SHR, w, d, lsb);
+                    }
+                }
             }
             return match width {
                 8 | 16 => self.asm.movzx(width / 16, d, d),
@@ -615,9 +667,17 @@ impl Emitter<'_> {
 
     /// A product by `mulx`, which leaves EFLAGS alone: carries of long additions stay there.
     fn mulx(&mut self, inst: &Inst, w: bool) {
-        self.ra.claim(self.asm, self.b, INT, r::DX);
-        self.load_to(r::DX, inst.args[0]);
-        let b = self.rm(inst.args[1]);
+        let (a, b) = match self.ra.peek(inst.args[1]) {
+            Some(r::DX) => (inst.args[1], inst.args[0]),
+            _ => (inst.args[0], inst.args[1]),
+        };
+        if self.ra.peek(a) == Some(r::DX) {
+            self.reg(a);
+        } else {
+            self.ra.claim(self.asm, self.b, INT, r::DX);
+            self.load_to(r::DX, a);
+        }
+        let b = self.rm(b);
         let d = self.def();
         let e = super::asm::Enc { pp: 3, map: 2, op: 0xf6, w };
         // reg: the high half, the extra operand: the low half (the high one wins where they are the same).

@@ -1,12 +1,12 @@
 //! Memory operations: loads, stores, exclusives, atomics, barriers.
 
-use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Near, Rm, Short, NOREG};
+use super::asm::{cc, enc, encw, p3a, p66, r, sh, state, Addr, Alu, Asm, Near, Rm, Short, NOREG};
 use super::emit::{Emitter, Ool, Opnd};
 use super::regs::{home_addr, point, VS};
 use crate::host::Point;
 use crate::ir::op::SPLIT;
-use crate::ir::{hint, Inst, Mem, Op, Type, Value};
-use crate::regalloc::{Home, INT};
+use crate::ir::{hint, GuestReg, Inst, Mem, Op, Type, Value};
+use crate::regalloc::{Home, INT, NONE};
 
 impl Emitter<'_> {
     /// Whether tagged pointers are to be expected here.
@@ -22,7 +22,15 @@ impl Emitter<'_> {
             self.clobber_flags();
         }
         let index = if index.is_some() { Some(index) } else { None };
+        let place = self.ra.place(self.b, base).filter(|_| self.ra.peek(base).is_none());
         let a = match (self.ra.constant(self.b, base), index) {
+            (None, None) if place.is_some() => {
+                let c = place.unwrap_or_default().wrapping_add(disp as u64);
+                Asm::placed(c).unwrap_or_else(|| {
+                    self.asm.mov_place(r::AX, c);
+                    Addr::base(r::AX, 0)
+                })
+            }
             (Some(c), None) => self.absolute(c.wrapping_add(disp as u64)),
             _ => self.base_index(base, index, scale, disp),
         };
@@ -87,8 +95,79 @@ impl Emitter<'_> {
         t
     }
 
+    /// The next instruction if it is the same operation on the next eight bytes, of the same guest instruction.
+    fn second_half(&self, inst: &Inst) -> Option<usize> {
+        let next = self.b.insts.get(self.i + 1)?;
+        let mem = inst.mem();
+        let pair = next.op == inst.op
+            && next.guest == inst.guest
+            && next.aux == inst.aux
+            && next.args[0] == inst.args[0]
+            && !inst.args[1].is_some()
+            && !next.args[1].is_some()
+            && next.imm == inst.imm.wrapping_add(8)
+            && (mem.log2, mem.signed) == (3, false)
+            && !self.tagged();
+        pair.then_some(self.i + 1)
+    }
+
+    /// The guest register without a pin that value `n`, which has no other use, is set to by its guest instruction.
+    fn only_set_to(&self, n: usize) -> Option<GuestReg> {
+        let guest = self.b.insts[n].guest;
+        if self.ra.vals[n].uses != 1 {
+            return None;
+        }
+        let rest = (n + 1..self.b.insts.len()).map(|k| &self.b.insts[k]).take_while(|i| i.guest == guest);
+        let set = rest.filter(|i| i.op == Op::Set).find(|i| self.ra.root(i.args[0]) == n)?;
+        (self.ra.pin(set.reg()) == NONE).then_some(set.reg())
+    }
+
+    /// A pair of loads that go to neighbouring slots, by one move. The values are in their slots before they are set, which nobody can see.
+    fn load_to_slots(&mut self, inst: &Inst) -> bool {
+        let Some(n) = self.second_half(inst) else { return false };
+        let (Some(low), Some(high)) = (self.only_set_to(self.i), self.only_set_to(n)) else { return false };
+        if high.0 != low.0 + 1 {
+            return false;
+        }
+        let a = self.address(inst, 0);
+        self.point();
+        self.asm.v2(enc(0, 1, 0x10), VS, a);
+        for (i, g) in [(self.i, low), (n, high)] {
+            let v = Value(i as u16);
+            self.ra.set_slot_begin(self.asm, self.b, i, g, v);
+        }
+        self.asm.v2(enc(0, 1, 0x11), VS, home_addr(Home::Slot(low)));
+        for (i, g) in [(self.i, low), (n, high)] {
+            self.ra.set_slot_done(g, Value(i as u16));
+        }
+        self.done_ahead = n;
+        true
+    }
+
+    /// A pair of stores from neighbouring slots, by one move.
+    fn store_from_slots(&mut self, inst: &Inst) -> bool {
+        let Some(n) = self.second_half(inst) else { return false };
+        let slot = |v: Value| match (self.ra.peek(v), self.ra.home(v), self.ra.constant(self.b, v)) {
+            (None, Home::Slot(g), None) => Some(g),
+            _ => None,
+        };
+        let (Some(low), Some(high)) = (slot(inst.args[2]), slot(self.b.insts[n].args[2])) else { return false };
+        if high.0 != low.0 + 1 {
+            return false;
+        }
+        let a = self.address(inst, 0);
+        self.asm.v2(enc(0, 1, 0x10), VS, home_addr(Home::Slot(low)));
+        self.point();
+        self.asm.v2(enc(0, 1, 0x11), VS, a);
+        self.done_ahead = n;
+        true
+    }
+
     /// Load.
     pub fn load(&mut self, inst: &Inst) {
+        if self.i == self.done_ahead || inst.op == Op::Load && inst.ty == Type::I64 && self.load_to_slots(inst) {
+            return;
+        }
         let mem = inst.mem();
         let ordered = inst.op == Op::LoadAcq && mem.log2 > 0;
         if ordered {
@@ -133,6 +212,10 @@ impl Emitter<'_> {
     pub fn store(&mut self, inst: &Inst) {
         let mem = inst.mem();
         let v = inst.args[2];
+        let whole = inst.op == Op::Store && self.b.ty(v) == Type::I64;
+        if self.i == self.done_ahead || whole && self.store_from_slots(inst) {
+            return;
+        }
         if inst.op == Op::StoreRel {
             self.clobber_flags();
             let a = self.address(inst, mem.scale);
@@ -423,20 +506,33 @@ impl Emitter<'_> {
             return self.asm.op(e, log2 == 3, s, at.into(), 0, log2 == 0 && s >= 4);
         }
         match inst.op {
-            Op::AtomicAdd | Op::AtomicSwp => {
-                self.asm.mov_rr(true, r::AX, s);
-                self.point();
-                let e = if inst.op == Op::AtomicAdd {
-                    self.asm.u8(0xf0);
-                    enc(e16, 1, 0xc0 | (log2 != 0) as u8)
-                } else {
-                    enc(e16, 0, 0x86 | (log2 != 0) as u8)
-                };
-                self.asm.op(e, log2 == 3, r::AX, at.into(), 0, false);
-            }
+            Op::AtomicAdd | Op::AtomicSwp => return self.exchange(inst, log2, a, s),
             op => self.atomic_loop(op, log2, a, s),
         }
         self.old_value(log2);
+    }
+
+    /// `xadd` or `xchg`: in the operand's register if it becomes the result's, else in rax. If it faults nothing has changed.
+    fn exchange(&mut self, inst: &Inst, log2: u8, a: u8, s: u8) {
+        let d = if log2 >= 2 && a != s { Some(self.def()) } else { None };
+        let own = d == Some(s);
+        let x = if own { s } else { r::AX };
+        if !own {
+            self.asm.mov_rr(true, x, s);
+        }
+        self.point();
+        let e = if inst.op == Op::AtomicAdd {
+            self.asm.u8(0xf0);
+            enc((log2 == 1) as u8, 1, 0xc0 | (log2 != 0) as u8)
+        } else {
+            enc((log2 == 1) as u8, 0, 0x86 | (log2 != 0) as u8)
+        };
+        self.asm.op(e, log2 == 3, x, Addr::base(a, 0).into(), 0, false);
+        match d {
+            _ if own => {}
+            Some(d) => self.asm.mov_rr(log2 == 3, d, x),
+            None => self.old_value(log2),
+        }
     }
 
     fn atomic_loop(&mut self, op: Op, log2: u8, a: u8, s: u8) {

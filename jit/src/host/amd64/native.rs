@@ -15,6 +15,9 @@ pub const LINK_FRAME: u64 = 8;
 /// Bytes of an entry of the return stack, whose first word is a host address.
 pub const RETURN_ENTRY: usize = 8;
 
+/// Emitted code says where guest addresses are in it (`Reloc::Place`).
+pub const STORABLE: bool = true;
+
 /// What the CPU has.
 pub fn detect() -> Features {
     Features::detect()
@@ -94,6 +97,11 @@ pub const EVAL_FRAME: u64 = 8;
 /// The word at offset `at` that makes the jump or call there lead to offset `to`: a displacement.
 pub fn branch_word(_old: u32, at: u32, to: u32) -> u32 {
     to.wrapping_sub(at + 4)
+}
+
+/// The same for a conditional branch that is not linked itself: there is none.
+pub fn short_branch_word(_old: u32, _at: u32, _to: u32) -> Option<u32> {
+    None
 }
 
 /// Code was written: instruction fetch sees it by itself.

@@ -35,7 +35,7 @@ pub fn make_pins(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg]) -> Pins {
 
 /// The allocator's target for these pins.
 pub fn target(pins: &Pins) -> Target {
-    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129] };
+    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129], vacate: false };
     for &(g, h) in pins.gprs.iter().chain(&pins.vecs) {
         t.pins[g.0 as usize] = h;
     }
@@ -97,7 +97,10 @@ impl Moves for Asm {
             self.vstore(home_addr(d), s);
         }
     }
-    fn constant(&mut self, d: u8, c: u64) {
-        self.mov_imm(d, c);
+    fn constant(&mut self, d: u8, c: u64, place: bool) {
+        match place {
+            true => self.mov_place(d, c),
+            false => self.mov_imm(d, c),
+        }
     }
 }

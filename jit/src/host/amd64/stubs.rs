@@ -12,7 +12,7 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
 use super::regs::home_addr;
-use crate::cpu::{Cpu, ExitKind, JUMP_CACHE_ENTRIES};
+use crate::cpu::{Cpu, ExitKind, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
 use crate::host::{Emitted, Pins, Reloc};
 use crate::regalloc::Home;
 
@@ -120,23 +120,27 @@ pub const CMP_RAX_IMM: [u8; 2] = [0x48, 0x3d];
 /// See [`CMP_RAX_IMM`].
 pub const CMP_RAX_MEM: [u8; 3] = [0x48, 0x3b, 0x05];
 
-/// `[base + index * 4 + disp]`.
-fn entry(base: u8, index: u8, disp: i32) -> Addr {
-    Addr { base, index, scale: 2, disp }
+/// A part of the entry at rdx + (rcx << `scale`).
+fn entry(scale: u8, disp: i32) -> Addr {
+    Addr { base: r::DX, index: r::CX, scale, disp }
 }
 
-/// The target in rax of an indirect branch looked up in the thread's first table: leaves its entry's address as rdx + rcx * 4, and equal
+/// Scales of the indices of both tables.
+pub const FIRST: u8 = 4 - JUMP_CACHE_SHIFT;
+const SECOND: u8 = 2;
+
+/// The target in rax of an indirect branch looked up in the thread's first table: leaves its entry's address as rdx and rcx (scale [`FIRST`]), and equal
 /// condition flags if it is there.
 pub fn first_table(a: &mut Asm) {
     a.mov_rr(false, r::CX, r::AX);
-    a.alu_imm(Alu::And, false, r::CX, (JUMP_CACHE_ENTRIES as i32 - 1) << 2);
+    a.alu_imm(Alu::And, false, r::CX, (JUMP_CACHE_ENTRIES as i32 - 1) << JUMP_CACHE_SHIFT);
     a.mov(true, r::DX, state!(jump_cache));
-    a.op(enc(0, 0, 0x39), true, r::AX, entry(r::DX, r::CX, 0).into(), 0, false);
+    a.op(enc(0, 0, 0x39), true, r::AX, entry(FIRST, 0).into(), 0, false);
 }
 
-/// Jump (4) or call (2) by the entry that [`first_table`] found.
-pub fn by_entry(a: &mut Asm, op: u8) {
-    a.op(enc(0, 0, 0xff), false, op, entry(r::DX, r::CX, 8).into(), 0, false);
+/// Jump (4) or call (2) by the entry that was found.
+pub fn by_entry(a: &mut Asm, op: u8, scale: u8) {
+    a.op(enc(0, 0, 0xff), false, op, entry(scale, 8).into(), 0, false);
 }
 
 /// The entries that a return which doesn't match looks at.
@@ -180,7 +184,7 @@ fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     a.bind_near(tables);
     first_table(a);
     let miss = a.jcc_near(cc::NE);
-    by_entry(a, 4);
+    by_entry(a, 4, FIRST);
     a.bind_near(miss);
     at[Stub::Lookup as usize] = a.pos();
     if count {
@@ -192,9 +196,9 @@ fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     a.alu(Alu::Xor, false, r::CX, r::AX);
     a.alu(Alu::And, false, r::CX, state!(jump_mask2));
     a.mov(true, r::DX, state!(jump_cache2));
-    a.op(enc(0, 0, 0x39), true, r::AX, entry(r::DX, r::CX, 0).into(), 0, false);
+    a.op(enc(0, 0, 0x39), true, r::AX, entry(SECOND, 0).into(), 0, false);
     let miss = a.jcc_near(cc::NE);
-    by_entry(a, 4);
+    by_entry(a, 4, SECOND);
     a.bind_near(miss);
 }
 

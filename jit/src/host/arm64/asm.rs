@@ -124,6 +124,7 @@ pub mod op {
     pub const LDPQ: u32 = 0xad40_0000;
     pub const STPQ: u32 = 0xad00_0000;
     pub const LDRQ_LIT: u32 = 0x9c00_0000;
+    pub const LDRX_LIT: u32 = 0x5800_0000;
 }
 
 /// Where a branch or a reference to the pool is, to be bound later.
@@ -177,7 +178,10 @@ pub struct Asm {
     /// So far.
     pub code: Vec<u8>,
     pool: Vec<u128>,
-    fixes: Vec<(Near, u16)>,
+    /// An entry of the pool whose upper half is free.
+    half: Option<u16>,
+    /// References to the pool, by offsets.
+    fixes: Vec<(Near, u32)>,
     /// A branch could not reach: the block must be cut.
     pub far: bool,
 }
@@ -242,6 +246,7 @@ impl Asm {
         code.clear();
         self.code = code;
         self.pool.clear();
+        self.half = None;
         self.fixes.clear();
         self.far = false;
     }
@@ -292,10 +297,28 @@ impl Asm {
     /// Index of a 16-byte constant.
     pub fn pool_index(&mut self, c: u128) -> u16 {
         if let Some(i) = self.pool.iter().position(|&p| p == c) {
+            if self.half == Some(i as u16) {
+                self.half = None;
+            }
             return i as u16;
         }
         self.pool.push(c);
         (self.pool.len() - 1) as u16
+    }
+    /// Offset in the pool of an 8-byte constant.
+    fn pool_word(&mut self, c: u64) -> u32 {
+        let halves = |p: u128| [p as u64, (p >> 64) as u64];
+        let held = |(n, &p): (usize, &u128)| halves(p).iter().position(|&h| h == c).map(|k| 16 * n + 8 * k);
+        if let Some(at) = self.pool.iter().enumerate().find_map(held) {
+            return at as u32;
+        }
+        if let Some(n) = self.half.take() {
+            self.pool[n as usize] |= (c as u128) << 64;
+            return 16 * n as u32 + 8;
+        }
+        self.pool.push(c as u128);
+        self.half = Some((self.pool.len() - 1) as u16);
+        16 * (self.pool.len() as u32 - 1)
     }
     /// What the constant is.
     pub fn pool_value(&self, index: u16) -> u128 {
@@ -305,7 +328,7 @@ impl Asm {
     pub fn pool_adr(&mut self, d: u8, c: u128) {
         let index = self.pool_index(c);
         let at = self.branch(op::ADR | d as u32);
-        self.fixes.push((at, index));
+        self.fixes.push((at, 16 * index as u32));
     }
     /// Append the pool and fix the references to it.
     pub fn finish_pool(&mut self) {
@@ -319,9 +342,9 @@ impl Asm {
         for c in &self.pool {
             self.code.extend_from_slice(&c.to_le_bytes());
         }
-        for (at, index) in std::mem::take(&mut self.fixes) {
+        for (at, offset) in std::mem::take(&mut self.fixes) {
             // ADR counts bytes, in a field whose upper part counts words.
-            self.patch(at, base + 16 * index as u32);
+            self.patch(at, base + offset);
         }
     }
 
@@ -390,6 +413,17 @@ impl Asm {
                 self.wide(op::MOVK, w, d, n, part(n));
             }
         }
+    }
+    /// A constant, perhaps from the pool.
+    pub fn mov_const(&mut self, d: u8, c: u64) {
+        // Addresses have three parts: one load against three instructions.
+        let parts = |skip: u64| (0..4).filter(|n| c >> (16 * n) & 0xffff != skip).count();
+        if parts(0).min(parts(0xffff)) < 3 || bitmask(true, c).is_some() {
+            return self.mov_imm(d, c);
+        }
+        let offset = self.pool_word(c);
+        let at = self.branch(op::LDRX_LIT | d as u32);
+        self.fixes.push((at, offset));
     }
     fn wide(&mut self, op: u32, w: bool, d: u8, n: u32, part: u32) {
         self.rr(op | n << 21 | part << 5, w, d, 0);
@@ -482,7 +516,7 @@ impl Asm {
     fn vconst_load(&mut self, d: u8, c: u128) {
         let index = self.pool_index(c);
         let at = self.branch(op::LDRQ_LIT | d as u32);
-        self.fixes.push((at, index));
+        self.fixes.push((at, 16 * index as u32));
     }
     /// A field of the state as a vector.
     pub fn vload_cpu(&mut self, d: u8, offset: usize) {

@@ -65,7 +65,9 @@ pub enum Ool {
         kind: Trap,
         /// Its detail.
         detail: u64,
-        /// The guest instruction.
+        /// Register of its operand.
+        arg: u8,
+        /// The guest's pc.
         pc: u64,
     },
 }
@@ -248,7 +250,7 @@ impl<'a> Emitter<'a> {
     pub fn load_to(&mut self, d: u8, v: Value) {
         match (self.ra.peek(v), self.ra.constant(self.b, v)) {
             (Some(s), _) => self.asm.mov(true, d, s),
-            (None, Some(c)) => self.asm.mov_imm(d, c),
+            (None, Some(c)) => self.asm.mov_const(d, c),
             (None, None) => self.asm.load_cpu(3, d, home_offset(self.ra.home(v))),
         }
     }
@@ -429,7 +431,7 @@ impl<'a> Emitter<'a> {
         if traps {
             self.asm.load_cpu(2, r::S0, field!(fp_trap));
             let from = self.asm.branch(op::CBNZ | r::S0 as u32);
-            self.ool.push(Ool::Trap { from, kind: Trap::FpException, detail: 0, pc: self.pc });
+            self.ool.push(Ool::Trap { from, kind: Trap::FpException, detail: 0, arg: r::ZR, pc: self.pc });
         }
         match inst.ty {
             Type::V128 => {
@@ -472,9 +474,9 @@ impl<'a> Emitter<'a> {
                     self.add_point(Point { host: self.asm.pos(), pc, flags: IN_NZCV, bits: 0 });
                 }
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
-                Ool::Trap { from, kind, detail, pc } => {
+                Ool::Trap { from, kind, detail, arg, pc } => {
                     self.asm.bind(from);
-                    self.leave_by_trap(kind, detail, r::ZR, pc);
+                    self.leave_by_trap(kind, detail, arg, pc);
                 }
             }
             n += 1;

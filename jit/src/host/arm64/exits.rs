@@ -1,10 +1,11 @@
 //! Leaving a block: direct exits with their links, indirect exits, traps.
 
-use super::asm::{field, op, r, Asm, Near};
+use super::asm::{field, op, r, Access, Addr, Asm, Near};
 use super::emit::{Emitter, Ool};
 use super::regs::point;
 use super::stubs::{first_table, Stub};
-use crate::host::Link;
+use crate::code::filter;
+use crate::host::{Link, NO_BRANCH};
 use crate::ir::{Cond, Inst, Op, Trap, Type, FLAGS_DEAD};
 
 impl Emitter<'_> {
@@ -20,7 +21,7 @@ impl Emitter<'_> {
                 let op = if inst.op == Op::ExitIfZero { op::CBZ } else { op::CBNZ };
                 let from = self.asm.branch(op | (w as u32) << 31 | n as u32);
                 match inst.op {
-                    Op::TrapIf => self.ool.push(Ool::Trap { from, kind: inst.trap(), detail: inst.imm, pc: self.pc }),
+                    Op::TrapIf => self.ool.push(Ool::Trap { from, kind: inst.trap(), detail: inst.imm, arg: r::ZR, pc: self.pc }),
                     _ => self.side_exit(from, inst.imm),
                 }
             }
@@ -31,6 +32,7 @@ impl Emitter<'_> {
                 let from = self.asm.branch(Asm::tb(op, n, inst.aux & 63));
                 self.side_exit(from, inst.imm);
             }
+            Op::TrapIfCode => self.trap_if_code(inst),
             Op::Jump => {
                 self.leave_flags(live);
                 self.link(op::B, inst.imm);
@@ -46,22 +48,43 @@ impl Emitter<'_> {
                 self.leave_by_trap(inst.trap(), inst.imm, arg, pc);
             }
             Op::Call => {
+                let ret = inst.args[1].is_some().then(|| self.reg(inst.args[1]));
                 self.leave_flags(live);
-                let (ret, after) = self.push_return(r::S0);
-                debug_assert_ne!(ret, r::S1);
+                let after = self.push_return(ret);
                 self.link(op::BL, inst.imm);
                 self.after_call(after);
             }
             op => {
                 let target = self.reg(inst.args[0]);
+                let ret = inst.args[1].is_some().then(|| self.reg(inst.args[1]));
                 self.leave_flags(live);
                 match op {
-                    Op::CallInd => self.call_indirect(target),
+                    Op::CallInd => self.call_indirect(target, ret),
                     Op::Return => self.ret(target),
                     _ => self.jump_indirect(target),
                 }
             }
         }
+    }
+
+    /// See `code::filter`.
+    fn trap_if_code(&mut self, inst: &Inst) {
+        let addr = self.reg(inst.args[0]);
+        self.leave_flags(true);
+        self.asm.load_cpu(3, r::S0, field!(code_lines));
+        // Whether the translator is at work is looked at before the line.
+        self.asm.at(op::LDAR, 0, r::S1, r::S0);
+        self.asm.ubfx(false, r::LR, addr, filter::LOG2_LINE as u8, filter::LOG2_LINES as u8);
+        self.asm.add_imm(r::S0, r::S0, filter::LINES_AT as i32);
+        self.asm.mem(Access::load(0), r::LR, Addr::Index(r::S0, r::LR, false));
+        self.asm.rrr(op::ORR, false, r::S1, r::S1, r::LR);
+        self.asm.load_cpu(3, r::S0, field!(code_shown));
+        self.asm.lsr(false, r::LR, addr, filter::LOG2_GRANULE as u8);
+        const { assert!(filter::GRANULES == 1 << (32 - filter::LOG2_GRANULE)) };
+        self.asm.mem(Access::load(0), r::LR, Addr::Index(r::S0, r::LR, false));
+        self.asm.rrr(op::ORR, false, r::S1, r::S1, r::LR);
+        let from = self.asm.branch(op::CBNZ | r::S1 as u32);
+        self.ool.push(Ool::Trap { from, kind: Trap::InvalidateCode, detail: 0, arg: addr, pc: inst.imm });
     }
 
     fn leave_flags(&mut self, live: bool) {
@@ -92,32 +115,32 @@ impl Emitter<'_> {
     /// A conditional branch leads to the way out to `target`.
     fn side_exit(&mut self, from: Near, target: u64) {
         self.ool.push(Ool::Link(self.out.links.len() as u32, Some(from)));
-        self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false });
+        self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false, short: from.0 });
     }
 
     /// A linkable branch (`b` or `bl`).
     fn link(&mut self, op: u32, target: u64) {
         let at = self.asm.branch(op).0;
         self.ool.push(Ool::Link(self.out.links.len() as u32, None));
-        self.out.links.push(Link { at, stub: 0, site: 0, target, direct: false });
+        self.out.links.push(Link { at, stub: 0, site: 0, target, direct: false, short: NO_BRANCH });
     }
 
-    /// Push the guest's return address and the host's: see the module `stubs`. The guest's is in a pin mostly, because it has just been written to
-    /// the guest's link register; otherwise `scratch` takes it. Returns its register, and what to bind where the call returns to.
-    fn push_return(&mut self, scratch: u8) -> (u8, Near) {
+    /// Push the guest's return address and the host's: see the module `stubs`. The guest's is in a register mostly, because it has just been written to
+    /// the guest's link register or stack. Returns what to bind where the call returns to.
+    fn push_return(&mut self, guest: Option<u8>) -> Near {
         let ret = self.b.end;
         let before = self.i.checked_sub(1).map(|n| &self.b.insts[n]).filter(|s| s.op == Op::Set && s.reg().0 < 64);
-        let pin = before.filter(|s| self.imm(s.args[0]) == Some(ret)).map(|s| self.ra.pin(s.reg()));
-        let guest = match pin.filter(|&p| p != crate::regalloc::NONE) {
-            Some(pin) => pin,
+        let pin = || before.filter(|s| self.imm(s.args[0]) == Some(ret)).map(|s| self.ra.pin(s.reg()));
+        let guest = match guest.or_else(pin).filter(|&p| p != crate::regalloc::NONE) {
+            Some(known) => known,
             None => {
-                self.asm.mov_imm(scratch, ret);
-                scratch
+                self.asm.mov_const(r::S0, ret);
+                r::S0
             }
         };
         let after = self.asm.branch(op::ADR | r::S1 as u32);
         self.asm.pair(op::STP_PRE, r::S1, guest, r::SP, -16);
-        (guest, after)
+        after
     }
 
     /// Where a call returns to. Nothing lives in registers but pins.
@@ -144,8 +167,8 @@ impl Emitter<'_> {
         self.miss(miss, target, Stub::Lookup);
     }
 
-    fn call_indirect(&mut self, target: u8) {
-        let (_, after) = self.push_return(r::S0);
+    fn call_indirect(&mut self, target: u8, ret: Option<u8>) {
+        let after = self.push_return(ret);
         self.branch_point(target);
         let miss = first_table(self.asm, target);
         self.asm.w(op::BLR | (r::LR as u32) << 5);
@@ -177,7 +200,7 @@ impl Emitter<'_> {
         if c == 0 {
             return self.asm.store_cpu(log2, r::ZR, at);
         }
-        self.asm.mov_imm(r::S1, c);
+        self.asm.mov_const(r::S1, c);
         self.asm.store_cpu(log2, r::S1, at);
     }
 }

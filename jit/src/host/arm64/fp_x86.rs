@@ -58,6 +58,10 @@ impl Emitter<'_> {
                 self.asm.v2(0x1e26_0000, r::S0, VS);
                 self.asm.branch(op::CBZ | r::S0 as u32)
             }
+            (Width::Scalar, 3) => {
+                self.asm.v2(0x9e66_0000, r::S0, VS);
+                self.asm.branch(op::CBZ | 1 << 31 | r::S0 as u32)
+            }
             _ => {
                 // All ones.
                 self.asm.v2(0x9e66_0000, r::S0, VS);

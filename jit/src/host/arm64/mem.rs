@@ -39,7 +39,7 @@ impl Emitter<'_> {
         let (base, index) = (inst.args[0], inst.args[1]);
         if !index.is_some() {
             if let Some(c) = self.imm(base) {
-                self.asm.mov_imm(r::S0, c.wrapping_add(disp as u64));
+                self.asm.mov_const(r::S0, c.wrapping_add(disp as u64));
                 return Addr::Disp(r::S0, 0);
             }
             let base = self.reg(base);

@@ -14,6 +14,8 @@ pub use super::{Arm64 as Native, Features, HostContext};
 pub const LINK_FRAME: u64 = 0;
 /// Bytes of an entry of the return stack, whose first word is a host address.
 pub const RETURN_ENTRY: usize = 16;
+/// Emitted code does not say where guest addresses are in it.
+pub const STORABLE: bool = false;
 
 /// What the CPU has.
 pub fn detect() -> Features {
@@ -95,6 +97,11 @@ pub const EVAL_FRAME: u64 = stubs::EVAL_FRAME;
 /// The word at offset `at` that makes the branch there, `old`, lead to offset `to`.
 pub fn branch_word(old: u32, at: u32, to: u32) -> u32 {
     asm::retarget(old, at, to).expect("the code area is no larger than what a branch can reach")
+}
+
+/// The word at offset `at` that makes the conditional branch there, `old`, lead to offset `to`, if there is one.
+pub fn short_branch_word(old: u32, at: u32, to: u32) -> Option<u32> {
+    asm::retarget(old, at, to)
 }
 
 /// Code was written through one mapping: instruction fetch is to see it through the other.

@@ -41,7 +41,7 @@ pub fn make_pins(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg]) -> Pins {
 
 /// The allocator's target for these pins.
 pub fn target(pins: &Pins) -> Target {
-    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129] };
+    let mut t = Target { temps: [TEMP_GPRS, TEMP_VECS], pins: [NONE; 129], vacate: true };
     for &(g, h) in pins.gprs.iter().chain(&pins.vecs) {
         t.pins[g.0 as usize] = h;
     }
@@ -91,7 +91,7 @@ impl Moves for Asm {
         let access = if class == INT { Access::store(3) } else { Access::vstore(4) };
         self.mem(access, s, Addr::Disp(r::CPU, home_offset(d) as i32));
     }
-    fn constant(&mut self, d: u8, c: u64) {
-        self.mov_imm(d, c);
+    fn constant(&mut self, d: u8, c: u64, _place: bool) {
+        self.mov_const(d, c);
     }
 }

@@ -13,7 +13,7 @@
 
 use super::asm::{field, op, r, Addr, Asm, Near};
 use super::regs::home_offset;
-use crate::cpu::{ExitKind, JUMP_CACHE_ENTRIES};
+use crate::cpu::{ExitKind, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
 use crate::host::{Emitted, Pins, Reloc};
 use crate::regalloc::Home;
 
@@ -149,7 +149,7 @@ const NOP: u32 = 0xd503_201f;
 /// for a miss, is not taken. Changes x17.
 pub fn first_table(a: &mut Asm, target: u8) -> Near {
     a.load_cpu(3, r::LR, field!(jump_cache));
-    a.ubfx(true, r::S1, target, 2, JUMP_CACHE_ENTRIES.trailing_zeros() as u8);
+    a.ubfx(true, r::S1, target, JUMP_CACHE_SHIFT, JUMP_CACHE_ENTRIES.trailing_zeros() as u8);
     a.rrr_shift(op::ADD, true, r::LR, r::LR, r::S1, (0, 4));
     matches(a, target)
 }

@@ -5,10 +5,9 @@ use crate::ctx::{Ctx, SysResult};
 use crate::{Errno, GuestAddr};
 use std::mem::MaybeUninit;
 
-/// Whether a descriptor is the runtime's own. (When there is none, `self_fd` is -1: that is a descriptor of nobody's, for the kernel to refuse.)
+/// Whether a descriptor is the runtime's own.
 pub(in crate::topics) fn hidden(ctx: &Ctx<'_>, fd: u64) -> bool {
-    let process = &ctx.thread.process;
-    fd as i32 >= 0 && (fd as i32 == process.self_fd || Some(fd as i32) == process.debug_fd)
+    ctx.thread.process.own_descriptors().any(|own| own == fd as i32)
 }
 
 /// close(fd). Not repeated after a signal: the descriptor is gone either way.

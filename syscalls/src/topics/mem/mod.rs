@@ -24,7 +24,7 @@ mod watch;
 
 pub use calls::*;
 pub use limits::{Limit, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
-pub use views::Object;
+pub use views::{Object, LOG2_GRANULE, SHOWN};
 
 use crate::abi::Memory;
 use crate::sys;

@@ -8,7 +8,41 @@ use super::vma::PAGE;
 use super::{host, Space};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU8, Ordering::*};
+
+/// log2 of the bytes of a granule.
+pub const LOG2_GRANULE: u32 = 16;
+const GRANULES: usize = 1 << 16;
+
+/// How many views show memory of each granule, modulo their number: outside of these, code has one address, and no other process sees it. A full count
+/// stays full. Changed under the space's lock, read at any time.
+pub static SHOWN: [AtomicU8; GRANULES] = [const { AtomicU8::new(0) }; GRANULES];
+
+/// A table such as [`SHOWN`].
+#[derive(Debug, Clone)]
+struct Shown(&'static [AtomicU8; GRANULES]);
+
+impl Default for Shown {
+    fn default() -> Shown {
+        Shown(&SHOWN)
+    }
+}
+
+impl Shown {
+    /// Change the counts of granules `first..end`.
+    fn count(&self, first: u64, end: u64, change: impl Fn(u8, u8) -> u8) {
+        let n = end.saturating_sub(first);
+        let (rounds, rest) = ((n / GRANULES as u64).min(255) as u8, n % GRANULES as u64);
+        for g in first..first + n.min(GRANULES as u64) {
+            let by = rounds.saturating_add((g - first < rest) as u8);
+            let count = &self.0[g as usize % GRANULES];
+            let old = count.load(Relaxed);
+            if old != u8::MAX {
+                count.store(change(old, by), Relaxed);
+            }
+        }
+    }
+}
 
 /// What is mapped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -56,11 +90,17 @@ pub struct Views {
     tree: BTreeMap<u64, (u64, View)>,
     /// The same by object: (object, start).
     objects: BTreeSet<(Object, u64)>,
+    shown: Shown,
 }
 
 impl Views {
     /// A range, free so far, shows this.
     pub fn add(&mut self, range: Range<u64>, view: View) {
+        self.shown.count(range.start >> LOG2_GRANULE, end_granule(&range), u8::saturating_add);
+        self.list(range, view);
+    }
+
+    fn list(&mut self, range: Range<u64>, view: View) {
         if !range.is_empty() {
             self.tree.insert(range.start, (range.end, view));
             self.objects.insert((view.object, range.start));
@@ -74,8 +114,14 @@ impl Views {
             let whole = *self.tree.range(..=start).next_back().expect("just found").0;
             let (end, all) = self.tree.remove(&whole).expect("just found");
             self.objects.remove(&(all.object, whole));
-            self.add(whole..start, all);
-            self.add(old.end..end, View { offset: view.offset + (old.end - old.start), ..view });
+            let (left, right) = (whole..start, old.end..end);
+            // A granule that both sides have counts twice from now on, one that neither has no more.
+            let from = end_granule(&left);
+            let to = if right.is_empty() { end_granule(&(whole..end)) } else { right.start >> LOG2_GRANULE };
+            self.shown.count(from, to, u8::saturating_sub);
+            self.shown.count(to, from, u8::saturating_add);
+            self.list(left, all);
+            self.list(right, View { offset: view.offset + (old.end - old.start), ..view });
         }
     }
 
@@ -115,6 +161,14 @@ impl Views {
             let (end, view) = self.tree[&start];
             (start, end, view)
         })
+    }
+}
+
+/// The granule behind a range.
+fn end_granule(range: &Range<u64>) -> u64 {
+    match range.is_empty() {
+        true => range.start >> LOG2_GRANULE,
+        false => ((range.end - 1) >> LOG2_GRANULE) + 1,
     }
 }
 
@@ -207,6 +261,41 @@ impl Space {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn granules_are_counted() {
+        const G: u64 = 1 << LOG2_GRANULE;
+        const AT: u64 = 0x6_8000_0000;
+        let mut seed = 0x1234_5678_9abc_def1u64;
+        let mut random = |n: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 20) % n
+        };
+        let shown = Shown(Box::leak(Box::new([const { AtomicU8::new(0) }; GRANULES])));
+        let mut views = Views { shown: shown.clone(), ..Views::default() };
+        for round in 0..3000 {
+            // All of it in the end.
+            let start = if round == 2999 { 0 } else { random(40) * G / 4 };
+            let range = AT + start..AT + if round == 2999 { 20 * G } else { start + random(30) * G / 4 };
+            views.cut(range.clone());
+            if random(3) > 0 && round < 2999 {
+                views.add(range, View { object: Object::Segment(1), offset: 0, shared: true });
+            }
+            for g in (AT..AT + 20 * G).step_by(G as usize) {
+                let expected = views.within(g..g + G).len();
+                assert_eq!(shown.0[(g / G) as usize % GRANULES].load(Relaxed) as usize, expected, "{g:x}");
+            }
+        }
+        // More than all.
+        let all = 0x100_0000_0000..0x100_0000_0000 + (2 * GRANULES as u64 + 1) * G;
+        views.add(all.clone(), View { object: Object::Segment(1), offset: 0, shared: true });
+        let of = |g: u64| shown.0[(g / G) as usize % GRANULES].load(Relaxed);
+        assert_eq!((of(AT), of(all.start)), (2, 3));
+        views.cut(all);
+        assert_eq!(of(AT), 0);
+    }
 
     /// Who is told of a change takes the translator's lock, whose holders take the space's.
     #[test]

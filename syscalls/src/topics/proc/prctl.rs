@@ -67,17 +67,18 @@ pub fn prctl(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
         PR_GET_PDEATHSIG | PR_SET_NAME | PR_GET_NAME | PR_GET_CHILD_SUBREAPER => pass([at.host(), a3, a4, a5]),
         PR_SET_VMA => pass([a2, GuestAddr(a3).host(), a4, GuestAddr(a5).host()]),
         PR_SCHED_CORE => pass([a2, a3, a4, GuestAddr(a5).host()]),
+        PR_SET_DUMPABLE | PR_CAPBSET_DROP | PR_SET_SECUREBITS | PR_SET_NO_NEW_PRIVS => {
+            ctx.machine.leave_family(ctx.thread);
+            pass([a2, a3, a4, a5])
+        }
         PR_SET_PDEATHSIG
         | PR_GET_DUMPABLE
-        | PR_SET_DUMPABLE
         | PR_GET_KEEPCAPS
         | PR_SET_KEEPCAPS
         | PR_GET_TIMING
         | PR_SET_TIMING
         | PR_CAPBSET_READ
-        | PR_CAPBSET_DROP
         | PR_GET_SECUREBITS
-        | PR_SET_SECUREBITS
         | PR_SET_TIMERSLACK
         | PR_GET_TIMERSLACK
         | PR_TASK_PERF_EVENTS_DISABLE
@@ -85,7 +86,6 @@ pub fn prctl(ctx: &mut Ctx<'_>, args: [u64; 6]) -> SysResult {
         | PR_MCE_KILL
         | PR_MCE_KILL_GET
         | PR_SET_CHILD_SUBREAPER
-        | PR_SET_NO_NEW_PRIVS
         | PR_GET_NO_NEW_PRIVS
         | PR_SET_THP_DISABLE
         | PR_GET_THP_DISABLE

@@ -188,7 +188,7 @@ fn read_all(fd: u64) -> Result<Vec<u8>, Errno> {
 fn contents(thread: &Thread, entry: Entry, fd: u64) -> Result<Vec<u8>, Errno> {
     let process = &*thread.process;
     Ok(match entry {
-        Entry::Maps => maps::maps(&thread.mem, &read_all(fd)?),
+        Entry::Maps => [maps::maps(&thread.mem, &read_all(fd)?), process.abi.maps_end.into()].concat(),
         Entry::Smaps => maps::smaps(&thread.mem, &read_all(fd)?),
         Entry::Cmdline => cmdline(process),
         Entry::Environ => area(&process.areas.env),

@@ -369,6 +369,7 @@ fn read_program(at: GuestAddr) -> Result<Vec<Insn>, Errno> {
 }
 
 fn set_filter(ctx: &mut Ctx<'_>, flags: u64, at: GuestAddr) -> SysResult {
+    ctx.machine.leave_family(ctx.thread);
     if flags & !FLAGS != 0 {
         return Err(Errno::EINVAL.into());
     }

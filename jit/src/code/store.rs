@@ -1,0 +1,471 @@
+//! Translations that the processes of a family share: what one has translated, the next that executes the same program copies.
+//!
+//! A program that execs starts with nothing, and shells, `make` and `configure` do hardly anything else. So the first process that forks makes a file
+//! in memory; it comes along by descriptor, and whoever has it appends what it translates and looks there before it translates.
+//!
+//! **What is found is what would be made.** A record names what its translation depends on: the guest's bytes (by a sum of 128 bits over all that the
+//! lifter has looked at), where in its page the code lies, and the mode; the file's header names the rest (host features, what is hidden, the stubs).
+//! Addresses in the code are in its list of relocations, so programs need not lie where they lay in another process.
+//!
+//! **Who is trusted.** Whoever can write the file can have code executed by all that have it. It never leaves a process for one of other rights:
+//! the runtime gives it up ([`Engine::leave_family`](super::Engine::leave_family)) before the process changes what it may do, and hands it on only to itself.
+//! It is mapped for reading alone, so that a stray write of one program harms no other; to append, it is mapped for a moment.
+//!
+//! **Layout.** [`Header`]; `BUCKETS` words (high half: part of the key, low half: offset of a record in units of 16 bytes, 0 = empty); records. Who
+//! appends holds the file's lock (`fcntl`), which ends with the process. A record is whole before its word is there.
+
+use crate::guest::Fetch;
+use crate::host::{Emitted, Link, Point, Reloc, NO_BRANCH};
+use crate::ir::Mode;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+const SIZE: usize = 128 << 20;
+const BUCKETS: usize = 1 << 17;
+/// How many words after a key's own may hold it.
+const REACH: usize = 16;
+const FIRST: usize = size_of::<Header>() + BUCKETS * 8;
+const MAGIC: u64 = u64::from_le_bytes(*b"rf-code1");
+/// So many bytes of records are worth a visit to the file.
+const ENOUGH: usize = 256 << 10;
+/// Words of guest code that a key is made of, at most.
+const KEY_WORDS: usize = 4;
+/// Words of guest code that a translation depends on, at most.
+const MOST_WORDS: usize = 2048;
+/// The descriptor's number is at least this if possible: programs count on small ones.
+const KEPT_FD: i32 = 1000;
+
+#[repr(C)]
+struct Header {
+    magic: u64,
+    /// What all of its translations depend on.
+    made_for: u64,
+    /// Offset of the end of the records.
+    used: AtomicU64,
+    _pad: [u64; 5],
+}
+
+/// What a record begins with. Then come its links, relocations and points of two or four words each, and the code.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Head {
+    sum: [u64; 2],
+    pc: u64,
+    mode: u32,
+    /// What it depends on, relative to `pc`.
+    start: i32,
+    end: i32,
+    insns: u16,
+    flags_dead: u16,
+    links: u16,
+    relocs: u16,
+    points: u16,
+    cold: u16,
+    code: u32,
+}
+
+type Four = [u32; 4];
+type Two = [u32; 2];
+const DIRECT: u32 = 1 << 31;
+
+/// A translation as the cache keeps it, but for what the host has emitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// Guest address of its first instruction.
+    pub pc: u64,
+    /// The guest code that it depends on.
+    pub start: u64,
+    /// Its end.
+    pub end: u64,
+    /// See [`Mode`].
+    pub mode: Mode,
+    /// See [`crate::ir::Block::flags_dead`].
+    pub flags_dead: bool,
+    /// Number of guest instructions.
+    pub insns: u32,
+}
+
+/// See the module.
+pub struct Store {
+    fd: i32,
+    map: *const u8,
+    made_for: u64,
+    /// Records to append, and where in them each begins, with its key.
+    fresh: Vec<u8>,
+    keys: Vec<(u64, u32)>,
+    words: Vec<u32>,
+}
+
+// SAFETY: the mapping is only read, and the engine's lock is held.
+unsafe impl Send for Store {}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // SAFETY: ours; nothing refers to the mapping.
+        unsafe {
+            libc::munmap(self.map.cast_mut().cast(), SIZE);
+            libc::close(self.fd);
+        }
+    }
+}
+
+fn map(fd: i32, prot: i32) -> Option<*mut u8> {
+    // SAFETY: a fresh mapping.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, prot, libc::MAP_SHARED | libc::MAP_NORESERVE, fd, 0) };
+    (at != libc::MAP_FAILED).then_some(at.cast())
+}
+
+/// The file's number.
+fn inode(fd: i32) -> Option<(u64, i64)> {
+    // SAFETY: fills `st` if it succeeds.
+    unsafe {
+        let mut st = std::mem::zeroed::<libc::stat>();
+        (libc::fstat(fd, &mut st) == 0).then_some((st.st_ino, st.st_size))
+    }
+}
+
+impl Store {
+    /// A new family's.
+    pub fn create(made_for: u64) -> Option<Store> {
+        // SAFETY: plain calls; the descriptor is ours.
+        unsafe {
+            let mut limit = std::mem::zeroed::<libc::rlimit>();
+            if libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) != 0 || limit.rlim_cur < SIZE as u64 {
+                return None;
+            }
+            let low = libc::memfd_create(c"code".as_ptr(), libc::MFD_CLOEXEC);
+            if low < 0 {
+                return None;
+            }
+            let fd = match libc::fcntl(low, libc::F_DUPFD_CLOEXEC, KEPT_FD) {
+                high if high >= 0 => {
+                    libc::close(low);
+                    high
+                }
+                _ => low,
+            };
+            let header = Header { magic: MAGIC, made_for, used: AtomicU64::new(FIRST as u64), _pad: [0; 5] };
+            let bytes = size_of::<Header>();
+            if libc::ftruncate(fd, SIZE as i64) != 0 || libc::pwrite(fd, (&raw const header).cast(), bytes, 0) != bytes as isize {
+                libc::close(fd);
+                return None;
+            }
+            Store::open(fd, made_for)
+        }
+    }
+
+    /// The family's, by the descriptor and the number that [`Store::handle`] gave an earlier process. It owns the descriptor then.
+    pub fn adopt(fd: i32, number: u64, made_for: u64) -> Option<Store> {
+        // Something else may be there by now.
+        let (ino, size) = inode(fd)?;
+        if ino != number || size != SIZE as i64 {
+            return None;
+        }
+        // SAFETY: changes a flag of the descriptor.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        Store::open(fd, made_for)
+    }
+
+    fn open(fd: i32, made_for: u64) -> Option<Store> {
+        let Some(map) = map(fd, libc::PROT_READ) else {
+            // SAFETY: ours.
+            unsafe { libc::close(fd) };
+            return None;
+        };
+        let store = Store { fd, map, made_for, fresh: Vec::new(), keys: Vec::new(), words: Vec::new() };
+        (store.header().magic == MAGIC && store.header().made_for == made_for).then_some(store)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the file is never shorter than `SIZE`; what others change in the header is atomic.
+        unsafe { &*self.map.cast() }
+    }
+
+    /// Descriptor and number of the file.
+    pub fn handle(&self) -> Option<(i32, u64)> {
+        Some((self.fd, inode(self.fd)?.0))
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> i32 {
+        self.fd
+    }
+
+    /// In the child of a fork: what is not in the file is the parent's to append.
+    pub fn forked(&mut self) {
+        self.fresh.clear();
+        self.keys.clear();
+    }
+
+    /// Find the translation of what lies at `pc` now; `out` is what a host would have emitted.
+    pub fn find(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch, out: &mut Emitted) -> Option<Made> {
+        let key = self.key(pc, mode, mem)?;
+        for n in 0..REACH {
+            let word = self.bucket(key, n);
+            if word == 0 {
+                return None;
+            }
+            if word >> 32 != key >> 32 {
+                continue;
+            }
+            let Some(head) = self.head((word as u32 as usize) << 4) else { continue };
+            let same_place = (head.pc ^ pc) & 0xfff == 0;
+            if !same_place || head.mode != mode.0 {
+                continue;
+            }
+            let (start, end) = (pc.wrapping_add_signed(head.start.into()), pc.wrapping_add_signed(head.end.into()));
+            if self.sum(start..end, mem) != Some(head.sum) || !self.read((word as u32 as usize) << 4, &head, pc, out) {
+                continue;
+            }
+            let flags_dead = head.flags_dead != 0;
+            return Some(Made { pc, start, end, mode, flags_dead, insns: head.insns.into() });
+        }
+        None
+    }
+
+    /// Keep a translation that has just been made.
+    pub fn add(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) {
+        let Some((key, head)) = self.describe(made, e, mem) else { return };
+        let begin = self.fresh.len();
+        if write(&mut self.fresh, &head, e).is_none() {
+            self.fresh.truncate(begin);
+            return;
+        }
+        self.keys.push((key, begin as u32));
+        if self.fresh.len() >= ENOUGH {
+            self.flush();
+        }
+    }
+
+    fn describe(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) -> Option<(u64, Head)> {
+        let key = self.key(made.pc, made.mode, mem)?;
+        let head = Head {
+            sum: self.sum(made.start..made.end, mem)?,
+            pc: made.pc,
+            mode: made.mode.0,
+            start: i32::try_from(made.start.wrapping_sub(made.pc) as i64).ok()?,
+            end: i32::try_from(made.end.wrapping_sub(made.pc) as i64).ok()?,
+            insns: made.insns as u16,
+            flags_dead: made.flags_dead.into(),
+            links: e.links.len().try_into().ok()?,
+            relocs: e.relocs.len().try_into().ok()?,
+            points: e.points.len().try_into().ok()?,
+            cold: e.cold.try_into().ok()?,
+            code: e.code.len() as u32,
+        };
+        Some((key, head))
+    }
+
+    /// Append what is new. Nothing is lost but time if that can't be done.
+    pub fn flush(&mut self) {
+        if self.keys.is_empty() {
+            return;
+        }
+        let mut lock =
+            libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 1, l_pid: 0 };
+        // SAFETY: a lock on a file of ours.
+        if unsafe { libc::fcntl(self.fd, libc::F_SETLK, &lock) } != 0 {
+            // Somebody else is at it: later, unless that has been so for long.
+            if self.fresh.len() > 16 * ENOUGH {
+                self.forked();
+            }
+            return;
+        }
+        if let Some(to) = map(self.fd, libc::PROT_READ | libc::PROT_WRITE) {
+            // SAFETY: `SIZE` bytes that this process alone writes now; readers look only at what the words lead to.
+            unsafe {
+                self.append(to);
+                libc::munmap(to.cast(), SIZE);
+            }
+        }
+        lock.l_type = libc::F_UNLCK as i16;
+        // SAFETY: as above.
+        unsafe { libc::fcntl(self.fd, libc::F_SETLK, &lock) };
+        self.forked();
+    }
+
+    /// # Safety
+    /// `to` is the file, `SIZE` bytes, and its lock is held.
+    unsafe fn append(&mut self, to: *mut u8) {
+        let used = self.header().used.load(Relaxed) as usize;
+        if used % 16 != 0 || used < FIRST || used + self.fresh.len() > SIZE {
+            return;
+        }
+        // SAFETY: by the caller and the check.
+        unsafe {
+            self.fresh.as_ptr().copy_to_nonoverlapping(to.add(used), self.fresh.len());
+            (*to.cast::<Header>()).used.store((used + self.fresh.len()) as u64, Relaxed);
+            let words = to.add(size_of::<Header>()).cast::<AtomicU64>();
+            for &(key, at) in &self.keys {
+                let word = key >> 32 << 32 | (used as u64 + at as u64) >> 4;
+                let free = (0..REACH).map(|n| &*words.add(slot(key, n))).find(|w| w.load(Relaxed) == 0);
+                if let Some(free) = free {
+                    free.store(word, Release);
+                }
+            }
+        }
+    }
+
+    fn bucket(&self, key: u64, n: usize) -> u64 {
+        // SAFETY: within the file; others change it atomically.
+        unsafe { (*self.map.add(size_of::<Header>()).cast::<AtomicU64>().add(slot(key, n))).load(Acquire) }
+    }
+
+    fn head(&self, at: usize) -> Option<Head> {
+        if at < FIRST || at + size_of::<Head>() > SIZE {
+            return None;
+        }
+        // SAFETY: within the file, and nobody writes a record that a word leads to.
+        Some(unsafe { self.map.add(at).cast::<Head>().read_unaligned() })
+    }
+
+    /// Read the record at `at` as if it were for `pc`.
+    fn read(&self, at: usize, head: &Head, pc: u64, out: &mut Emitted) -> bool {
+        let (links, relocs, points) = (head.links as usize, head.relocs as usize, head.points as usize);
+        let tables = links * size_of::<Four>() + (relocs + points) * size_of::<Two>();
+        let from = at + size_of::<Head>();
+        if from + tables + head.code as usize > SIZE {
+            return false;
+        }
+        out.clear();
+        // SAFETY: within the file (as just seen), written before its word.
+        unsafe {
+            let l = self.map.add(from).cast::<Four>();
+            let r = l.add(links).cast::<Two>();
+            let p = r.add(relocs);
+            let code = p.add(points).cast::<u8>();
+            out.code.extend_from_slice(std::slice::from_raw_parts(code, head.code as usize));
+            out.links.extend((0..links).map(|n| {
+                let [at, stub, site, target] = l.add(n).read_unaligned();
+                Link {
+                    at: at & !DIRECT,
+                    stub,
+                    site,
+                    target: pc.wrapping_add_signed((target as i32).into()),
+                    direct: at & DIRECT != 0,
+                    short: NO_BRANCH,
+                }
+            }));
+            out.points.extend((0..points).map(|n| {
+                let [host, rest] = p.add(n).read_unaligned();
+                let [pc_low, pc_high, flags, bits] = rest.to_le_bytes();
+                let away = i16::from_le_bytes([pc_low, pc_high]);
+                Point { host, pc: pc.wrapping_add_signed(away.into()), flags, bits }
+            }));
+            out.relocs.extend((0..relocs).map(|n| reloc(r.add(n).read_unaligned())));
+        }
+        (out.cold, out.data) = (head.cold.into(), head.code);
+        out.move_places(pc.wrapping_sub(head.pc))
+    }
+
+    /// Where to look for a translation: some of what lies at its beginning.
+    fn key(&self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
+        let mut words = [0; KEY_WORDS];
+        // Not beyond the page, where another mapping may begin in one process and not in another.
+        let room = ((0x1000 - (pc & 0xfff)) / 4).min(KEY_WORDS as u64) as usize;
+        if mem.own_code(pc) || mem.fetch(pc, &mut words[..room]) != room {
+            return None;
+        }
+        let mut s = Sum::new(self.made_for ^ (pc & 0xfff) << 32 ^ mode.0 as u64);
+        s.words(&words);
+        Some(s.get()[0] | 1 << 63)
+    }
+
+    /// The sum of the guest's code in a range, if it is all there.
+    fn sum(&mut self, range: Range<u64>, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        let n = range.end.checked_sub(range.start)?.div_ceil(4) as usize;
+        if n > MOST_WORDS || range.start & 3 != 0 {
+            return None;
+        }
+        self.words.resize(n.max(self.words.len()), 0);
+        let mut got = 0;
+        while got < n {
+            match mem.fetch(range.start + got as u64 * 4, &mut self.words[got..n]) {
+                0 => return None,
+                more => got += more,
+            }
+        }
+        let mut s = Sum::new(n as u64);
+        s.words(&self.words[..n]);
+        Some(s.get())
+    }
+}
+
+fn slot(key: u64, n: usize) -> usize {
+    (key as usize).wrapping_add(n) & (BUCKETS - 1)
+}
+
+fn write(to: &mut Vec<u8>, head: &Head, e: &Emitted) -> Option<()> {
+    let mut word = |words: &[u32]| words.iter().for_each(|w| to.extend_from_slice(&w.to_le_bytes()));
+    // The fields fill the structure: no byte of it is undefined.
+    const { assert!(size_of::<Head>() == 16 + 8 + 12 + 12 + 4 + 4) };
+    // SAFETY: plain numbers.
+    let bytes: [u32; size_of::<Head>() / 4] = unsafe { std::mem::transmute(*head) };
+    word(&bytes);
+    for l in &e.links {
+        debug_assert_eq!(l.short, NO_BRANCH, "no host that can store has those");
+        let target = i32::try_from(l.target.wrapping_sub(head.pc) as i64).ok()?;
+        word(&[l.at | if l.direct { DIRECT } else { 0 }, l.stub, l.site, target as u32]);
+    }
+    for r in &e.relocs {
+        word(&match *r {
+            Reloc::Stub { at, stub } => [at, stub.into()],
+            Reloc::Helper { at, helper } => [at, 1 << 16 | helper as u32],
+            Reloc::Place { at, wide } => [at, 2 << 16 | wide as u32],
+        });
+    }
+    for p in &e.points {
+        let away = i16::try_from(p.pc.wrapping_sub(head.pc) as i64).ok()?;
+        let [low, high] = away.to_le_bytes();
+        word(&[p.host, u32::from_le_bytes([low, high, p.flags, p.bits])]);
+    }
+    to.extend_from_slice(&e.code);
+    to.resize(to.len().next_multiple_of(16), 0);
+    Some(())
+}
+
+fn reloc([at, what]: Two) -> Reloc {
+    match what >> 16 {
+        0 => Reloc::Stub { at, stub: what as u8 },
+        1 => Reloc::Helper { at, helper: what as u16 },
+        _ => Reloc::Place { at, wide: what & 1 != 0 },
+    }
+}
+
+/// A sum of 128 bits, two lanes of multiplications of which all 128 bits count.
+pub(super) struct Sum([u64; 2]);
+
+impl Sum {
+    pub fn new(seed: u64) -> Sum {
+        Sum([seed ^ 0x9e37_79b9_7f4a_7c15, seed ^ 0xc2b2_ae3d_27d4_eb4f])
+    }
+    fn mix(a: u64, b: u64) -> u64 {
+        let p = a as u128 * b as u128;
+        p as u64 ^ (p >> 64) as u64
+    }
+    #[inline]
+    pub fn word(&mut self, w: u64) {
+        self.0[0] = Sum::mix(self.0[0] ^ w, 0xe703_7ed1_a0b4_28db).wrapping_add(w);
+        self.0[1] = Sum::mix(self.0[1] ^ w.rotate_left(32), 0x8ebc_6af0_9c88_c6e3) ^ w;
+    }
+    pub fn words(&mut self, words: &[u32]) {
+        let pairs = words.chunks_exact(2);
+        let rest = pairs.remainder().first();
+        pairs.for_each(|p| self.word(p[0] as u64 | (p[1] as u64) << 32));
+        if let Some(&w) = rest {
+            self.word(w as u64 | 1 << 63);
+        }
+    }
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        for c in bytes.chunks(8) {
+            let mut w = [0; 8];
+            w[..c.len()].copy_from_slice(c);
+            self.word(u64::from_le_bytes(w));
+        }
+        self.word(bytes.len() as u64);
+    }
+    pub fn get(&self) -> [u64; 2] {
+        let [a, b] = self.0;
+        [Sum::mix(a ^ b.rotate_left(32), 0x5899_65cc_7537_4cc3), Sum::mix(b ^ a, 0x1d8e_4e27_c47d_124f)]
+    }
+}
