@@ -368,14 +368,14 @@ impl Lifter<'_> {
 
     fn store_environment(&mut self, ea: Ea) {
         let log2 = if self.env_bytes() == 14 { 1 } else { 2 };
-        // The last first: if it isn't all there, nothing is stored.
-        for (v, at) in self.environment().into_iter().rev() {
+        for (v, at) in self.environment() {
             self.store(log2, ea.plus(at), v);
         }
     }
 
     fn fnstenv(&mut self) -> Lifted {
         let ea = self.ea();
+        self.probe(ea, self.env_bytes());
         self.store_environment(ea);
         // All exceptions are masked.
         let cw = self.area(state::FCW);
@@ -411,6 +411,7 @@ impl Lifter<'_> {
     fn fnsave(&mut self) -> Lifted {
         let ea = self.ea();
         let registers = ea.plus(self.env_bytes());
+        self.probe(ea, self.env_bytes() + 80);
         self.x87(Number::X87Image, 1, None);
         for n in (0..8usize).rev() {
             let (low, high) = (self.area(state::TEMP + 3 + 2 * n), self.area(state::TEMP + 4 + 2 * n));
