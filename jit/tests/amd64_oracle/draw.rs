@@ -45,7 +45,12 @@ fn raw_fits(code: &[u8], i: &Instruction, error: DecoderError) -> bool {
     if matches!(first, Some(0xc4 | 0xc5)) && code.iter().take_while(prefix).count() > 3 {
         return false;
     }
-    let map = rest.next().copied().unwrap_or(0) & 31;
+    let second = rest.next().copied().unwrap_or(0);
+    // The hypervisor's, with prefixes that mean something to it only.
+    if (first, second) == (Some(&0x0f), 1) {
+        return false;
+    }
+    let map = second & 31;
     error != DecoderError::NoMoreBytes && first != Some(&0x62) && (first != Some(&0xc4) || matches!(map, 1..=3))
 }
 

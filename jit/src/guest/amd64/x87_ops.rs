@@ -537,7 +537,11 @@ fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
         }
         (a, Num::Inf(_)) => {
             c = Some(0);
-            e.pack(F80, a)
+            // As it is: a denormal is no underflow.
+            let masked = std::mem::replace(&mut e.masked, 0x3f);
+            let r = e.pack(F80, a);
+            e.masked = masked;
+            r
         }
         (Num::Finite(s, x, m), Num::Finite(_, y, d)) => {
             let gap = x - y;
