@@ -73,9 +73,4 @@ pub struct Case {
 }
 
 /// How a case ended: the signal, and what was there then. Signal 5 at the INT3 behind the instruction is the usual end.
-#[derive(Clone)]
-pub struct Outcome {
-    pub signal: i32,
-    pub state: State,
-    pub memory: Box<Memory>,
-}
+pub type Outcome = (i32, State);

@@ -20,6 +20,11 @@ fn pool() -> &'static [u8] {
     })
 }
 
+fn pooled(r: &mut Rng) -> u128 {
+    let from = r.below(pool().len() as u64 / 16) as usize * 16;
+    u128::from_le_bytes(pool()[from..from + 16].try_into().expect("16 bytes"))
+}
+
 /// What a case can't be made of whatever its registers are: it leaves the process, or goes where no INT3 is.
 fn unfit(i: &Instruction) -> bool {
     (0..i.op_count()).any(|n| matches!(i.op_kind(n), OpKind::FarBranch16 | OpKind::FarBranch32))
@@ -40,7 +45,12 @@ fn raw_fits(code: &[u8], i: &Instruction, error: DecoderError) -> bool {
     if matches!(first, Some(0xc4 | 0xc5)) && code.iter().take_while(prefix).count() > 3 {
         return false;
     }
-    let map = rest.next().copied().unwrap_or(0) & 31;
+    let second = rest.next().copied().unwrap_or(0);
+    // The hypervisor's, with prefixes that mean something to it only.
+    if (first, second) == (Some(&0x0f), 1) {
+        return false;
+    }
+    let map = second & 31;
     error != DecoderError::NoMoreBytes && first != Some(&0x62) && (first != Some(&0xc4) || matches!(map, 1..=3))
 }
 
@@ -125,7 +135,9 @@ fn memory(r: &mut Rng) -> Box<Memory> {
 fn state(r: &mut Rng, pc: u64) -> State {
     let mut s = State { pc, ..State::default() };
     s.gpr = std::array::from_fn(|_| r.int());
-    s.vec = std::array::from_fn(|_| r.vector());
+    // Mostly those of the pool, which cost less.
+    let fresh = r.one_in(4);
+    s.vec = std::array::from_fn(|_| if fresh { r.vector() } else { pooled(r) });
     if r.one_in(4) {
         let same = r.vector();
         s.vec[r.below(16) as usize] = same;

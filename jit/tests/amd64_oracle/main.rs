@@ -12,6 +12,7 @@ mod context;
 mod coverage;
 mod draw;
 mod encode;
+mod functions;
 mod ours;
 mod place;
 mod real;
@@ -85,9 +86,10 @@ fn put_memory(m: &Memory) {
     // SAFETY: as above.
     unsafe { std::ptr::copy_nonoverlapping(m.as_ptr(), WINDOW as *mut u8, WINDOW_BYTES) };
 }
-fn get_memory() -> Box<Memory> {
-    // SAFETY: as above.
-    Box::new(unsafe { *(WINDOW as *const Memory) })
+/// What is there now.
+fn memory() -> &'static Memory {
+    // SAFETY: as above; it is looked at before anything runs again.
+    unsafe { &*(WINDOW as *const Memory) }
 }
 
 /// Whether two x87 numbers differ by a few units in the last of 64 bits (or lie below all normal numbers of half the size).
@@ -104,13 +106,16 @@ fn near(a: u128, b: u128) -> bool {
     (order(a) - order(b)).abs() <= 1
 }
 
-/// What differs.
-fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> String {
+/// What differs; memory is still what our side made of it.
+fn differences(case: &Case, i: &Instruction, (want, w): &Outcome, wanted: &Memory, (got, g): &Outcome) -> String {
     let mut d = String::new();
-    if want.signal != got.signal {
-        let _ = writeln!(d, "  signal {}, the CPU: {}", got.signal, want.signal);
+    let memory = memory();
+    if (want, w, wanted) == (got, g, memory) {
+        return d;
     }
-    let (w, g) = (&want.state, &got.state);
+    if want != got {
+        let _ = writeln!(d, "  signal {got}, the CPU: {want}");
+    }
     let mut line = |name: &str, a: u128, b: u128| {
         if a != b {
             let _ = writeln!(d, "  {name:6} {a:#x}, the CPU: {b:#x}");
@@ -118,7 +123,7 @@ fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> S
     };
     const NAMES: [&str; 16] =
         ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
-    if want.signal == libc::SIGTRAP && result_undefined(i, &case.state) {
+    if *want == libc::SIGTRAP && result_undefined(i, &case.state) {
         return d;
     }
     for (n, name) in NAMES.iter().enumerate() {
@@ -131,11 +136,11 @@ fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> S
     line("pc", g.pc as u128, w.pc as u128);
     line("fs", g.bases[0] as u128, w.bases[0] as u128);
     line("gs", g.bases[1] as u128, w.bases[1] as u128);
-    let open = if want.signal == libc::SIGTRAP { case.ignored } else { case.ignored_at_fault };
+    let open = if *want == libc::SIGTRAP { case.ignored } else { case.ignored_at_fault };
     let mask = 0x20_4cd5 & !open;
     line("flags", (g.flags & mask) as u128, (w.flags & mask) as u128);
     // With an exception unmasked, which others are noted beside it depends on how many lanes the CPU looks at at once.
-    if want.signal != libc::SIGFPE {
+    if *want != libc::SIGFPE {
         line("mxcsr", g.mxcsr as u128, w.mxcsr as u128);
     }
     line("fcw", g.fcw as u128, w.fcw as u128);
@@ -151,9 +156,9 @@ fn differences(case: &Case, i: &Instruction, want: &Outcome, got: &Outcome) -> S
             line(&format!("R{n}"), g.x87[n], w.x87[n]);
         }
     }
-    if want.memory != got.memory {
-        for n in (0..WINDOW_BYTES).filter(|&n| want.memory[n] != got.memory[n]).take(16) {
-            let _ = writeln!(d, "  [{:#x}] {:#x}, the CPU: {:#x}", WINDOW + n as u64, got.memory[n], want.memory[n]);
+    if wanted != memory {
+        for n in (0..WINDOW_BYTES).filter(|&n| wanted[n] != memory[n]).take(16) {
+            let _ = writeln!(d, "  [{:#x}] {:#x}, the CPU: {:#x}", WINDOW + n as u64, memory[n], wanted[n]);
         }
     }
     d
@@ -166,6 +171,8 @@ fn setting(name: &str, default: u64) -> u64 {
 struct Sides {
     slow: ours::Slow,
     fast: ours::Fast,
+    /// The memory that the CPU leaves.
+    wanted: Box<Memory>,
 }
 
 impl Sides {
@@ -173,29 +180,26 @@ impl Sides {
     fn check(&mut self, case: &Case, i: &Instruction) -> Result<i32, String> {
         put_code(case);
         put_memory(&case.memory);
-        let (signal, state) = real::run(case);
-        let want = Outcome { signal, state, memory: get_memory() };
+        let want = real::run(case);
+        self.wanted.copy_from_slice(memory());
         put_memory(&case.memory);
-        let slow = self.slow.run(case);
-        let slow = slow.map(|(signal, state)| Outcome { signal, state, memory: get_memory() });
-        put_memory(&case.memory);
-        // A branch may have led there.
-        self.fast.forget(case);
-        let (signal, state) = self.fast.run(case);
-        let fast = Outcome { signal, state, memory: get_memory() };
-        self.fast.forget(case);
-        let mut d = match &slow {
-            Ok(slow) => differences(case, i, &want, slow),
-            Err(e) => e.clone(),
+        let mut d = match self.slow.run(case) {
+            Ok(slow) => differences(case, i, &want, &self.wanted, &slow),
+            Err(e) => e,
         };
         if !d.is_empty() {
             d = format!(" interpreted:\n{d}");
         }
-        let f = differences(case, i, &want, &fast);
+        put_memory(&case.memory);
+        // A branch may have led there.
+        self.fast.forget(case);
+        let fast = self.fast.run(case);
+        let f = differences(case, i, &want, &self.wanted, &fast);
+        self.fast.forget(case);
         if !f.is_empty() {
             d += &format!(" translated:\n{f}");
         }
-        let done = if d.is_empty() { Ok(want.signal) } else { Err(self.describe(case, i, d)) };
+        let done = if d.is_empty() { Ok(want.0) } else { Err(self.describe(case, i, d)) };
         clear_code(case);
         done
     }
@@ -255,7 +259,11 @@ fn sweep(group: Group, default: u64) {
         return;
     }
     let source = Source { group, codes };
-    let mut sides = Sides { slow: ours::Slow::new(), fast: ours::Fast::new(std::env::var_os("AMD64_DUMP").is_some()) };
+    let mut sides = Sides {
+        slow: ours::Slow::new(),
+        fast: ours::Fast::new(std::env::var_os("AMD64_DUMP").is_some()),
+        wanted: Box::new([0; WINDOW_BYTES]),
+    };
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let mut counts = vec![0u64; iced_x86::Code::values().len()];
     let mut bad: BTreeMap<String, (u64, String)> = BTreeMap::new();

@@ -47,7 +47,9 @@ pub fn place(group: Group, r: &mut Rng, code: &mut [u8], i: &mut Instruction, s:
     p.alike();
     p.branch()?;
     let moved = p.has_memory() && effective(p.i, p.s) != at;
-    if !p.whole || moved {
+    // A stack that is not at a canonical address is #SS, which Linux makes SIGBUS of; here it is SIGSEGV as anywhere else.
+    let lost = p.i.is_stack_instruction() && p.s.gpr[4] >> 32 != 0;
+    if !p.whole || moved || lost {
         return None;
     }
     // See `Group::Splits`. (A compare and exchange is always locked where it is translated.)
@@ -232,10 +234,8 @@ impl Placing<'_> {
         let r = &mut *self.r;
         // What is there only in part: model-specific how much a processor does, or how much of it it needs.
         let rest = (WINDOW + WINDOW_BYTES as u64).wrapping_sub(at);
-        let st0_empty = self.s.ftw >> (self.s.fsw >> 11 & 7) & 1 == 0;
         self.whole &= match self.i.mnemonic() {
             M::Fldenv => !(22..28).contains(&rest),
-            M::Fstp | M::Fbstp => !st0_empty || !(8..10).contains(&rest),
             M::Pop if self.i.op0_register().is_segment_register() => !(2..8).contains(&rest),
             _ => true,
         };

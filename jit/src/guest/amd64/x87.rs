@@ -264,10 +264,11 @@ impl Lifter<'_> {
         let f = self.zero_flags(skip);
         let to = self.b.select(Cond::Eq, f, at, scratch);
         let to = Ea { base: to, index: Value::NONE, scale: 0, disp: 0 };
+        self.store(log2, to, v);
+        // If only the next page isn't there, the processor has stored the first eight bytes, too.
         if kind == 4 || kind == 8 {
             self.store(1, to.plus(8), high);
         }
-        self.store(log2, to, v);
         self.note_x87();
         self.note_data();
         self.x87(Number::X87Commit, 0, None);
@@ -367,14 +368,14 @@ impl Lifter<'_> {
 
     fn store_environment(&mut self, ea: Ea) {
         let log2 = if self.env_bytes() == 14 { 1 } else { 2 };
-        // The last first: if it isn't all there, nothing is stored.
-        for (v, at) in self.environment().into_iter().rev() {
+        for (v, at) in self.environment() {
             self.store(log2, ea.plus(at), v);
         }
     }
 
     fn fnstenv(&mut self) -> Lifted {
         let ea = self.ea();
+        self.probe(ea, self.env_bytes());
         self.store_environment(ea);
         // All exceptions are masked.
         let cw = self.area(state::FCW);
@@ -410,6 +411,7 @@ impl Lifter<'_> {
     fn fnsave(&mut self) -> Lifted {
         let ea = self.ea();
         let registers = ea.plus(self.env_bytes());
+        self.probe(ea, self.env_bytes() + 80);
         self.x87(Number::X87Image, 1, None);
         for n in (0..8usize).rev() {
             let (low, high) = (self.area(state::TEMP + 3 + 2 * n), self.area(state::TEMP + 4 + 2 * n));

@@ -2,10 +2,11 @@
 //! about one operand in 2^50. Processors' own results are wrong by less than one unit in the last place, and differ between models: what this
 //! one's are, and how far from these, is in the oracle (`x87_functions`).
 
+use super::state::FSW;
 use super::wide::{Wide, LN2, LOG2E, ONE, PI};
-use super::x87_ops::{finish_function, function_operands, Found, Outcome};
+use super::x87_ops::{empty, env, get, move_top, nan, note, pop, set, stack_fault, C1, C2, INDEFINITE};
 use crate::cpu::Cpu;
-use crate::ir::eval::x86fp::{ex, split, Num, F80};
+use crate::ir::eval::x86fp::{ex, split, Env, Num, F80};
 
 /// 1 / 0 (unused), 1 / 1, 1 / 2, ...
 const INVERSE: [Wide; 96] = {
@@ -108,6 +109,22 @@ fn sine(s: bool, e: i32, m: u64) -> (Wide, Wide) {
     }
 }
 
+/// Tangent.
+fn tangent(s: bool, e: i32, m: u64) -> Option<Wide> {
+    let (r, q) = reduced(s, e, m);
+    if r.sig != 0 && r.exp < -30 {
+        // x + x^3/3, or -1/x + x/3: which side of its first term it is on tells how to round.
+        let more = r.mul(r).mul(INVERSE[3]);
+        return Some(if q & 1 == 0 { r.mul(ONE.add(more)) } else { ONE.negated().div(r).mul(ONE.sub(more)) });
+    }
+    let (sin, cos) = sine(s, e, m);
+    match (sin.sig, cos.sig) {
+        (_, 0) => None,
+        (0, _) => Some(sin),
+        _ => Some(sin.div(cos)),
+    }
+}
+
 /// The arc tangent of a / b, of positive numbers with a <= b.
 fn arctan(a: Wide, b: Wide) -> Wide {
     // Above tan(pi/8): pi/4 + atan((t - 1) / (t + 1)).
@@ -173,11 +190,10 @@ fn y_log2_1(x: Num, y: Num) -> Found {
     match (x, y) {
         (Num::Zero(_), Num::Inf(_)) => Found::invalid(),
         (Num::Zero(s), n) => Found::exact(F80.zero(s != n.sign())),
-        (Num::Inf(false), Num::Zero(_)) => Found::invalid(),
+        (Num::Inf(true), _) | (Num::Inf(false), Num::Zero(_)) => Found::invalid(),
         (Num::Inf(false), n) => Found::exact(F80.infinity(n.sign())),
         (n, Num::Inf(s)) => Found::exact(F80.infinity(s != n.sign())),
         (n, Num::Zero(s)) => Found::exact(F80.zero(s != n.sign())),
-        (Num::Inf(true), _) => Found::invalid(),
         (Num::Finite(s, e, m), Num::Finite(sy, ey, my)) => {
             let (x, y) = (Wide::new(s, e, m), Wide::new(sy, ey, my));
             Found::rounded(match e {
@@ -220,11 +236,13 @@ fn angle(what: u64, x: Num, image: u128) -> Option<Found> {
             19 => Found { pushed: Some(one), ..Found::rounded(Wide::new(s, e, m)) },
             _ => Found { pushed: pushes(Outcome::Rounded(ONE)), ..Found::rounded(Wide::new(s, e, m)) },
         },
+        Num::Finite(s, e, m) if what == 19 => match tangent(s, e, m) {
+            None => Found::invalid(),
+            Some(t) => Found { pushed: Some(one), ..Found::rounded(t) },
+        },
         Num::Finite(s, e, m) => {
             let (sin, cos) = sine(s, e, m);
             match what {
-                19 if cos.sig == 0 => Found::invalid(),
-                19 => Found { pushed: Some(one), ..Found::rounded(if sin.sig == 0 { sin } else { sin.div(cos) }) },
                 22 => Found::rounded(cos),
                 _ => Found { pushed: pushes(Outcome::Rounded(cos)), ..Found::rounded(sin) },
             }
@@ -250,4 +268,112 @@ pub extern "C" fn function(cpu: &mut Cpu, what: u64, _: u64) -> u64 {
     };
     finish_function(cpu, [x, y], two, found);
     0
+}
+
+// --- results on the stack ---------------------------------------------------------------------------------------
+/// ST(0), and ST(1) if it is an operand, for a function; `None` if the stack has nothing there.
+/// `range`: C2 tells whether it is out of range; `pushes`: there is a second result.
+fn function_operands(cpu: &mut Cpu, two: bool, range: bool, pushes: bool) -> Option<[u128; 2]> {
+    if range {
+        cpu.area[FSW] &= !C2;
+    }
+    let missing = empty(cpu, 0) || (two && empty(cpu, 1));
+    if missing || (pushes && !empty(cpu, 7)) {
+        if stack_fault(cpu, !missing) {
+            if two {
+                pop(cpu);
+            }
+            set(cpu, 0, INDEFINITE);
+            if pushes {
+                move_top(cpu, 7);
+                set(cpu, 0, INDEFINITE);
+            }
+        }
+        return None;
+    }
+    Some([get(cpu, 0), if two { get(cpu, 1) } else { get(cpu, 0) }])
+}
+
+/// A result of a function.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// As it is.
+    Exact(u128),
+    /// To be rounded; Inexact is raised even if it happens to be exact.
+    Rounded(Wide),
+}
+
+impl Outcome {
+    fn round(self, e: &mut Env) -> u128 {
+        match self {
+            Outcome::Exact(v) => v,
+            Outcome::Rounded(w) if w.sig == 0 => F80.zero(w.neg),
+            Outcome::Rounded(w) => {
+                let v = e.round(F80, w.neg, w.exp, w.sig);
+                let tiny = v >> 64 & 0x7fff == 0;
+                e.raise(if tiny { ex::P | ex::U } else { ex::P });
+                v
+            }
+        }
+    }
+}
+
+/// What a function found.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// Its result.
+    value: Outcome,
+    /// What goes on top of it.
+    pushed: Option<Outcome>,
+    /// Exceptions beside those of the operands and of rounding.
+    raised: u32,
+}
+
+impl Found {
+    /// This image.
+    fn exact(image: u128) -> Found {
+        Found { value: Outcome::Exact(image), pushed: None, raised: 0 }
+    }
+    /// This number rounded.
+    fn rounded(w: Wide) -> Found {
+        Found { value: Outcome::Rounded(w), pushed: None, raised: 0 }
+    }
+    /// Invalid.
+    fn invalid() -> Found {
+        Found { raised: ex::I, ..Found::exact(INDEFINITE) }
+    }
+}
+
+/// Finish a function of ST(0), or of two numbers of which one is popped. `None`: out of range, nothing but C2.
+fn finish_function(cpu: &mut Cpu, operands: [u128; 2], two: bool, found: Option<Found>) {
+    let Some(found) = found else {
+        cpu.area[FSW] = cpu.area[FSW] & !C1 | C2;
+        return;
+    };
+    let mut e = env(cpu);
+    e.precision = 0;
+    let [(a, da), (b, db)] = operands.map(|v| split(F80, v));
+    let quiet = nan(&mut e, a, b);
+    let (mut value, mut pushed, mut up) = (0, 0, false);
+    if quiet.is_none() {
+        e.raise(found.raised);
+        let denormal = (da || db) && found.raised & (ex::I | ex::Z) == 0;
+        e.raise(if denormal { ex::D } else { 0 });
+        if e.raised & !e.masked == 0 {
+            value = found.value.round(&mut e);
+            up = e.up && e.raised & ex::P != 0;
+            pushed = found.pushed.map_or(0, |p| p.round(&mut e));
+        }
+    }
+    if !note(cpu, e.raised, up) {
+        return;
+    }
+    if two {
+        pop(cpu);
+    }
+    set(cpu, 0, quiet.unwrap_or(value));
+    if found.pushed.is_some() {
+        move_top(cpu, 7);
+        set(cpu, 0, quiet.unwrap_or(pushed));
+    }
 }

@@ -1,7 +1,6 @@
 //! The x87's arithmetic, on its state in `Cpu::area`.
 
 use super::state::{DATA, FCW, FDP, FIP, FOP, FSW, FTW, OPCODE, TEMP, X87};
-use super::wide::Wide;
 use crate::cpu::Cpu;
 use crate::ir::eval::x86fp::{ex, split, Env, Num, Rc, F32, F64, F80};
 use std::cmp::Ordering;
@@ -10,11 +9,11 @@ use std::cmp::Ordering;
 const SF: u64 = 0x40;
 /// Condition bits.
 const C0: u64 = 0x100;
-const C1: u64 = 0x200;
-const C2: u64 = 0x400;
+pub(super) const C1: u64 = 0x200;
+pub(super) const C2: u64 = 0x400;
 const C3: u64 = 0x4000;
 /// The indefinite NaN.
-const INDEFINITE: u128 = 0xffff << 64 | 3 << 62;
+pub(super) const INDEFINITE: u128 = 0xffff << 64 | 3 << 62;
 
 fn top(cpu: &Cpu) -> usize {
     (cpu.area[FSW] >> 11 & 7) as usize
@@ -22,32 +21,32 @@ fn top(cpu: &Cpu) -> usize {
 fn physical(cpu: &Cpu, i: u64) -> usize {
     (top(cpu) + i as usize) & 7
 }
-fn empty(cpu: &Cpu, i: u64) -> bool {
+pub(super) fn empty(cpu: &Cpu, i: u64) -> bool {
     cpu.area[FTW] >> physical(cpu, i) & 1 == 0
 }
 /// ST(i).
-fn get(cpu: &Cpu, i: u64) -> u128 {
+pub(super) fn get(cpu: &Cpu, i: u64) -> u128 {
     let p = X87 + 2 * physical(cpu, i);
     cpu.area[p] as u128 | (cpu.area[p + 1] as u128 & 0xffff) << 64
 }
-fn set(cpu: &mut Cpu, i: u64, v: u128) {
+pub(super) fn set(cpu: &mut Cpu, i: u64, v: u128) {
     let n = physical(cpu, i);
     cpu.area[X87 + 2 * n] = v as u64;
     cpu.area[X87 + 2 * n + 1] = (v >> 64) as u64;
     cpu.area[FTW] |= 1 << n;
 }
-fn move_top(cpu: &mut Cpu, by: usize) {
+pub(super) fn move_top(cpu: &mut Cpu, by: usize) {
     let t = (top(cpu) + by) & 7;
     cpu.area[FSW] = cpu.area[FSW] & !0x3800 | (t as u64) << 11;
 }
-fn pop(cpu: &mut Cpu) {
+pub(super) fn pop(cpu: &mut Cpu) {
     let n = physical(cpu, 0);
     cpu.area[FTW] &= !(1 << n);
     move_top(cpu, 1);
 }
 
 /// The environment that the control word says.
-fn env(cpu: &Cpu) -> Env {
+pub(super) fn env(cpu: &Cpu) -> Env {
     let cw = cpu.area[FCW] as u32;
     Env {
         rc: Rc::from_bits(cw >> 10),
@@ -76,7 +75,7 @@ fn point(cpu: &mut Cpu) {
 }
 
 /// Note exceptions: whether the operation goes on (what was raised among the operands is masked).
-fn note(cpu: &mut Cpu, raised: u32, c1: bool) -> bool {
+pub(super) fn note(cpu: &mut Cpu, raised: u32, c1: bool) -> bool {
     cpu.area[FSW] = (cpu.area[FSW] & !C1) | raised as u64 | if c1 { C1 } else { 0 };
     summarize(cpu);
     if cpu.area[FSW] & 0x80 != 0 {
@@ -86,13 +85,13 @@ fn note(cpu: &mut Cpu, raised: u32, c1: bool) -> bool {
 }
 
 /// Stack underflow or overflow: whether the operation goes on.
-fn stack_fault(cpu: &mut Cpu, overflow: bool) -> bool {
+pub(super) fn stack_fault(cpu: &mut Cpu, overflow: bool) -> bool {
     cpu.area[FSW] |= SF;
     note(cpu, ex::I, overflow)
 }
 
 /// The NaN that two operands give: the quiet one, the one with the larger significand, the positive one.
-fn nan(e: &mut Env, a: Num, b: Num) -> Option<u128> {
+pub(super) fn nan(e: &mut Env, a: Num, b: Num) -> Option<u128> {
     if a == Num::Unsupported || b == Num::Unsupported {
         return Some(e.invalid(F80));
     }
@@ -538,7 +537,11 @@ fn remainder(cpu: &mut Cpu, e: &mut Env, nearest: bool) -> Option<u128> {
         }
         (a, Num::Inf(_)) => {
             c = Some(0);
-            e.pack(F80, a)
+            // As it is: a denormal is no underflow.
+            let masked = std::mem::replace(&mut e.masked, 0x3f);
+            let r = e.pack(F80, a);
+            e.masked = masked;
+            r
         }
         (Num::Finite(s, x, m), Num::Finite(_, y, d)) => {
             let gap = x - y;
@@ -777,111 +780,4 @@ pub extern "C" fn image(cpu: &mut Cpu, what: u64, v: u64) -> u64 {
         }
     }
     0
-}
-
-/// ST(0), and ST(1) if it is an operand, for a function; `None` if the stack has nothing there.
-/// `range`: C2 tells whether it is out of range; `pushes`: there is a second result.
-pub fn function_operands(cpu: &mut Cpu, two: bool, range: bool, pushes: bool) -> Option<[u128; 2]> {
-    if range {
-        cpu.area[FSW] &= !C2;
-    }
-    let missing = empty(cpu, 0) || (two && empty(cpu, 1));
-    if missing || (pushes && !empty(cpu, 7)) {
-        if stack_fault(cpu, !missing) {
-            if two {
-                pop(cpu);
-            }
-            set(cpu, 0, INDEFINITE);
-            if pushes {
-                move_top(cpu, 7);
-                set(cpu, 0, INDEFINITE);
-            }
-        }
-        return None;
-    }
-    Some([get(cpu, 0), if two { get(cpu, 1) } else { get(cpu, 0) }])
-}
-
-/// A result of a function.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome {
-    /// As it is.
-    Exact(u128),
-    /// To be rounded; Inexact is raised even if it happens to be exact.
-    Rounded(Wide),
-}
-
-impl Outcome {
-    fn round(self, e: &mut Env) -> u128 {
-        match self {
-            Outcome::Exact(v) => v,
-            Outcome::Rounded(w) if w.sig == 0 => F80.zero(w.neg),
-            Outcome::Rounded(w) => {
-                let v = e.round(F80, w.neg, w.exp, w.sig);
-                let tiny = v >> 64 & 0x7fff == 0;
-                e.raise(if tiny { ex::P | ex::U } else { ex::P });
-                v
-            }
-        }
-    }
-}
-
-/// What a function found.
-#[derive(Clone, Copy, Debug)]
-pub struct Found {
-    /// Its result.
-    pub value: Outcome,
-    /// What goes on top of it.
-    pub pushed: Option<Outcome>,
-    /// Exceptions beside those of the operands and of rounding.
-    pub raised: u32,
-}
-
-impl Found {
-    /// This image.
-    pub fn exact(image: u128) -> Found {
-        Found { value: Outcome::Exact(image), pushed: None, raised: 0 }
-    }
-    /// This number rounded.
-    pub fn rounded(w: Wide) -> Found {
-        Found { value: Outcome::Rounded(w), pushed: None, raised: 0 }
-    }
-    /// Invalid.
-    pub fn invalid() -> Found {
-        Found { raised: ex::I, ..Found::exact(INDEFINITE) }
-    }
-}
-
-/// Finish a function of ST(0), or of two numbers of which one is popped. `None`: out of range, nothing but C2.
-pub fn finish_function(cpu: &mut Cpu, operands: [u128; 2], two: bool, found: Option<Found>) {
-    let Some(found) = found else {
-        cpu.area[FSW] = cpu.area[FSW] & !C1 | C2;
-        return;
-    };
-    let mut e = env(cpu);
-    e.precision = 0;
-    let [(a, da), (b, db)] = operands.map(|v| split(F80, v));
-    let quiet = nan(&mut e, a, b);
-    let (mut value, mut pushed, mut up) = (0, 0, false);
-    if quiet.is_none() {
-        e.raise(found.raised);
-        let denormal = (da || db) && found.raised & (ex::I | ex::Z) == 0;
-        e.raise(if denormal { ex::D } else { 0 });
-        if e.raised & !e.masked == 0 {
-            value = found.value.round(&mut e);
-            up = e.up && e.raised & ex::P != 0;
-            pushed = found.pushed.map_or(0, |p| p.round(&mut e));
-        }
-    }
-    if !note(cpu, e.raised, up) {
-        return;
-    }
-    if two {
-        pop(cpu);
-    }
-    set(cpu, 0, quiet.unwrap_or(value));
-    if found.pushed.is_some() {
-        move_top(cpu, 7);
-        set(cpu, 0, quiet.unwrap_or(pushed));
-    }
 }

@@ -109,7 +109,7 @@ impl Lifter<'_> {
     }
 
     /// Fault now if any of these bytes can't be written.
-    fn probe(&mut self, ea: Ea, bytes: i64) {
+    pub fn probe(&mut self, ea: Ea, bytes: i64) {
         for n in [0, bytes - 1] {
             let (at, nothing) = (self.address(ea.plus(n)), self.b.iconst(Type::I32, 0));
             self.atomic(Op::AtomicAdd, 0, at, nothing);
