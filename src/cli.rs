@@ -147,6 +147,8 @@ pub struct Options {
     pub stats: Option<Place>,
     /// What profilers are told.
     pub perf: Option<PerfKind>,
+    /// Accesses to memory need not be in the order that the guest's architecture promises.
+    pub relaxed: bool,
 }
 
 /// Where a task's name comes from.
@@ -323,6 +325,7 @@ fn inherited_options(start: &Start) -> Options {
             b"REPORT" => options.set_report(OsStr::from_bytes(&rest[eq + 1..])),
             b"STATS" => options.set_stats(OsStr::from_bytes(&rest[eq + 1..])),
             b"PERF" => drop(options.set_perf(&value)),
+            b"MEMORY_ORDER" => drop(options.set_memory_order(&value)),
             _ => {}
         }
     }
@@ -395,7 +398,16 @@ impl Options {
         Ok(())
     }
 
-    /// The settings about reports, statistics and profiles, as [`Restart`] says them.
+    fn set_memory_order(&mut self, order: &str) -> Result<(), String> {
+        self.relaxed = match order {
+            "" | "kept" => false,
+            "relaxed" => true,
+            _ => return Err(format!("--memory-order {order}: known are kept and relaxed")),
+        };
+        Ok(())
+    }
+
+    /// The settings about reports, statistics, profiles and memory, as [`Restart`] says them.
     fn report_words(&self) -> Vec<u8> {
         let mut set = Vec::new();
         match &self.report {
@@ -416,6 +428,9 @@ impl Options {
             None => {}
             Some(PerfKind::Map) => set.extend(b";perf=map"),
             Some(PerfKind::JitDump) => set.extend(b";perf=jitdump"),
+        }
+        if self.relaxed {
+            set.extend(b";order=relaxed");
         }
         set
     }
@@ -534,6 +549,7 @@ fn by_ourselves(start: Start) -> Action {
             ("cpu", v) => options.set_cpu(v),
             ("test", v) => options.set_test(v),
             ("perf", v) => drop(options.set_perf(v)),
+            ("order", v) => drop(options.set_memory_order(v)),
             ("stderr", v) => options.first_stderr = v.split_once(':').and_then(|(d, i)| Some((d.parse().ok()?, i.parse().ok()?))),
             _ => {}
         }
@@ -649,6 +665,11 @@ fn run_command() -> Command {
             "KIND",
             "Tell perf the names of translated code: map (/tmp/perf-PID.map), or jitdump (the code, too; for perf inject)",
         ))
+        .arg(option(
+            "memory-order",
+            "ORDER",
+            "kept, or relaxed: on arm64 hosts, don't keep the order of memory accesses that amd64 promises (faster; threads that rely on it go wrong)",
+        ))
         .arg(
             Arg::new("command")
                 .value_names(["PROGRAM", "ARGS"])
@@ -720,6 +741,9 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     }
     if let Some(kind) = value("perf") {
         options.set_perf(&kind.to_string_lossy()).map_err(wrong)?;
+    }
+    if let Some(order) = value("memory-order") {
+        options.set_memory_order(&order.to_string_lossy()).map_err(wrong)?;
     }
     options.first_stderr = report::stderr_identity();
     let words: Vec<Text> = m.get_many::<OsString>("command").into_iter().flatten().map(text).collect();
@@ -797,6 +821,7 @@ mod tests {
                 test_native,
                 stats,
                 perf,
+                relaxed: strace,
             };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);

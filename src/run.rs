@@ -241,6 +241,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         hidden: features.hidden,
         stats: inv.options.stats.is_some(),
         watcher: perf.map(|p| p as &dyn code::Watcher),
+        relaxed: inv.options.relaxed,
         ..code::Options::default()
     };
     let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;
