@@ -178,7 +178,7 @@ def ways(names):
                ("BOX64_EMULATED_LIBS", "libsqlite3.so.0"))
     known = [
         Way("ours", "run-foreign", ("-", ours, "--root", guest), True),
-        Way("relaxed", "run-foreign, relaxed", ("-", ours, "--relaxed", "--root", guest), True),
+        Way("relaxed", "run-foreign, relaxed", ("-", ours, "--memory-order", "relaxed", "--root", guest), True),
         Way("box64", "box64, unordered", (ROOTS / "arm64", arm64 / "box64"), False, library),
         Way("box64-ordered", "box64, ordered", (ROOTS / "arm64", arm64 / "box64"), False, (*library, ("BOX64_DYNAREC_STRONGMEM", "3"))),
         Way("qemu", "QEMU", ("-", arm64 / "qemu-x86_64", "-L", guest), False),

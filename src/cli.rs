@@ -127,8 +127,6 @@ pub enum Gdb {
 pub struct Options {
     /// Log system calls.
     pub strace: bool,
-    /// Memory accesses need not be seen by other threads in the order that the guest's architecture promises.
-    pub relaxed: bool,
     /// Show the IR of each translated block.
     pub dump_ir: bool,
     /// Show the guest's and the host's machine code of each translated block.
@@ -149,6 +147,8 @@ pub struct Options {
     pub stats: Option<Place>,
     /// What profilers are told.
     pub perf: Option<PerfKind>,
+    /// Accesses to memory need not be in the order that the guest's architecture promises.
+    pub relaxed: bool,
 }
 
 /// Where a task's name comes from.
@@ -322,13 +322,13 @@ fn inherited_options(start: &Start) -> Options {
         let value = String::from_utf8_lossy(&rest[eq + 1..]);
         match &rest[..eq] {
             b"STRACE" => options.strace = !matches!(&*value, "" | "0"),
-            b"RELAXED" => options.relaxed = !matches!(&*value, "" | "0"),
             b"DUMP" => drop(options.set_dump(&value)),
             b"CPU" => options.set_cpu(&value),
             b"TEST" => options.set_test(&value),
             b"REPORT" => options.set_report(OsStr::from_bytes(&rest[eq + 1..])),
             b"STATS" => options.set_stats(OsStr::from_bytes(&rest[eq + 1..])),
             b"PERF" => drop(options.set_perf(&value)),
+            b"MEMORY_ORDER" => drop(options.set_memory_order(&value)),
             _ => {}
         }
     }
@@ -401,7 +401,16 @@ impl Options {
         Ok(())
     }
 
-    /// The settings about reports, statistics and profiles, as [`Restart`] says them.
+    fn set_memory_order(&mut self, order: &str) -> Result<(), String> {
+        self.relaxed = match order {
+            "" | "kept" => false,
+            "relaxed" => true,
+            _ => return Err(format!("--memory-order {order}: known are kept and relaxed")),
+        };
+        Ok(())
+    }
+
+    /// The settings about reports, statistics, profiles and memory, as [`Restart`] says them.
     fn report_words(&self) -> Vec<u8> {
         let mut set = Vec::new();
         match &self.report {
@@ -422,6 +431,9 @@ impl Options {
             None => {}
             Some(PerfKind::Map) => set.extend(b";perf=map"),
             Some(PerfKind::JitDump) => set.extend(b";perf=jitdump"),
+        }
+        if self.relaxed {
+            set.extend(b";order=relaxed");
         }
         set
     }
@@ -494,9 +506,6 @@ impl Restart<'_> {
         if options.strace {
             set += ";strace";
         }
-        if options.relaxed {
-            set += ";relaxed";
-        }
         match (options.dump_ir, options.dump_asm) {
             (false, false) => {}
             (ir, asm) => {
@@ -547,11 +556,11 @@ fn by_ourselves(start: Start) -> Action {
             }
             ("comm", _) => comm = Comm::File,
             ("strace", _) => options.strace = true,
-            ("relaxed", _) => options.relaxed = true,
             ("dump", v) => drop(options.set_dump(v)),
             ("cpu", v) => options.set_cpu(v),
             ("test", v) => options.set_test(v),
             ("perf", v) => drop(options.set_perf(v)),
+            ("order", v) => drop(options.set_memory_order(v)),
             ("stderr", v) => options.first_stderr = v.split_once(':').and_then(|(d, i)| Some((d.parse().ok()?, i.parse().ok()?))),
             _ => {}
         }
@@ -645,9 +654,6 @@ fn run_command() -> Command {
         .arg(option("unset", "VAR", "Unset a variable for the program").short('U').action(ArgAction::Append))
         .arg(option("argv0", "NAME", "The program's argv[0]"))
         .arg(Arg::new("strace").long("strace").action(ArgAction::SetTrue).help("Log system calls on stderr"))
-        .arg(Arg::new("relaxed").long("relaxed").action(ArgAction::SetTrue).help(
-            "On hosts with a weaker memory model, don't keep the guest's: faster, but wrong for some programs with threads",
-        ))
         .arg(option("dump", "LIST", "Show translated blocks on stderr: ir, asm or both, separated by a comma"))
         .arg(
             option("cpu", "LIST", "CPU features to hide (-NAME) or to insist on (NAME), separated by commas")
@@ -670,6 +676,11 @@ fn run_command() -> Command {
             "perf",
             "KIND",
             "Tell perf the names of translated code: map (/tmp/perf-PID.map), or jitdump (the code, too; for perf inject)",
+        ))
+        .arg(option(
+            "memory-order",
+            "ORDER",
+            "kept, or relaxed: on arm64 hosts, don't keep the order of memory accesses that amd64 promises (faster; threads that rely on it go wrong)",
         ))
         .arg(
             Arg::new("command")
@@ -725,7 +736,6 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     let wrong = |why: String| Action::Say(format!("run-foreign: {why}"), USAGE);
     let mut options = inherited_options(start);
     options.strace |= m.get_flag("strace");
-    options.relaxed |= m.get_flag("relaxed");
     let value = |id: &str| m.get_one::<OsString>(id);
     if let Some(list) = value("dump") {
         options.set_dump(&list.to_string_lossy()).map_err(wrong)?;
@@ -743,6 +753,9 @@ fn person_runs(m: &ArgMatches, start: &Start) -> Result<Action, Action> {
     }
     if let Some(kind) = value("perf") {
         options.set_perf(&kind.to_string_lossy()).map_err(wrong)?;
+    }
+    if let Some(order) = value("memory-order") {
+        options.set_memory_order(&order.to_string_lossy()).map_err(wrong)?;
     }
     options.first_stderr = report::stderr_identity();
     let words: Vec<Text> = m.get_many::<OsString>("command").into_iter().flatten().map(text).collect();
@@ -810,7 +823,6 @@ mod tests {
             let perf = if dump_ir { Some(PerfKind::Map) } else { dump_asm.then_some(PerfKind::JitDump) };
             let options = Options {
                 strace,
-                relaxed: strace,
                 dump_ir,
                 dump_asm,
                 cpu,
@@ -821,6 +833,7 @@ mod tests {
                 test_native,
                 stats,
                 perf,
+                relaxed: strace,
             };
             let self_exe = strace.then_some(1000);
             let (by_binfmt, by_descriptor) = (dump_ir, dump_asm);

@@ -255,10 +255,10 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
         hidden: features.hidden,
-        relaxed: inv.options.relaxed,
         stats: inv.options.stats.is_some(),
         shown: Some(&syscalls::topics::mem::SHOWN),
         watcher: perf.map(|p| p as &dyn code::Watcher),
+        relaxed: inv.options.relaxed,
         ..code::Options::default()
     };
     let engine = Engine::new(guest.isa, options).map_err(|e| ExecError::new(e, "code memory"))?;

@@ -132,6 +132,10 @@ void _start(void) {
 C
     "$CC_AMD64" -O1 -nostdlib -static -s -o "$TMP/empty/check" "$TMP/level.c" || give_up "cannot compile"
     timeout 60 "$RUN_FOREIGN" "$ARM64_PROGRAM" --root "$TMP/empty" /check >/dev/null 2>&1; same "$kind: the check program in an empty root" 66 $?
+    # The order of memory, in the code that is made.
+    ordered() { timeout 120 "$RUN_FOREIGN" "$ARM64_PROGRAM" "$@" --dump asm --root "$ROOT_AMD64" /bin/true 2>&1 | grep -cE '\b(ldap|stl)u?r'; }
+    same "$kind: loads acquire and stores release" yes "$([ "$(ordered)" -gt 1000 ] && echo yes)"
+    same "$kind: unless --memory-order relaxed" 0 "$(ordered --memory-order relaxed)"
     cp "$ARM64_PROGRAM" "$ROOT_AMD64/tmp/work/.buildkit_qemu_emulator" && chmod 555 "$ROOT_AMD64/tmp/work/.buildkit_qemu_emulator"
     script='uname -m; readlink /proc/self/exe; echo a | tr a b; printf "#!/bin/sh -e\necho script \$0 \$*\n" >/tmp/s; chmod +x /tmp/s; cd /tmp; ./s 1 "2 3"; nosuch; echo $?; : >e; chmod +x e; ./e; echo $?; /tmp; echo $?; bash -c "exec -a name sh -c \"echo \\\$0\""; (exec env -i /usr/bin/env); kill -9 $$'
     front+=(--root "$ROOT_AMD64" /tmp/work/.buildkit_qemu_emulator)
