@@ -45,9 +45,14 @@ static void *spins(void *arg) {
 
 // The whole process ends, whatever its threads do.
 static void *exits_group(void *arg) { exit((int)(intptr_t)arg); }
+// Not at once: what exit() tears down, a pthread_exit that still unwinds needs, and aborts without (by QEMU, too).
+static void *naps_and_exits_group(void *arg) {
+  nap(50);
+  return exits_group(arg);
+}
 static void main_left(void) {
   pthread_t t;
-  pthread_create(&t, NULL, exits_group, (void *)7);
+  pthread_create(&t, NULL, naps_and_exits_group, (void *)7);
   pthread_exit(NULL);
 }
 static void *naps(void *arg) {
