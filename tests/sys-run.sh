@@ -11,7 +11,7 @@ need "$CC_ARM64" "$CC_AMD64" timeout
 need_program
 make_tmp
 SRC=${SYS_SRC:-$TESTS/sys}
-LIMIT=${LIMIT:-60}
+LIMIT=${LIMIT:-120}
 GUEST_CC=${GUEST_CC:-$CC_ARM64}
 read -ra runner <<<"${RUNNER:-$EMU}"
 read -ra flags <<<"${LDFLAGS:--static}"

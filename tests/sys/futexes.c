@@ -120,11 +120,11 @@ static void *waits_pi(void *unused) {
   pi_unlock();
   return unused;
 }
-static void *waits_v(void *unused) {
+static void *waits_v(void *arg) {
+  (void)arg;
   struct { unsigned long value, address; unsigned flags, reserved; } v[2] = {{0, (unsigned long)&w1, 2 | 128, 0}, {0, (unsigned long)&w2, 2 | 128, 0}};
   long r = syscall(SYS_futex_waitv, v, 2, 0, NULL, 0);
-  printf("waitv: %ld\n", r);
-  return unused;
+  return (void *)r;
 }
 static void special(void) {
   pthread_t p[4];
@@ -163,7 +163,9 @@ static void special(void) {
   pthread_create(&p[0], NULL, waits_v, NULL);
   nap(20);
   R(futex(&w2, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
-  pthread_join(p[0], NULL);
+  void *which;
+  pthread_join(p[0], &which);
+  printf("waitv: %ld\n", (long)which);
   printf("special: bad %d\n", bad);
 }
 
