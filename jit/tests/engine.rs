@@ -7,12 +7,17 @@
 #[path = "common/context.rs"]
 mod context;
 
+#[allow(dead_code)]
+#[path = "common/random.rs"]
+mod random;
+
 use jit::code::{Engine, Exit, Options};
 use jit::cpu::Cpu;
 use jit::guest::arm64::GUEST;
 use jit::guest::{Fetch, Hints, Limits};
-use jit::ir::interp::{self, Interp, MemFault, Memory};
+use jit::ir::interp::{self, Interp};
 use jit::ir::{Block, Trap};
+use random::{Nothing, Random};
 use std::cell::RefCell;
 
 /// The code lies across the ends of two pages.
@@ -30,20 +35,6 @@ const FUEL: usize = 28;
 const TARGETS: std::ops::Range<u32> = 10..18;
 const MODES: [u32; 3] = [20, 21, 22];
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
-
 /// The guest's code, which changes while the engine is not running.
 struct Program(RefCell<Vec<u32>>);
 
@@ -56,21 +47,6 @@ impl Fetch for Program {
 impl Hints for Program {
     fn hint(&self, _pc: u64) -> u8 {
         0
-    }
-}
-
-/// No memory.
-struct Nothing;
-
-impl Memory for Nothing {
-    fn load(&mut self, addr: u64, _: u8) -> Result<u128, MemFault> {
-        Err(MemFault { addr, write: false })
-    }
-    fn store(&mut self, addr: u64, _: u8, _: u128) -> Result<(), MemFault> {
-        Err(MemFault { addr, write: true })
-    }
-    fn cas(&mut self, addr: u64, _: u8, _: u128, _: u128) -> Result<u128, MemFault> {
-        Err(MemFault { addr, write: true })
     }
 }
 

@@ -3,27 +3,18 @@
 
 #![cfg(target_arch = "x86_64")]
 
+#[allow(dead_code)]
+#[path = "common/random.rs"]
+mod random;
+
 use jit::code::{Engine, Exit, Options};
 use jit::guest::arm64::decode::ROWS;
 use jit::guest::{arm64::GUEST, Fetch, Hints, Limits};
 use jit::host::amd64::Amd64;
 use jit::host::{self, Backend, Emitted};
 use jit::ir::{Block, Mode};
+use random::Random;
 use std::cell::RefCell;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
 
 /// Code somewhere.
 struct Code {

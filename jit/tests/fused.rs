@@ -4,12 +4,17 @@
 //!
 //! `FUSED_ROUNDS` (default 3000), `FUSED_SEED`.
 
+#[allow(dead_code)]
+#[path = "common/random.rs"]
+mod random;
+
 use jit::code::{Engine, Exit, Options};
 use jit::cpu::Cpu;
 use jit::guest::amd64::{state, GUEST};
 use jit::guest::{Fetch, Hints, Limits};
-use jit::ir::interp::{self, Interp, MemFault, Memory};
+use jit::ir::interp::{self, Interp};
 use jit::ir::{Block, Trap};
+use random::{Nothing, Random};
 
 /// It lies across the end of a page.
 const BASE: u64 = 0x40_0f00;
@@ -20,18 +25,7 @@ const REGISTERS: [u8; 6] = [0, 1, 2, 3, 6, 7];
 const CF: u64 = 1;
 const AF: u64 = 16;
 
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
     fn register(&mut self) -> u8 {
         REGISTERS[self.below(REGISTERS.len())]
     }
@@ -59,21 +53,6 @@ impl Fetch for Program {
 impl Hints for Program {
     fn hint(&self, _pc: u64) -> u8 {
         0
-    }
-}
-
-/// No memory.
-struct Nothing;
-
-impl Memory for Nothing {
-    fn load(&mut self, addr: u64, _: u8) -> Result<u128, MemFault> {
-        Err(MemFault { addr, write: false })
-    }
-    fn store(&mut self, addr: u64, _: u8, _: u128) -> Result<(), MemFault> {
-        Err(MemFault { addr, write: true })
-    }
-    fn cas(&mut self, addr: u64, _: u8, _: u128, _: u128) -> Result<u128, MemFault> {
-        Err(MemFault { addr, write: true })
     }
 }
 

@@ -11,6 +11,7 @@ pub mod lift;
 mod lock;
 mod pages;
 pub mod region;
+mod relatives;
 mod stats;
 mod step;
 mod store;
@@ -30,7 +31,7 @@ use stats::{Counters, Stopwatch};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::Arc;
-use store::{Made, Store, Sum};
+use store::{Made, Store};
 
 /// Why [`Engine::run`] came back. The guest's registers are all in the [`Cpu`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,8 +191,7 @@ pub struct Engine {
     filter: Arc<Filter>,
     /// `enter` of the current cache.
     enter: AtomicU64,
-    /// What translations depend on beside guest code and mode.
-    made_for: u64,
+    features: Features,
     /// Descriptor of the store, or -1.
     family: AtomicI32,
     count: Counters,
@@ -213,7 +213,6 @@ impl Engine {
         let filter = Arc::<Filter>::default();
         let cache = new_cache(&options, &stubs, &filter)?;
         let enter = AtomicU64::new(cache.stub(host::STUB_ENTER));
-        let made_for = made_for(guest, &options, features, &stubs);
         Ok(Engine {
             guest,
             options,
@@ -236,7 +235,7 @@ impl Engine {
             interrupting: AtomicU32::new(0),
             filter,
             enter,
-            made_for,
+            features,
             family: AtomicI32::new(-1),
             count: Counters::default(),
         })
@@ -419,7 +418,7 @@ impl Engine {
             dump::ir(self.guest, &i.block);
         }
         i.backend.emit(&mut i.block, &mut i.emitted);
-        let made = made(&i.block);
+        let made = relatives::made(&i.block);
         self.publish(i, &made)
     }
 
@@ -443,98 +442,6 @@ impl Engine {
             watcher.placed(made.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, i.emitted.code.len()) });
         }
         host
-    }
-
-    /// Whether translations of code in the range may be shared: nothing was learned about it in this process.
-    fn common(i: &Inner, range: std::ops::Range<u64>, mode: Mode) -> bool {
-        !mode.has(Mode::STEP) && (i.hints.is_empty() || i.hints.range(range).next().is_none())
-    }
-
-    /// The translation of the code at `pc` that a relative has made.
-    fn find_in_family(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
-        let made = i.store.as_mut()?.find(pc, mode, mem, &mut i.emitted)?;
-        if !Engine::common(i, made.start..made.end, mode) {
-            return None;
-        }
-        Counters::add(&self.count.found, 1);
-        Some(self.publish(i, &made))
-    }
-
-    /// Let relatives have the block that has just been placed.
-    fn tell_family(&self, i: &mut Inner, mem: &dyn Fetch) {
-        if i.store.is_none() {
-            return;
-        }
-        let made = made(&i.block);
-        if Engine::common(i, made.start..made.end, made.mode) {
-            if let Some(store) = &mut i.store {
-                store.add(&made, &i.emitted, mem);
-            }
-        }
-    }
-
-    /// Share translations with the processes to come, and theirs with this one: to be called before a fork. Does nothing where they can't be shared, or
-    /// are already.
-    pub fn found_family(&self) {
-        if self.family.load(Relaxed) >= 0 || !host::STORABLE || !self.guest.relocatable {
-            return;
-        }
-        let Options { dump_ir, dump_asm, disorder, watcher, .. } = self.options;
-        if dump_ir || dump_asm || disorder != 0 || watcher.is_some() {
-            return;
-        }
-        self.inner.with(|i| {
-            i.store = Store::create(self.made_for);
-            self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
-        });
-    }
-
-    /// The descriptor of what this process shares with its relatives, or -1. Not the guest's business.
-    pub fn family(&self) -> i32 {
-        self.family.load(Relaxed)
-    }
-
-    /// The same with the file's number, for [`Engine::join_family`] of the program that this process is about to execute: itself.
-    pub fn family_handle(&self) -> Option<(i32, u64)> {
-        if self.family() < 0 {
-            return None;
-        }
-        self.inner.with(|i| {
-            let store = i.store.as_mut()?;
-            store.flush();
-            store.handle()
-        })
-    }
-
-    /// Share what the program shared that was executed in this process before. That it may be trusted is the caller's business.
-    pub fn join_family(&self, fd: i32, number: u64) {
-        if !host::STORABLE || !self.guest.relocatable {
-            return;
-        }
-        self.inner.with(|i| {
-            i.store = Store::adopt(fd, number, self.made_for);
-            self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
-        });
-    }
-
-    /// The process is about to end: what it has translated is for its relatives.
-    pub fn tell_relatives(&self) {
-        if self.family() >= 0 {
-            self.inner.with(|i| i.store.iter_mut().for_each(Store::flush));
-        }
-    }
-
-    /// Before this process gets other rights than its relatives: share nothing from here on.
-    pub fn leave_family(&self) {
-        if self.family() >= 0 {
-            self.inner.with(|i| {
-                if let Some(store) = &mut i.store {
-                    store.flush();
-                }
-                i.store = None;
-                self.family.store(-1, Relaxed);
-            });
-        }
     }
 
     /// Replace the cache by an empty one; the old one, and the epoch that it was current in.
@@ -875,22 +782,6 @@ impl Engine {
             s
         })
     }
-}
-
-/// The lifted block without its code.
-fn made(b: &ir::Block) -> Made {
-    let (start, end) = (b.seen.start.min(b.pc), b.seen.end.max(b.end).max(b.pc + 1));
-    Made { pc: b.pc, start, end, mode: b.mode, flags_dead: b.flags_dead, insns: b.guest_insns() }
-}
-
-/// A sum of everything that translations of this process depend on beside guest code and mode. That both are the same program is given.
-fn made_for(guest: &Guest, options: &Options, features: Features, (stubs, offsets): &(Emitted, Vec<u32>)) -> u64 {
-    let mut s = Sum::new(options.hidden);
-    s.bytes(guest.name.as_bytes());
-    s.bytes(format!("{features:?}").as_bytes());
-    s.bytes(&stubs.code);
-    s.words(offsets);
-    s.get()[0]
 }
 
 /// Without memory for code there is no way on.

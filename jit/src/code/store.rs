@@ -96,6 +96,8 @@ pub struct Store {
     fresh: Vec<u8>,
     keys: Vec<(u64, u32)>,
     words: Vec<u32>,
+    /// The last key that was looked for: what isn't found is made and added.
+    wanted: (u64, Mode, u64),
 }
 
 // SAFETY: the mapping is only read, and the engine's lock is held.
@@ -182,7 +184,8 @@ impl Store {
             unsafe { libc::close(fd) };
             return None;
         };
-        let store = Store { fd, map, made_for, fresh: Vec::new(), keys: Vec::new(), words: Vec::new() };
+        let store =
+            Store { fd, map, made_for, fresh: Vec::new(), keys: Vec::new(), words: Vec::new(), wanted: Default::default() };
         (store.header().magic == MAGIC && store.header().made_for == made_for).then_some(store)
     }
 
@@ -210,6 +213,7 @@ impl Store {
     /// Find the translation of what lies at `pc` now; `out` is what a host would have emitted.
     pub fn find(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch, out: &mut Emitted) -> Option<Made> {
         let key = self.key(pc, mode, mem)?;
+        self.wanted = (pc, mode, key);
         for n in 0..REACH {
             let word = self.bucket(key, n);
             if word == 0 {
@@ -248,7 +252,10 @@ impl Store {
     }
 
     fn describe(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) -> Option<(u64, Head)> {
-        let key = self.key(made.pc, made.mode, mem)?;
+        let key = match self.wanted {
+            (pc, mode, key) if (pc, mode) == (made.pc, made.mode) && key != 0 => key,
+            _ => self.key(made.pc, made.mode, mem)?,
+        };
         let head = Head {
             sum: self.sum(made.start..made.end, mem)?,
             pc: made.pc,

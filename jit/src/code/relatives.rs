@@ -1,0 +1,120 @@
+//! What an engine shares with those of its relatives: see [`store`](super::store).
+
+use super::stats::Counters;
+use super::store::{Made, Store, Sum};
+use super::{Engine, Inner, Options};
+use crate::guest::Fetch;
+use crate::host;
+use crate::ir::{self, Mode};
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Engine {
+    /// A sum of everything that translations of this process depend on beside guest code and mode. That both are the same program is given.
+    fn made_for(&self, i: &Inner) -> u64 {
+        let (stubs, offsets) = &i.stubs;
+        let mut s = Sum::new(self.options.hidden);
+        s.bytes(self.guest.name.as_bytes());
+        s.bytes(format!("{:?}", self.features).as_bytes());
+        s.bytes(&stubs.code);
+        s.words(offsets);
+        s.get()[0]
+    }
+
+    /// Whether translations of code in the range may be shared: nothing was learned about it in this process.
+    fn common(i: &Inner, range: std::ops::Range<u64>, mode: Mode) -> bool {
+        !mode.has(Mode::STEP) && (i.hints.is_empty() || i.hints.range(range).next().is_none())
+    }
+
+    /// The translation of the code at `pc` that a relative has made.
+    pub(super) fn find_in_family(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
+        let made = i.store.as_mut()?.find(pc, mode, mem, &mut i.emitted)?;
+        if !Engine::common(i, made.start..made.end, mode) {
+            return None;
+        }
+        Counters::add(&self.count.found, 1);
+        Some(self.publish(i, &made))
+    }
+
+    /// Let relatives have the block that has just been placed.
+    pub(super) fn tell_family(&self, i: &mut Inner, mem: &dyn Fetch) {
+        if i.store.is_none() {
+            return;
+        }
+        let made = made(&i.block);
+        if Engine::common(i, made.start..made.end, made.mode) {
+            if let Some(store) = &mut i.store {
+                store.add(&made, &i.emitted, mem);
+            }
+        }
+    }
+
+    /// Share translations with the processes to come, and theirs with this one: to be called before a fork. Does nothing where they can't be shared, or
+    /// are already.
+    pub fn found_family(&self) {
+        if self.family.load(Relaxed) >= 0 || !host::STORABLE || !self.guest.relocatable {
+            return;
+        }
+        let Options { dump_ir, dump_asm, disorder, watcher, .. } = self.options;
+        if dump_ir || dump_asm || disorder != 0 || watcher.is_some() {
+            return;
+        }
+        self.inner.with(|i| {
+            i.store = Store::create(self.made_for(i));
+            self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
+        });
+    }
+
+    /// The descriptor of what this process shares with its relatives, or -1. Not the guest's business.
+    pub fn family(&self) -> i32 {
+        self.family.load(Relaxed)
+    }
+
+    /// The same with the file's number, for [`Engine::join_family`] of the program that this process is about to execute: itself.
+    pub fn family_handle(&self) -> Option<(i32, u64)> {
+        if self.family() < 0 {
+            return None;
+        }
+        self.inner.with(|i| {
+            let store = i.store.as_mut()?;
+            store.flush();
+            store.handle()
+        })
+    }
+
+    /// Share what the program shared that was executed in this process before. That it may be trusted is the caller's business.
+    pub fn join_family(&self, fd: i32, number: u64) {
+        if !host::STORABLE || !self.guest.relocatable {
+            return;
+        }
+        self.inner.with(|i| {
+            i.store = Store::adopt(fd, number, self.made_for(i));
+            self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
+        });
+    }
+
+    /// The process is about to end: what it has translated is for its relatives.
+    pub fn tell_relatives(&self) {
+        if self.family() >= 0 {
+            self.inner.with(|i| i.store.iter_mut().for_each(Store::flush));
+        }
+    }
+
+    /// Before this process gets other rights than its relatives: share nothing from here on.
+    pub fn leave_family(&self) {
+        if self.family() >= 0 {
+            self.inner.with(|i| {
+                if let Some(store) = &mut i.store {
+                    store.flush();
+                }
+                i.store = None;
+                self.family.store(-1, Relaxed);
+            });
+        }
+    }
+}
+
+/// The lifted block without its code.
+pub(super) fn made(b: &ir::Block) -> Made {
+    let (start, end) = (b.seen.start.min(b.pc), b.seen.end.max(b.end).max(b.pc + 1));
+    Made { pc: b.pc, start, end, mode: b.mode, flags_dead: b.flags_dead, insns: b.guest_insns() }
+}
