@@ -254,6 +254,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         dump_asm: inv.options.dump_asm,
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
+        hot: inv.options.test_hot,
         hidden: features.hidden,
         stats: inv.options.stats.is_some(),
         shown: Some(&syscalls::topics::mem::SHOWN),

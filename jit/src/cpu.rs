@@ -18,6 +18,8 @@ pub const VEC_SLOTS: usize = 32;
 pub const AREA_WORDS: usize = 64;
 /// Number of 16-byte spill slots for the register allocator.
 pub const SPILL_SLOTS: usize = 64;
+/// Counts of how often places are reached, a power of two: see [`crate::code`].
+pub const HEAT_ENTRIES: usize = 1024;
 /// Entries of the per-thread table that indirect branches look up, a power of two.
 pub const JUMP_CACHE_ENTRIES: usize = 4096;
 /// Its index is made of the bits from this one on: functions begin at multiples of 16, and each entry has 16 bytes.
@@ -125,6 +127,8 @@ pub struct Cpu {
     pub code_lines: *const u8,
     /// See `code_lines`.
     pub code_shown: *const u8,
+    /// The thread's `HEAT_ENTRIES` counts, whose sign says that it is enough.
+    pub heat: *mut u32,
     /// An operation left to a helper raised an exception that is not masked.
     pub fp_trap: u32,
     /// `Guest::fp`.

@@ -7,6 +7,10 @@
 //!
 //! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
 //! exit of an invalid block goes to a valid one.
+//!
+//! **Heat.** Links backward and out of traces (`counts`) lead to a *counter* first, a block of its own that counts and goes on to where they lead. When it
+//! has counted enough it leaves for the engine instead, which makes a trace there, or says that none is worth it; then
+//! all links lead to the trace, or to the block, without a counter.
 
 use super::area::Area;
 use super::filter::Filter;
@@ -14,6 +18,7 @@ use super::pages::Pages;
 use super::store::Made;
 use crate::host::{self, Emitted, Point, Reloc};
 use crate::ir::Mode;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,6 +41,19 @@ struct Block {
     valid: bool,
     /// Direct links may lead here.
     flags_dead: bool,
+    kind: Kind,
+    /// The counter before it, or NONE.
+    counter: u32,
+}
+
+/// What a block is to heat.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// May become a trace.
+    Cold,
+    /// A trace, or a block that none is to be made of.
+    Settled,
+    Counter,
 }
 
 /// A [`Point`], smaller: there are more of them than of anything else.
@@ -64,6 +82,10 @@ struct Link {
     cut: bool,
     /// See [`crate::host::Link::direct`].
     direct: bool,
+    /// Who takes it is counted, where there may be a trace.
+    counts: bool,
+    /// It is a counter's own.
+    of_counter: bool,
 }
 
 /// Low half: a tag, which for one pc differs by mode. High half: block number + 1, or 0 = an empty slot, or (with `WAIT`) the head of a list of
@@ -177,6 +199,12 @@ pub struct Cache {
     stubs: Vec<u32>,
     /// Bytes of code of invalid blocks.
     dead: usize,
+    /// The guest code that each trace depends on, which is more than one range.
+    parts: HashMap<u32, Vec<Range<u64>>>,
+    /// How often a counter counts before it leaves, or 0: there are none.
+    heat: u32,
+    /// For counters.
+    scratch: Emitted,
 }
 
 /// So much dead code is not worth starting afresh for.
@@ -189,6 +217,7 @@ impl Cache {
         (stubs, offsets): (&Emitted, &[u32]),
         helper: &dyn Fn(u16) -> u64,
         filter: Arc<Filter>,
+        heat: u32,
     ) -> Option<Cache> {
         let at = area.alloc(stubs.code.len())?;
         area.bytes(at, stubs.code.len()).copy_from_slice(&stubs.code);
@@ -203,6 +232,9 @@ impl Cache {
             filter,
             stubs: stubs_at,
             dead: 0,
+            parts: HashMap::new(),
+            heat,
+            scratch: Emitted::default(),
         };
         c.relocate(at, &stubs.relocs, helper);
         c.area.written(at, stubs.code.len());
@@ -234,15 +266,27 @@ impl Cache {
         self.lookup.probe(Known { blocks: &self.blocks, links: &self.links }, pc, mode)
     }
 
-    /// Host address of the valid block for `pc`.
-    pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
+    /// The valid block for `pc`.
+    fn block(&self, pc: u64, mode: Mode) -> Option<usize> {
         let what = what(self.lookup.slots[self.probe(pc, mode)]);
-        (what.wrapping_sub(1) < WAIT - 1).then(|| self.area.addr(self.blocks[what as usize - 1].host))
+        (what.wrapping_sub(1) < WAIT - 1).then_some(what as usize - 1)
+    }
+
+    /// Its host address.
+    pub fn find(&self, pc: u64, mode: Mode) -> Option<u64> {
+        self.block(pc, mode).map(|b| self.area.addr(self.blocks[b].host))
     }
 
     /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
-    /// used once. `None`: the area is full.
-    pub fn publish(&mut self, made: &Made, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
+    /// used once. With `parts` it is a trace, which depends on these, and takes the place of the block at its pc. `None`: the area is full.
+    pub fn publish(
+        &mut self,
+        made: &Made,
+        parts: &[Range<u64>],
+        e: &Emitted,
+        helper: &dyn Fn(u16) -> u64,
+        cut: bool,
+    ) -> Option<u64> {
         let at = self.area.alloc(e.code.len())?;
         self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
         self.relocate(at, &e.relocs, helper);
@@ -269,48 +313,153 @@ impl Cache {
             incoming: NONE,
             valid: true,
             flags_dead: made.flags_dead,
+            kind: if parts.is_empty() { Kind::Cold } else { Kind::Settled },
+            counter: NONE,
         });
+        self.new_links(&e.links, at, |target| !parts.is_empty() || target <= pc);
         self.lookup.reserve(e.links.len() + 1);
         let entry = self.probe(pc, mode);
         let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(pc, mode, id + 1)));
         self.lookup.filled += (before == 0) as usize;
-        let mut waiting = if before & WAIT != 0 { before & !WAIT } else { NONE };
-        while waiting != NONE {
-            let next = self.links[waiting as usize].next;
-            self.connect(waiting, id, cut);
-            waiting = next;
+        if before & WAIT != 0 {
+            self.connect_all(before & !WAIT, id, Some(cut));
+        } else if before != 0 {
+            let old = std::mem::replace(&mut self.blocks[before as usize - 1].incoming, NONE);
+            self.connect_all(old, id, None);
+            self.blocks[id as usize].counter = self.blocks[before as usize - 1].counter;
+            self.past_counter(id);
         }
-        for l in &e.links {
+        // Steps are not linked.
+        if !mode.alone() {
+            (links..links + e.links.len() as u32).for_each(|n| self.add_link(n, mode));
+        }
+        if parts.is_empty() {
+            self.pages.insert(start..end, id, &self.filter);
+        } else {
+            parts.iter().for_each(|part| self.pages.insert(part.clone(), id, &self.filter));
+            self.parts.insert(id, parts.to_vec());
+        }
+        Some(self.area.addr(at))
+    }
+
+    /// The links of the block that was placed at offset `at`, which lead to their stubs still.
+    fn new_links(&mut self, links: &[host::Link], at: u32, counts: impl Fn(u64) -> bool) {
+        for l in links {
             let n = self.links.len() as u32;
             if !l.direct {
                 self.area.bytes(at + l.site, 4).copy_from_slice(&n.to_le_bytes());
             }
-            let short = if l.short == host::NO_BRANCH { l.short } else { at + l.short };
-            let (at, stub, target) = (at + l.at, at + l.stub, l.target);
-            let link = Link { at, short, stub, target, linked: NONE, next: NONE, cut: false, direct: l.direct };
-            // Steps are not linked.
-            match mode.has(Mode::STEP) {
-                true => self.links.push(link),
-                false => self.add_link(link, mode),
-            }
+            self.links.push(Link {
+                at: at + l.at,
+                short: if l.short == host::NO_BRANCH { l.short } else { at + l.short },
+                stub: at + l.stub,
+                target: l.target,
+                linked: NONE,
+                next: NONE,
+                cut: false,
+                direct: l.direct,
+                counts: self.heat != 0 && counts(l.target),
+                of_counter: false,
+            });
         }
-        self.pages.insert(start..end, id, &self.filter);
-        Some(self.area.addr(at))
+    }
+
+    /// Connect a list of links to a block; cut or not, or as they are.
+    fn connect_all(&mut self, mut list: u32, block: u32, cut: Option<bool>) {
+        while list != NONE {
+            let Link { next, cut: was, .. } = self.links[list as usize];
+            self.connect(list, block, cut.unwrap_or(was));
+            list = next;
+        }
     }
 
     /// A new link, whose jump leads to its stub: let it lead to its target, or wait for that.
-    fn add_link(&mut self, mut link: Link, mode: Mode) {
-        let n = self.links.len() as u32;
-        let entry = self.probe(link.target, mode);
+    fn add_link(&mut self, n: u32, mode: Mode) {
+        let target = self.links[n as usize].target;
+        let entry = self.probe(target, mode);
         let before = what(self.lookup.slots[entry]);
         if before != 0 && before & WAIT == 0 {
-            self.links.push(link);
             return self.connect(n, before - 1, false);
         }
         self.lookup.filled += (before == 0) as usize;
-        self.lookup.slots[entry] = slot(link.target, mode, n | WAIT);
-        link.next = if before == 0 { NONE } else { before & !WAIT };
-        self.links.push(link);
+        self.lookup.slots[entry] = slot(target, mode, n | WAIT);
+        self.links[n as usize].next = if before == 0 { NONE } else { before & !WAIT };
+    }
+
+    /// The counter before a block, which is made if there is none and room for it.
+    fn counter(&mut self, block: u32) -> Option<u32> {
+        let Block { pc, mode, counter, .. } = self.blocks[block as usize];
+        if counter != NONE {
+            return Some(counter);
+        }
+        let mut e = std::mem::take(&mut self.scratch);
+        host::emit_counter(pc, self.heat, &mut e);
+        let id = self.blocks.len() as u32;
+        let at = self.area.alloc(e.code.len());
+        if let Some(at) = at {
+            self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
+            self.relocate(at, &e.relocs, &|_| 0);
+            self.area.written(at, e.code.len());
+            let (points, links) = (self.points.len() as u32, self.links.len() as u32);
+            let (kind, incoming, valid, flags_dead) = (Kind::Counter, NONE, true, false);
+            self.blocks.push(Block {
+                pc,
+                start: pc,
+                end: pc,
+                mode,
+                host: at,
+                points,
+                links,
+                incoming,
+                valid,
+                flags_dead,
+                kind,
+                counter: NONE,
+            });
+            self.new_links(&e.links, at, |_| false);
+            self.links[links as usize].of_counter = true;
+            self.connect(links, block, false);
+        }
+        self.scratch = e;
+        at.map(|_| id)
+    }
+
+    /// Where indirect branches to the block for `pc` are to lead, if that is not the block: the counter before it.
+    pub fn counted(&mut self, pc: u64, mode: Mode) -> Option<u64> {
+        let b = self.block(pc, mode).filter(|&b| self.heat != 0 && self.blocks[b].kind == Kind::Cold && self.area.owned())?;
+        let counter = self.counter(b as u32)?;
+        Some(self.area.addr(self.blocks[counter as usize].host))
+    }
+
+    /// The links to the counter before a block that is settled lead to the block itself.
+    fn past_counter(&mut self, block: u32) {
+        let counter = self.blocks[block as usize].counter;
+        if counter != NONE {
+            let list = std::mem::replace(&mut self.blocks[counter as usize].incoming, NONE);
+            self.connect_all(list, block, None);
+        }
+    }
+
+    /// Whether link `n`, by which a thread has left, is that of a counter that has counted enough.
+    pub fn is_hot(&self, n: u32) -> bool {
+        let l = &self.links[n as usize];
+        l.of_counter && !l.cut && l.linked != NONE
+    }
+
+    /// Whether there may be a trace that begins at `pc`, and is none.
+    pub fn is_cold(&self, pc: u64, mode: Mode) -> bool {
+        self.block(pc, mode).is_none_or(|b| self.blocks[b].kind == Kind::Cold)
+    }
+
+    /// There is to be no trace that begins at `pc`.
+    pub fn settle(&mut self, pc: u64, mode: Mode) {
+        if let Some(b) = self.block(pc, mode) {
+            self.blocks[b].kind = Kind::Settled;
+            self.past_counter(b as u32);
+            // Those that the counter was not to be avoided by.
+            let list = std::mem::replace(&mut self.blocks[b].incoming, NONE);
+            self.connect_all(list, b as u32, None);
+        }
     }
 
     /// Let a link's jump lead to `to`, and the conditional branch to it, too, if that reaches so far (or else to the jump).
@@ -323,8 +472,17 @@ impl Cache {
         }
     }
 
-    /// Let a link lead to a block, or (`cut`) be ready to.
+    /// Let a link lead to a block, or its counter, or (`cut`) be ready to.
     fn connect(&mut self, link: u32, block: u32, cut: bool) {
+        let Link { counts, direct, of_counter, .. } = self.links[link as usize];
+        let cold = self.blocks[block as usize].kind == Kind::Cold;
+        if of_counter {
+            self.blocks[block as usize].counter = self.owner(link) as u32;
+        }
+        let block = match counts && cold && !direct {
+            true => self.counter(block).unwrap_or(block),
+            false => block,
+        };
         let l = &mut self.links[link as usize];
         l.linked = block;
         l.cut = cut;
@@ -338,9 +496,12 @@ impl Cache {
     fn lead(&mut self, link: u32) {
         let l = &self.links[link as usize];
         let b = &self.blocks[l.linked as usize];
-        if !l.direct || b.flags_dead {
-            self.jump_to(link as usize, b.host);
-        }
+        // A direct one doesn't go by the counter: while that counts, it is not for use.
+        let to = match l.direct && !(b.flags_dead && !(l.counts && b.kind == Kind::Cold)) {
+            true => l.stub,
+            false => b.host,
+        };
+        self.jump_to(link as usize, to);
     }
 
     /// The link number in the site word at host address `site`, and its target; the mode is the owner's.
@@ -373,12 +534,15 @@ impl Cache {
     /// Void every block that depends on code in the guest range; `gone` is told each one's pc.
     pub fn invalidate(&mut self, range: Range<u64>, gone: &mut dyn FnMut(u64)) {
         let mut pages = std::mem::take(&mut self.pages);
-        pages.remove(range, &self.filter.clone(), |id| {
+        pages.remove(range, &self.filter.clone(), |id, depends| {
             let b = &self.blocks[id as usize];
-            let (pc, depends) = (b.pc, b.start..b.end);
+            let (pc, range) = (b.pc, b.start..b.end);
             gone(pc);
             self.drop_block(id);
-            depends
+            match self.parts.remove(&id) {
+                Some(parts) => parts.into_iter().for_each(depends),
+                None => depends(range),
+            }
         });
         self.pages = pages;
     }
@@ -535,6 +699,8 @@ mod tests {
                         incoming: NONE,
                         valid: true,
                         flags_dead: false,
+                        kind: Kind::Cold,
+                        counter: NONE,
                     });
                     lookup.slots[entry] = slot(pc, mode, id + 1);
                     lookup.filled += 1;

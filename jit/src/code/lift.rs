@@ -24,7 +24,7 @@ pub(super) fn look_ahead(guest: &Guest, b: &mut Block, mem: &dyn Fetch, scratch:
         b.flags_dead = overwrites_flags(guest, b, mem);
     }
     // Whoever executes single steps looks at every register after each.
-    if (b.backward || b.conditional || often) && !b.mode.has(Mode::STEP) {
+    if (b.backward || b.conditional || often || !b.parts.is_empty()) && !b.mode.has(Mode::STEP) {
         mark_dead_flags(guest, b, mem);
     }
     if often {
@@ -60,11 +60,18 @@ fn overwrites_flags(guest: &Guest, b: &mut Block, mem: &dyn Fetch) -> bool {
 
 /// Whether an exit's target isn't known.
 fn leads_anywhere(op: ir::Op) -> bool {
-    matches!(op, ir::Op::Trap | ir::Op::TrapIf | ir::Op::TrapIfCode | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return)
+    matches!(op, ir::Op::Trap | ir::Op::TrapIf | ir::Op::TrapIfCode | ir::Op::ExitUnless | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return)
 }
 
 /// Whether the flags are overwritten before they can be read from `pc` on. What was looked at for that is something that the block depends on.
 fn flags_dead(guest: &Guest, b: &mut Block, pc: u64, mem: &dyn Fetch) -> bool {
+    if !b.parts.is_empty() {
+        // A trace depends on many ranges anyway.
+        let mut near = pc.saturating_sub(NEAR[0])..pc.saturating_add(NEAR[0]);
+        let dead = (guest.flags_dead)(pc, mem, &mut near);
+        b.parts.extend(Some(near).filter(|n| dead && !n.is_empty()));
+        return dead;
+    }
     let far = NEAR[!guest.flag_regs.is_empty() as usize];
     let mut near = b.pc.saturating_sub(far)..b.pc.saturating_add(far);
     let dead = (guest.flags_dead)(pc, mem, &mut near);
@@ -91,7 +98,7 @@ fn mark_dead_flags(guest: &Guest, b: &mut ir::Block, mem: &dyn Fetch) {
             op if unsaved && op.fx() & ir::fx::EXIT != 0 => {
                 // An exit that needs them saves them for all that follow.
                 unsaved = false;
-                if leads_anywhere(op) || i.imm >= b.end && !conditional && !often {
+                if leads_anywhere(op) || i.imm >= b.end && !conditional && !often && b.parts.is_empty() {
                     continue;
                 }
                 let dead = if i.imm == b.pc { b.flags_dead } else { flags_dead(guest, b, i.imm, mem) };

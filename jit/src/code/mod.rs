@@ -15,6 +15,7 @@ mod relatives;
 mod stats;
 mod step;
 mod store;
+pub(crate) mod trace;
 
 use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Guest, Hints, Limits};
@@ -29,6 +30,7 @@ use lock::Lock;
 pub use stats::Stats;
 use stats::{Counters, Stopwatch};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::Arc;
 use store::{Made, Store};
@@ -103,6 +105,8 @@ pub struct Options {
     pub relaxed: bool,
     /// Count what costs time to count, too (see [`Engine::stats`]).
     pub stats: bool,
+    /// How often code is executed before it is translated again as a trace: 0 for never, and an engine's own idea by default.
+    pub hot: Option<u32>,
     /// Which memory is shown by more than one mapping: IC IVAU there comes to [`Fetch::invalidated`] always. Elsewhere only if there is a translation.
     pub shown: Option<&'static filter::Shown>,
     /// Who is told of code.
@@ -134,6 +138,8 @@ struct Inner {
     retired: Vec<(u64, Cache)>,
     /// What was learned about guest instructions from faults.
     hints: BTreeMap<u64, u8>,
+    /// The walks from places that may become traces: how many, and what they have in common.
+    walks: BTreeMap<(u64, Mode), (u32, Vec<u64>)>,
     /// For the parent, as long as it may want to know what is translated here; and from the children.
     for_parent: Option<Notes>,
     from_children: Option<Notes>,
@@ -153,9 +159,13 @@ struct Facts<'a> {
     cache: &'a Cache,
     mode: Mode,
     hidden: u64,
+    path: &'a [u64],
 }
 
 impl Hints for Facts<'_> {
+    fn path(&self) -> &[u64] {
+        self.path
+    }
     fn hint(&self, pc: u64) -> u8 {
         if self.hints.is_empty() {
             0
@@ -211,7 +221,7 @@ impl Engine {
         let offsets = backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
         let filter = Arc::<Filter>::default();
-        let cache = new_cache(&options, &stubs, &filter)?;
+        let cache = new_cache(&options, guest, &stubs, &filter)?;
         let enter = AtomicU64::new(cache.stub(host::STUB_ENTER));
         Ok(Engine {
             guest,
@@ -225,6 +235,7 @@ impl Engine {
                 cache,
                 retired: Vec::new(),
                 hints: BTreeMap::new(),
+                walks: BTreeMap::new(),
                 for_parent: None,
                 from_children: None,
                 store: None,
@@ -331,7 +342,7 @@ impl Engine {
         self.inner.with(|i| {
             let host = self.find_or_translate(i, pc, mode, mem)?;
             // Under the lock: nobody voids the translation in between.
-            region::remember(cpu, pc, host);
+            region::remember(cpu, pc, i.cache.counted(pc, mode).unwrap_or(host));
             Ok(host)
         })
     }
@@ -340,16 +351,19 @@ impl Engine {
         Counters::add(&self.count.link_exits, 1);
         let site = cpu.exit_arg;
         let mode = self.mode(cpu);
-        self.inner.with(|i| {
+        let host = self.inner.with(|i| {
             if !i.cache.area.range().contains(&site) {
                 let old = i.retired.iter().find(|(_, c)| c.area.range().contains(&site));
                 cpu.pc = old.expect("the site of an exit lies in some cache").1.link_at(site).1;
-                return self.find_or_translate(i, cpu.pc, mode, mem);
+                return self.find_or_translate(i, cpu.pc, mode, mem).map(Some);
             }
             let (link, target) = i.cache.link_at(site);
             cpu.pc = target;
             if cpu.pending.load(Relaxed) != 0 {
                 return Err(Exit::Pending);
+            }
+            if i.cache.is_hot(link) {
+                return Ok(None);
             }
             let epoch = self.epoch.load(Relaxed);
             let host = self.find_or_translate(i, target, mode, mem)?;
@@ -358,8 +372,12 @@ impl Engine {
             if same && i.cache.is_cut(link) && self.interrupting.load(Acquire) == 0 && i.cache.area.own().is_ok() {
                 i.cache.link(link);
             }
-            Ok(host)
-        })
+            Ok(Some(host))
+        })?;
+        match host {
+            Some(host) => Ok(host),
+            None => self.heated(cpu, cpu.pc, mem),
+        }
     }
 
     fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
@@ -371,7 +389,7 @@ impl Engine {
 
     fn lift(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch, limits: Limits) {
         i.block.clear(pc, mode);
-        let facts = Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden };
+        let facts = Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden, path: &[] };
         (self.guest.lift)(&mut i.block, mem, &facts, limits);
     }
 
@@ -390,10 +408,7 @@ impl Engine {
             });
         }
         if self.options.verify {
-            if let Err(e) = ir::verify::verify_lifted(&i.block) {
-                eprintln!("run-foreign: block at {pc:#x}: {e}");
-                std::process::abort();
-            }
+            self.verify(&i.block);
         }
         lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
         let host = self.place(i);
@@ -405,6 +420,13 @@ impl Engine {
             dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }
         Ok(host)
+    }
+
+    fn verify(&self, block: &ir::Block) {
+        if let Err(e) = ir::verify::verify_lifted(block) {
+            eprintln!("run-foreign: block at {:#x}: {e}", block.pc);
+            std::process::abort();
+        }
     }
 
     /// Code is about to be read: no other thread finds out by itself that it has nothing to invalidate, until the translation is published.
@@ -419,21 +441,24 @@ impl Engine {
         }
         i.backend.emit(&mut i.block, &mut i.emitted);
         let made = relatives::made(&i.block);
-        self.publish(i, &made)
+        let parts = std::mem::take(&mut i.block.parts);
+        let host = self.publish(i, &made, &parts);
+        i.block.parts = parts;
+        host
     }
 
     /// Publish what was emitted, or found in the family's store; its entry.
-    fn publish(&self, i: &mut Inner, made: &Made) -> u64 {
+    fn publish(&self, i: &mut Inner, made: &Made, parts: &[Range<u64>]) -> u64 {
         if i.cache.wasteful() || i.cache.area.own().is_err() {
             // Mostly dead code, or no memory for a copy of our own after a fork: start afresh.
             self.flush(i);
         }
         let cut = self.interrupting.load(Acquire) != 0;
-        let host = match i.cache.publish(made, &i.emitted, &host::helper, cut) {
+        let host = match i.cache.publish(made, parts, &i.emitted, &host::helper, cut) {
             Some(h) => h,
             None => {
                 self.flush(i);
-                i.cache.publish(made, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
+                i.cache.publish(made, parts, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
             }
         };
         self.count.translation(made.insns, &i.emitted);
@@ -446,7 +471,7 @@ impl Engine {
 
     /// Replace the cache by an empty one; the old one, and the epoch that it was current in.
     fn replace(&self, i: &mut Inner) -> (u64, Cache) {
-        let cache = match new_cache(&self.options, &i.stubs, &self.filter) {
+        let cache = match new_cache(&self.options, self.guest, &i.stubs, &self.filter) {
             Ok(c) => c,
             Err(e) => no_memory(e),
         };
@@ -791,13 +816,13 @@ fn no_memory(errno: i32) -> ! {
     std::process::abort()
 }
 
-fn new_cache(options: &Options, (stubs, offsets): &(Emitted, Vec<u32>), filter: &Arc<Filter>) -> Result<Cache, i32> {
+fn new_cache(options: &Options, guest: &Guest, (stubs, offsets): &(Emitted, Vec<u32>), filter: &Arc<Filter>) -> Result<Cache, i32> {
     let size = match options.cache_bytes {
         0 => DEFAULT_CACHE,
         // At least what the stubs and the largest block need.
         n => (n.max(64 << 10) + 4095) & !4095,
     };
-    let cache = Cache::new(Area::new(size)?, (stubs, offsets), &host::helper, filter.clone()).ok_or(libc::ENOMEM)?;
+    let cache = Cache::new(Area::new(size)?, (stubs, offsets), &host::helper, filter.clone(), Engine::heat(options, guest)).ok_or(libc::ENOMEM)?;
     if let Some(watcher) = options.watcher {
         let at = cache.area.range().start;
         // SAFETY: the stubs have just been placed there.

@@ -116,8 +116,9 @@ impl Pages {
         }
     }
 
-    /// Remove the blocks that depend on a range: `gone` is told each and says on what it depends. When the filter is told nobody must find them any more.
-    pub fn remove(&mut self, range: Range<u64>, filter: &Filter, mut gone: impl FnMut(u32) -> Range<u64>) {
+    /// Remove the blocks that depend on a range: `gone` is told each and says on what ranges it depends. When the filter is told nobody must find them
+    /// any more.
+    pub fn remove(&mut self, range: Range<u64>, filter: &Filter, mut gone: impl FnMut(u32, &mut dyn FnMut(Range<u64>))) {
         for n in self.present(&range) {
             let Some(page) = self.0.get_mut(&n) else { continue };
             let what = Part::of(n, &range, 0);
@@ -126,10 +127,18 @@ impl Pages {
             }
             let mut elsewhere = Vec::new();
             let mut lines = 0;
+            // Blocks that depend on several ranges may be here more than once.
+            let mut several: Vec<u32> = Vec::new();
             page.parts.retain(|part| {
                 if part.overlaps(&what) {
-                    let whole = gone(part.block);
-                    elsewhere.extend(numbers(&whole).filter(|&m| m != n).map(|m| (m, part.block)));
+                    if !several.contains(&part.block) {
+                        let mut ranges = 0;
+                        gone(part.block, &mut |whole| {
+                            ranges += 1;
+                            elsewhere.extend(numbers(&whole).filter(|&m| m != n || ranges > 1).map(|m| (m, part.block)));
+                        });
+                        several.extend((ranges > 1).then_some(part.block));
+                    }
                     return false;
                 }
                 lines |= part.lines();
@@ -186,9 +195,9 @@ mod tests {
             assert!(pages.any(&range) || !list.iter().any(|(_, r)| hit(r)));
             let mut expected: Vec<u32> = list.iter().filter(|(_, r)| hit(r)).map(|&(id, _)| id).collect();
             let mut found = Vec::new();
-            pages.remove(range.clone(), &filter, |id| {
+            pages.remove(range.clone(), &filter, |id, depends| {
                 found.push(id);
-                list.iter().find(|l| l.0 == id).unwrap().1.clone()
+                list.iter().filter(|l| l.0 == id).for_each(|l| depends(l.1.clone()));
             });
             list.retain(|(_, r)| !hit(r));
             found.sort_unstable();

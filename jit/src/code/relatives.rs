@@ -22,7 +22,7 @@ impl Engine {
 
     /// Whether translations of code in the range may be shared: nothing was learned about it in this process.
     fn common(i: &Inner, range: std::ops::Range<u64>, mode: Mode) -> bool {
-        !mode.has(Mode::STEP) && (i.hints.is_empty() || i.hints.range(range).next().is_none())
+        !mode.alone() && (i.hints.is_empty() || i.hints.range(range).next().is_none())
     }
 
     /// The translation of the code at `pc` that a relative has made.
@@ -32,7 +32,7 @@ impl Engine {
             return None;
         }
         Counters::add(&self.count.found, 1);
-        Some(self.publish(i, &made))
+        Some(self.publish(i, &made, &[]))
     }
 
     /// Let relatives have the block that has just been placed.
@@ -115,6 +115,9 @@ impl Engine {
 
 /// The lifted block without its code.
 pub(super) fn made(b: &ir::Block) -> Made {
-    let (start, end) = (b.seen.start.min(b.pc), b.seen.end.max(b.end).max(b.pc + 1));
+    let (start, end) = match (b.parts.first(), b.parts.last()) {
+        (Some(first), Some(last)) => (first.start, last.end),
+        _ => (b.seen.start.min(b.pc), b.seen.end.max(b.end).max(b.pc + 1)),
+    };
     Made { pc: b.pc, start, end, mode: b.mode, flags_dead: b.flags_dead, insns: b.guest_insns() }
 }

@@ -36,6 +36,8 @@ counters! {
     translations
     /// Of these, copies of what a relative had translated.
     found
+    /// Of these, traces.
+    traces
     /// Guest instructions in them.
     guest_insns
     /// Bytes of host code in them.

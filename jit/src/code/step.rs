@@ -15,18 +15,19 @@ impl Engine {
     pub fn step(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Option<Exit> {
         let epoch = self.join_epoch(cpu);
         self.renew(cpu, epoch);
-        let exit = self.step_inside(cpu, mem);
+        let mode = Mode(self.mode(cpu).0 | Mode::STEP.0);
+        let exit = self.step_inside(cpu, mem, ONE, mode);
         cpu.epoch.store(0, Release);
         exit
     }
 
-    fn step_inside(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Option<Exit> {
+    /// Execute from `cpu.pc` to where a translation with these limits, which is linked to nothing, ends.
+    pub(super) fn step_inside(&self, cpu: &mut Cpu, mem: &dyn Fetch, limits: Limits, mode: Mode) -> Option<Exit> {
         cpu.pc = (self.guest.branch_target)(cpu.pc);
         // What the instruction needs may have to be learned first (`Engine::fault`): then it has not happened yet.
         loop {
             let pc = cpu.pc;
-            let mode = Mode(self.mode(cpu).0 | Mode::STEP.0);
-            let host = match self.inner.with(|i| self.find_step(i, pc, mode, mem)) {
+            let host = match self.inner.with(|i| self.find_step(i, pc, mode, mem, limits)) {
                 Ok(host) => host,
                 Err(exit) => return Some(exit),
             };
@@ -70,12 +71,12 @@ impl Engine {
         })
     }
 
-    fn find_step(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+    fn find_step(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch, limits: Limits) -> Result<u64, Exit> {
         if let Some(host) = i.cache.find(pc, mode) {
             return Ok(host);
         }
         let _busy = self.busy(i);
-        self.lift(i, pc, mode, mem, ONE);
+        self.lift(i, pc, mode, mem, limits);
         if i.block.starts.is_empty() {
             return Err(match i.block.insts[0].trap() {
                 Trap::PcAlign => Exit::PcAlign,

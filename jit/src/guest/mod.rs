@@ -64,6 +64,11 @@ pub trait Hints {
         0
     }
 
+    /// For a trace: where control got to after each of its branches, as far as it is to go on there. None otherwise.
+    fn path(&self) -> &[u64] {
+        &[]
+    }
+
     /// Whether there is a translation that begins at `pc`: a block that gets there may end, rather than translate that code again.
     fn translated(&self, _pc: u64) -> bool {
         false
@@ -115,6 +120,8 @@ pub struct Guest {
     pub coherent: bool,
     /// Lifting says which constants move with the code ([`crate::ir::PLACE`]), so that translations can be used elsewhere.
     pub relocatable: bool,
+    /// Lifting follows [`Hints::path`].
+    pub traces: bool,
     /// Disassemble one instruction at `pc`.
     pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

@@ -187,7 +187,7 @@ impl Interp {
             return Ok(Step::Value(int::eval(i, small, width) as u128));
         }
         Ok(Step::Value(match i.op {
-            Op::Nop => 0,
+            Op::Nop | Op::Enter | Op::Unwind => 0,
             Op::FlagsOf => {
                 let def = b.def(i.args[0]);
                 int::flags_of(def, def.args.map(|a| self.value(a) as u64)) as u128
@@ -246,6 +246,8 @@ fn leave(b: &Block, i: &Inst, a: u64) -> Step {
         Op::Return => Exit::Return(a),
         Op::Trap => Exit::Trap(i.trap(), a, i.imm),
         Op::TrapIfCode => return Step::Value(0),
+        Op::ExitUnless if a == i.imm => return Step::Value(0),
+        Op::ExitUnless => Exit::Indirect(a),
         Op::TrapIf if a == 0 => return Step::Value(0),
         Op::TrapIf => Exit::TrapAt(b.pc_of(i), i.trap(), i.imm),
         _ => {

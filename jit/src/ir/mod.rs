@@ -2,7 +2,8 @@
 //!
 //! **Shape.** A [`Block`] is a straight line of [`Inst`]s in SSA form: an instruction's index is its value's name. It has
 //! one entry (its first instruction), any number of side exits (`exit_if…`) and ends in one terminal. It covers one guest basic
-//! block or a run of them that fall through into each other.
+//! block or a run of them that fall through into each other, or is a *trace*: basic blocks along the way that control was seen to take, through
+//! branches, calls and returns ([`Block::parts`]). Calls whose target a trace goes on with stand between `enter` and `unwind`.
 //!
 //! **Guest state** lives outside of SSA in the registers that `get` and `set` name, so values never cross blocks.
 //! `set`s are in program order with everything that can fault or leave: at each such point the guest's
@@ -119,6 +120,12 @@ impl Mode {
     pub const SOFT_FP: Mode = Mode(1);
     /// One instruction for a debugger, linked to nothing.
     pub const STEP: Mode = Mode(1 << 31);
+    /// Instructions up to the first branch, linked to nothing: for the engine to see where control goes.
+    pub const RUN: Mode = Mode(1 << 30);
+    /// Linked to nothing.
+    pub fn alone(self) -> bool {
+        self.0 & (Mode::STEP.0 | Mode::RUN.0) != 0
+    }
     /// Whether all bits of `m` are set.
     pub fn has(self, m: Mode) -> bool {
         self.0 & m.0 == m.0
@@ -175,6 +182,8 @@ pub struct Block {
     pub end: u64,
     /// Code outside of the block that its translation depends on, as a range that may include the block.
     pub seen: std::ops::Range<u64>,
+    /// A trace's runs of consecutive instructions, and what else it depends on. Empty for other blocks, which `pc..end` and `seen` say all of.
+    pub parts: Vec<std::ops::Range<u64>>,
     /// It has a direct exit backward, perhaps a loop's.
     pub backward: bool,
     /// It has a conditional compare.
@@ -187,9 +196,9 @@ pub struct Block {
     pub fp: FpRules,
     /// The instructions.
     pub insts: Table<Inst>,
-    /// Guest instructions with a [`hint`], as (pc, bits), ascending; usually empty.
+    /// Guest instructions with a [`hint`], as (pc, bits), ascending but in traces; usually empty.
     pub hints: Vec<(u64, u8)>,
-    /// The guest instructions' addresses, ascending.
+    /// The guest instructions' addresses, ascending but in traces.
     pub starts: Vec<u64>,
     /// Number of the current guest instruction.
     guest: u16,
@@ -202,6 +211,7 @@ impl Block {
         self.pc = pc;
         self.end = pc;
         self.seen = pc..pc;
+        self.parts.clear();
         self.backward = false;
         self.conditional = false;
         self.flags_dead = false;

@@ -530,6 +530,14 @@ ops! {
     /// the guest's pc is imm. (The interpreter keeps nothing.)
     TrapIfCode "trap_if_code" No (X No No) Pc EXIT;
 
+    /// Side exit to the guest pc in a unless that is imm, where the trace goes on.
+    ExitUnless "exit_unless" No (X No No) Pc EXIT;
+    /// From here on the trace is in a function that is to return to imm (which the guest's link register or stack says already): whoever leaves the trace
+    /// finds the call on the return stack.
+    Enter "enter" No (No No No) Pc PURE;
+    /// The innermost of these calls is over, or is about to return.
+    Unwind "unwind" No (No No No) No PURE;
+
     // --- terminals -------------------------------------------------------------------------------------
     /// To the guest pc `imm`.
     Jump "jump" No (No No No) Pc EXIT TERM;

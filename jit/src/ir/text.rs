@@ -38,6 +38,9 @@ const TRAPS: [(&str, Trap); 13] = [
 pub fn print(b: &Block, reg_name: fn(GuestReg) -> String) -> String {
     let fp = if b.fp == FpRules::X86 { " fp x86" } else { "" };
     let mut s = format!("block {:#x}..{:#x} mode {}{fp}\n", b.pc, b.end, b.mode.0);
+    for part in &b.parts {
+        let _ = writeln!(s, "part {:#x}..{:#x}", part.start, part.end);
+    }
     for (pc, bits) in &b.hints {
         let _ = writeln!(s, "hint {pc:#x} {bits}");
     }
@@ -127,6 +130,10 @@ pub fn parse(text: &str, parse_reg: fn(&str) -> Option<GuestReg>) -> Result<Bloc
         if let Some(rest) = line.strip_prefix("block ") {
             header(&mut b, rest).ok_or_else(|| context("bad header".into()))?;
             seen_header = true;
+        } else if let Some(rest) = line.strip_prefix("part ") {
+            let part = rest.split_once("..").and_then(|(a, b)| number(a).zip(number(b)));
+            let (start, end) = part.ok_or_else(|| context("bad part".into()))?;
+            b.parts.push(start..end);
         } else if let Some(rest) = line.strip_prefix("hint ") {
             let (pc, bits) = rest.split_once(' ').ok_or_else(|| context("bad hint".into()))?;
             let hint = number(pc).zip(number(bits)).ok_or_else(|| context("bad hint".into()))?;

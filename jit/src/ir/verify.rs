@@ -32,13 +32,19 @@ pub fn verify(b: &Block) -> Result<(), String> {
         }
         guest = i.guest;
     }
-    if b.hints.windows(2).any(|w| w[0].0 >= w[1].0) {
+    if b.parts.is_empty() && b.hints.windows(2).any(|w| w[0].0 >= w[1].0) {
         return Err("hints are not ascending".into());
     }
     Ok(())
 }
 
 fn starts(b: &Block) -> Result<(), String> {
+    if !b.parts.is_empty() {
+        return match b.starts.iter().find(|pc| !b.parts.iter().any(|p| p.contains(pc))) {
+            Some(pc) => Err(format!("pc {pc:#x} is in no part of the trace")),
+            None => Ok(()),
+        };
+    }
     if let Some(pc) = b.starts.iter().find(|&pc| pc.wrapping_sub(b.pc) >= b.end.wrapping_sub(b.pc)) {
         return Err(format!("pc {pc:#x} is outside of the block {:#x}..{:#x}", b.pc, b.end));
     }

@@ -157,5 +157,6 @@ pub static GUEST: Guest = Guest {
     helpers: super::helpers::HELPERS,
     coherent: true,
     relocatable: false,
+    traces: false,
     disasm,
 };

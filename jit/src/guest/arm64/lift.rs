@@ -3,7 +3,7 @@
 use super::super::{Fetch, Hints, Limits};
 use super::features::{Feature, Set};
 use super::{decode, regs};
-use crate::ir::{Arr, Block, GuestReg, Trap, Type, Value};
+use crate::ir::{Arr, Block, GuestReg, Op, Trap, Type, Value};
 
 /// An A64 instruction word with the field names of the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,16 @@ pub struct Lifter<'a> {
     pub side_exits: u32,
     /// The block has its terminal.
     pub done: bool,
+    /// The rest of [`Hints::path`].
+    pub path: &'a [u64],
+    /// Where the trace goes on after this instruction, if not at the next.
+    pub goto: Option<u64>,
+    /// Calls that the trace is in.
+    pub depth: u32,
 }
+
+/// Calls that a trace is in at most: who leaves it makes up for all of them.
+const DEEPEST: u32 = 4;
 
 impl Lifter<'_> {
     /// X register or, for 31, zero.
@@ -164,6 +173,35 @@ impl Lifter<'_> {
             Ok(())
         }
     }
+    /// Where control got to after this branch, if the trace is to go on there. To be asked once for each branch.
+    pub fn turn(&mut self) -> Option<u64> {
+        let (&next, rest) = self.path.split_first()?;
+        self.path = rest;
+        // At its own beginning the trace is closed: by a jump.
+        (next != self.b.pc && next & 3 == 0).then_some(next)
+    }
+    /// The trace goes on at `to`.
+    pub fn go_on(&mut self, to: u64) {
+        self.goto = Some(to);
+    }
+    /// Begin to be in a call, unless that is too deep.
+    pub fn enter(&mut self) -> bool {
+        let may = self.depth < DEEPEST;
+        if may {
+            self.depth += 1;
+            let ret = self.pc.wrapping_add(4);
+            self.b.op(Op::Enter, Type::None, &[], 0, ret);
+        }
+        may
+    }
+    /// The trace goes on at `to` if that is where `v` leads.
+    pub fn expect(&mut self, v: Value, to: u64) {
+        let known = self.b.def(self.b.root(v));
+        if known.op != Op::Const || known.imm != to {
+            self.b.op(Op::ExitUnless, Type::None, &[v], 0, to);
+        }
+        self.go_on(to);
+    }
     /// End the block after this instruction by a jump to the next.
     pub fn end_block(&mut self) {
         self.b.jump(self.pc.wrapping_add(4));
@@ -205,14 +243,17 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         return;
     }
     let mut words = Words { mem, buffer: [0; AHEAD], at: 0, len: 0 };
-    let mut l = Lifter { mem, hidden: Set(hints.hidden()), pc: start, side_exits: limits.side_exits, done: false, b };
+    let (hidden, path) = (Set(hints.hidden()), hints.path());
+    let mut l = Lifter { mem, hidden, pc: start, side_exits: limits.side_exits, done: false, path, goto: None, depth: 0, b };
     let mut left = limits.insns.max(1);
+    // The beginning of this run of instructions.
+    let mut run = start;
     while !l.done {
         let (pc, side_exits) = (l.pc, l.side_exits);
         let word = match words.next(pc) {
             Some(w) => w,
             // The fault belongs to the instruction that can't be fetched: run what comes before first.
-            None if pc != start => return finish(&mut l, pc),
+            None if pc != start => return finish(&mut l, run, pc),
             None => {
                 l.b.trap(Trap::FetchFault, Value::NONE, pc);
                 return;
@@ -220,7 +261,7 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
         };
         // The IR must be able to name every value: stay far below its limit.
         if left == 0 || l.b.insts.len() > 8_000 {
-            return finish(&mut l, pc);
+            return finish(&mut l, run, pc);
         }
         left -= 1;
         l.b.insn_start(pc);
@@ -236,16 +277,29 @@ pub fn lift_block(b: &mut Block, mem: &dyn Fetch, hints: &dyn Hints, limits: Lim
             l.done = true;
         }
         l.pc = pc.wrapping_add(4);
-        if l.side_exits != side_exits && hints.translated(l.pc) {
+        if let Some(to) = l.goto.take() {
+            l.b.parts.push(run..l.pc);
+            (run, l.pc) = (to, to);
+            words.len = words.at;
+        } else if l.side_exits != side_exits && hints.translated(l.pc) {
             let next = l.pc;
-            return finish(&mut l, next);
+            return finish(&mut l, run, next);
         }
     }
-    l.b.end = l.pc;
+    let end = l.pc;
+    ended(&mut l, run, end);
     debug_assert!(l.b.insts.last().is_some_and(|i| i.op.fx() & crate::ir::fx::TERM != 0));
 }
 
-fn finish(l: &mut Lifter<'_>, pc: u64) {
-    l.b.end = pc;
+fn finish(l: &mut Lifter<'_>, run: u64, pc: u64) {
+    ended(l, run, pc);
     l.b.jump(pc);
+}
+
+/// The last run of instructions was `run..pc`.
+fn ended(l: &mut Lifter<'_>, run: u64, pc: u64) {
+    l.b.end = pc;
+    if !l.b.parts.is_empty() && pc != run {
+        l.b.parts.push(run..pc);
+    }
 }

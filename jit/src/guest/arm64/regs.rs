@@ -175,5 +175,6 @@ pub static GUEST: Guest = Guest {
     helpers: &[],
     coherent: false,
     relocatable: true,
+    traces: true,
     disasm,
 };

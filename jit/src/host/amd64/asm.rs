@@ -324,6 +324,9 @@ impl Asm {
     }
     /// The place of a constant that moves with the code.
     pub fn constant_place(&mut self, c: u64) -> Addr {
+        if let Some(&index) = self.pool_places.iter().find(|&&i| self.pool[i as usize] == c as u128) {
+            return Asm::pool_addr(index);
+        }
         let index = self.pool.len() as u16;
         self.pool.push(c as u128);
         self.pool_places.push(index);

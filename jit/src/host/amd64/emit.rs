@@ -61,6 +61,28 @@ pub enum Ool {
         /// Register of its operand, 0 without.
         arg: Option<u8>,
     },
+    /// A way out of a trace that is in calls.
+    Leave {
+        /// The jump that leads here.
+        from: Near,
+        /// Its target.
+        target: u64,
+        /// The flags are in EFLAGS in this shape, and the target may read them.
+        flags: Option<Shape>,
+        /// The calls.
+        frames: Frames,
+    },
+    /// The way out of a trace to the address in register `reg`, from the guest instruction at `pc`.
+    Elsewhere {
+        /// The jump that leads here.
+        from: Near,
+        /// Register of the target.
+        reg: u8,
+        /// The guest instruction.
+        pc: u64,
+        /// The calls that it is in.
+        frames: Frames,
+    },
     /// The target of an indirect call, in rax, is not in the table: where the call returns to.
     CallMiss(Near, u32),
     /// The address in register `addr` of an ordered or atomic access of the guest instruction at `pc` is misaligned.
@@ -91,6 +113,13 @@ pub enum Ool {
     },
 }
 
+/// Calls that a trace is in, outermost first, as a part of [`Emitter::left_in`].
+#[derive(Clone, Copy, Debug)]
+pub struct Frames {
+    first: u16,
+    len: u8,
+}
+
 /// Emission of one block.
 pub struct Emitter<'a> {
     /// Output.
@@ -115,6 +144,10 @@ pub struct Emitter<'a> {
     pub ef: FlagState,
     /// An instruction that was emitted along with an earlier one.
     pub done_ahead: usize,
+    /// Where the calls that the trace is in are to return to.
+    pub frames: Vec<u64>,
+    /// The same for each of its ways out of line.
+    pub left_in: Vec<u64>,
 }
 
 impl<'a> Emitter<'a> {
@@ -128,7 +161,8 @@ impl<'a> Emitter<'a> {
         ool: &'a mut Vec<Ool>,
     ) -> Self {
         let ef = FlagState { val: NO_FLAGS, shape: Shape::Sub, arch: NO_FLAGS, slot_current: true, slot_val: NO_FLAGS };
-        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef, done_ahead: usize::MAX }
+        let (frames, left_in) = Default::default();
+        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef, done_ahead: usize::MAX, frames, left_in }
     }
 
     /// Emit everything.
@@ -624,6 +658,8 @@ impl<'a> Emitter<'a> {
                     self.asm.patch(jump, at);
                 }
                 Ool::SaveFlags(n, shape) => self.save_flags(n, shape),
+                Ool::Leave { from, target, flags, frames } => self.leave_calls(from, target, flags, frames),
+                Ool::Elsewhere { from, reg, pc, frames } => self.elsewhere(from, reg, pc, frames),
                 Ool::CallMiss(from, ret) => {
                     self.asm.bind_near(from);
                     // lea rcx, [rip + ret]; push rcx
@@ -638,7 +674,23 @@ impl<'a> Emitter<'a> {
                 Ool::Fallback { from, inst, args, dest, join } => self.ool_fallback(from, inst as usize, args, dest, join),
             }
             n += 1;
+            self.asm.reserve();
         }
+    }
+
+    /// The calls that the trace is in now, to be kept for later.
+    pub fn noted_frames(&mut self) -> Frames {
+        let first = self.left_in.len() as u16;
+        self.left_in.extend_from_slice(&self.frames);
+        Frames { first, len: self.frames.len() as u8 }
+    }
+
+    /// Their return addresses.
+    pub fn frames_at(&self, f: Frames) -> impl Iterator<Item = u64> + use<> {
+        let at = f.first as usize;
+        let mut all = [0; 8];
+        all[..f.len as usize].copy_from_slice(&self.left_in[at..at + f.len as usize]);
+        all.into_iter().take(f.len as usize)
     }
 
     fn ool_fallback(&mut self, from: Near, i: usize, args: [u8; 3], dest: u8, join: u32) {

@@ -1,19 +1,26 @@
 //! Leaving a block: direct exits with their links, indirect exits, traps.
 
 use super::asm::{cc, enc, r, sh, state, Addr, Alu, Asm, Near, Rm};
-use super::emit::{Emitter, Ool, Opnd};
+use super::emit::{Emitter, Frames, Ool, Opnd};
 use super::flags::{self, Shape, Test};
 use super::regs::point;
 use super::stubs::{by_entry, first_table, Stub, CMP_RAX_IMM, CMP_RAX_MEM, FIRST};
 use crate::code::filter;
 use crate::host::{Link, Reloc, NO_BRANCH};
-use crate::ir::{Inst, Op, Trap, Type, Value, FLAGS_DEAD};
+use crate::ir::{fx, Inst, Op, Trap, Type, Value, FLAGS_DEAD};
 
 impl Emitter<'_> {
     /// Dispatch of side exits and terminals.
     pub fn exit(&mut self, inst: &Inst) {
         let live = inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap;
+        if inst.op.fx() & fx::TERM != 0 && !self.frames.is_empty() {
+            let frames = std::mem::take(&mut self.frames);
+            frames.into_iter().for_each(|ret| self.push_call(ret));
+        }
         match inst.op {
+            Op::Enter => self.frames.push(inst.imm),
+            Op::Unwind => drop(self.frames.pop()),
+            Op::ExitUnless => self.exit_unless(inst),
             Op::ExitIf => {
                 self.need_flags(inst.args[0]);
                 let unsaved = live && self.flags_unsaved();
@@ -101,6 +108,15 @@ impl Emitter<'_> {
 
     /// A linkable jump, if the condition holds (`None`: always). `live`: the target may read the flags.
     fn link(&mut self, c: Option<u8>, target: u64, live: bool) {
+        if !self.frames.is_empty() {
+            let from = match c {
+                Some(c) => self.asm.jcc_near(c),
+                None => self.asm.jmp_near(),
+            };
+            let flags = Some(self.ef.shape).filter(|_| live && self.flags_unsaved());
+            let frames = self.noted_frames();
+            return self.ool.push(Ool::Leave { from, target, flags, frames });
+        }
         self.asm.pad(if c.is_some() { 2 } else { 1 });
         let near = match c {
             Some(c) => self.asm.jcc_near(c),
@@ -136,17 +152,62 @@ impl Emitter<'_> {
         self.ool.push(Ool::LinkStub(n + 1));
     }
 
+    /// Out of line: leave calls that a trace is in.
+    pub(super) fn leave_calls(&mut self, from: Near, target: u64, flags: Option<Shape>, frames: Frames) {
+        self.asm.bind_near(from);
+        if let Some(shape) = flags {
+            self.ef.shape = shape;
+            self.rest_in_eax();
+            self.asm.store(2, state!(flags), r::AX);
+        }
+        self.frames_at(frames).for_each(|ret| self.push_call(ret));
+        self.link(None, target, false);
+    }
+
+    /// A trace goes on if the operand is what it was before. (Traces are not moved: it need not be said that this is an address.)
+    fn exit_unless(&mut self, inst: &Inst) {
+        self.leave_flags(true);
+        self.clobber_flags();
+        let reg = self.reg(inst.args[0]);
+        match i32::try_from(inst.imm) {
+            Ok(c) => self.asm.alu_imm(Alu::Cmp, true, reg, c),
+            Err(_) => {
+                let expected = self.asm.constant(inst.imm as u128);
+                self.asm.alu(Alu::Cmp, true, reg, expected);
+            }
+        }
+        let from = self.asm.jcc_near(cc::NE);
+        let frames = self.noted_frames();
+        self.ool.push(Ool::Elsewhere { from, reg, pc: self.pc, frames });
+    }
+
+    /// Out of line: the trace goes on elsewhere this time.
+    pub(super) fn elsewhere(&mut self, from: Near, reg: u8, pc: u64, frames: Frames) {
+        self.asm.bind_near(from);
+        self.asm.mov_rr(true, r::AX, reg);
+        self.frames_at(frames).for_each(|ret| self.push_call(ret));
+        self.pc = pc;
+        self.branch_by_table();
+        self.point();
+    }
+
     /// Call `target`: see the module `stubs` for the return stack.
     fn call(&mut self, target: u64, live: bool) {
         self.asm.pad(1);
         let near = self.asm.call_near();
         self.linkable(near, target, live);
-        self.after_call();
+        self.after_call(self.b.end);
     }
 
-    /// Where a call returns to, if rax is the guest's return address. Nothing lives in registers but pins.
-    fn after_call(&mut self) {
-        let next = self.b.end;
+    /// Put the call that is to return to `ret`, in which a trace is, on the return stack.
+    fn push_call(&mut self, ret: u64) {
+        let over = self.asm.call_near();
+        self.after_call(ret);
+        self.asm.bind_near(over);
+    }
+
+    /// Where a call returns to, if rax is the guest's return address `next`. Nothing lives in registers but pins.
+    fn after_call(&mut self, next: u64) {
         // In forms that `ReturnMiss` knows.
         let start = self.asm.pos() as usize;
         if let Some(c) = Some(next).filter(|&c| c < Reloc::NARROW) {
@@ -170,6 +231,10 @@ impl Emitter<'_> {
     /// To the guest pc in `v`, by the thread's table. Nothing lives in registers but pins from here on.
     fn jump_indirect(&mut self, v: Value) {
         self.to_rax(v);
+        self.branch_by_table();
+    }
+
+    fn branch_by_table(&mut self) {
         self.point_bits(point::BRANCH);
         first_table(self.asm);
         self.asm.bytes(&[0x0f, 0x85]);
@@ -185,7 +250,7 @@ impl Emitter<'_> {
         by_entry(self.asm, 2, FIRST);
         self.ool.push(Ool::CallMiss(miss, self.asm.pos()));
         self.point();
-        self.after_call();
+        self.after_call(self.b.end);
     }
 
     /// To the guest pc in `v`, which the return stack's top probably leads to.

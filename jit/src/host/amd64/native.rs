@@ -18,6 +18,11 @@ pub const RETURN_ENTRY: usize = 8;
 /// Emitted code says where guest addresses are in it (`Reloc::Place`).
 pub const STORABLE: bool = true;
 
+/// There is code for traces.
+pub const TRACES: bool = true;
+
+pub use super::stubs::emit_counter;
+
 /// What the CPU has.
 pub fn detect() -> Features {
     Features::detect()

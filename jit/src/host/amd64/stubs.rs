@@ -13,7 +13,8 @@
 use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
 use super::regs::home_addr;
 use crate::cpu::{Cpu, ExitKind, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
-use crate::host::{Emitted, Pins, Reloc};
+use crate::code::trace::heat_entry;
+use crate::host::{Emitted, Link, Pins, Reloc, NO_BRANCH};
 use crate::regalloc::Home;
 
 /// Common stubs by number (`Reloc::Stub`).
@@ -300,4 +301,27 @@ fn eval(a: &mut Asm, out: &mut Emitted) {
         a.mov(true, reg, Addr::base(r::AX, -8 * (n as i32 + 1)));
     }
     a.u8(0xc3);
+}
+
+/// A counter, as a block of its own: count up the thread's heat of `pc` and go on by a link to it; by the link's stub if it was often enough.
+pub fn emit_counter(pc: u64, often: u32, out: &mut Emitted) {
+    out.clear();
+    let mut a = Asm::default();
+    a.begin(std::mem::take(&mut out.code), false);
+    let at = Addr::base(r::AX, heat_entry(pc) as i32 * 4);
+    a.mov(true, r::AX, state!(heat));
+    a.alu_imm(Alu::Add, false, at, ((1u32 << 31) / often.max(2)).max(1) as i32);
+    let enough = a.jcc_near(cc::S);
+    a.pad(1);
+    let near = a.jmp_near();
+    a.bind_near(enough);
+    let stub = a.pos();
+    a.u8(0xe8);
+    out.relocs.push(Reloc::Stub { at: a.pos(), stub: Stub::Link as u8 });
+    a.u32(0);
+    let site = a.pos();
+    a.u32(0);
+    a.patch(near, stub);
+    out.links.push(Link { at: near.0, stub, site, target: pc, direct: false, short: NO_BRANCH });
+    out.code = a.code;
 }

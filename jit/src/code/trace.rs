@@ -1,0 +1,148 @@
+//! The optimizing tier: hot code is translated again along the way that control takes there.
+//!
+//! A counter ([`cache`](super::cache)) says that a loop's head, or where traces are left to, was reached often. The thread that found it goes on from there one
+//! run of instructions at a time, as single steps do, and notes where each branch leads: the *path*, until it is back, or where there is a trace already,
+//! or the path is long enough. The lifter then follows that path, through branches, calls and returns, and what was a way to take becomes the
+//! straight line of one block: what is known about registers and flags stays known, calls leave no trace on the return stack, and flags are
+//! brought to rest where the path is left, if at all. A path is no more than a hint: each of its branches is checked by what the translation
+//! executes, so that code may have changed in between, and threads may differ.
+//!
+//! It is done by the thread itself: a trace costs tens of microseconds, less than telling another thread would save, and a process
+//! has no threads but the guest's.
+
+use super::stats::{Counters, Stopwatch};
+use super::{lift, region, Engine, Exit, Facts, Inner};
+use crate::cpu::{Cpu, HEAT_ENTRIES};
+use crate::guest::{Fetch, Limits};
+use crate::host;
+use crate::ir::{self, Mode};
+use std::ops::Range;
+use std::sync::atomic::Ordering::*;
+
+/// How often a place is reached before a trace is made there.
+pub(super) const OFTEN: u32 = 20_000;
+/// The walks that a trace is made of.
+const WALKS: u32 = 4;
+/// Branches of a path, and guest instructions of a trace, at most.
+const BRANCHES: usize = 64;
+const LIMITS: Limits = Limits { insns: 400, side_exits: 0 };
+/// A run of instructions up to a branch.
+const RUN: Limits = Limits { insns: 256, side_exits: 0 };
+
+/// The entry of `Cpu::heat` that counts for a place.
+pub(crate) fn heat_entry(pc: u64) -> usize {
+    (pc >> 2) as usize & (HEAT_ENTRIES - 1)
+}
+
+impl Engine {
+    /// How often a counter counts; 0 without traces.
+    pub(super) fn heat(options: &super::Options, guest: &crate::guest::Guest) -> u32 {
+        match guest.traces && host::TRACES {
+            true => options.hot.unwrap_or(OFTEN).min(1 << 30),
+            false => 0,
+        }
+    }
+
+    /// The counter before `head` has counted enough: go on from there and make a trace. Where to go on then.
+    pub(super) fn heated(&self, cpu: &mut Cpu, head: u64, mem: &dyn Fetch) -> Result<u64, Exit> {
+        cpu.pc = head;
+        let mode = self.mode(cpu);
+        let mut path = Vec::with_capacity(BRANCHES);
+        let end = self.walk(cpu, head, mode, mem, &mut path);
+        let again = end != Some(Exit::Pending) && self.inner.with(|i| self.walked(i, head, mode, path, mem));
+        region::set_heat(cpu, heat_entry(head), if again { u32::MAX >> 1 } else { 0 });
+        match end {
+            Some(exit) => Err(exit),
+            None => self.host_for(cpu, mem),
+        }
+    }
+
+    /// Execute from `head` on, which is at `cpu.pc`, and note where each run of instructions leads to. What has to be seen to by the caller of `run`, if anything.
+    fn walk(&self, cpu: &mut Cpu, head: u64, mode: Mode, mem: &dyn Fetch, path: &mut Vec<u64>) -> Option<Exit> {
+        while path.len() < BRANCHES {
+            if cpu.pending.load(Relaxed) != 0 {
+                return Some(Exit::Pending);
+            }
+            let alone = Mode(mode.0 | Mode::RUN.0);
+            if let Some(exit) = self.step_inside(cpu, mem, RUN, alone) {
+                return Some(exit);
+            }
+            // (Where its control of floating point has changed, the trace ends anyway.)
+            let known = path.contains(&cpu.pc) || cpu.pc != head && !self.inner.with(|i| i.cache.is_cold(cpu.pc, mode));
+            if known {
+                // An inner loop, or what has a trace of its own.
+                return None;
+            }
+            path.push(cpu.pc);
+            if cpu.pc == head {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Note a path; when there are enough from `head`, make a trace of what they have in common. Whether there are to be more soon.
+    fn walked(&self, i: &mut Inner, head: u64, mode: Mode, path: Vec<u64>, mem: &dyn Fetch) -> bool {
+        let (walks, common) = i.walks.entry((head, mode)).or_insert_with(|| (0, path.clone()));
+        *walks += 1;
+        let same = common.iter().zip(&path).take_while(|(a, b)| a == b).count();
+        common.truncate(same);
+        if *walks < WALKS && same != 0 {
+            return true;
+        }
+        let path = std::mem::take(common);
+        i.walks.remove(&(head, mode));
+        self.make_trace(i, head, mode, &path, mem);
+        false
+    }
+
+    fn make_trace(&self, i: &mut Inner, head: u64, mode: Mode, path: &[u64], mem: &dyn Fetch) {
+        if !i.cache.is_cold(head, mode) {
+            // Another thread was faster.
+            return;
+        }
+        let _busy = self.busy(i);
+        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
+        i.block.clear(head, mode);
+        let facts = Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden, path };
+        (self.guest.lift)(&mut i.block, mem, &facts, LIMITS);
+        if i.block.starts.is_empty() || i.block.parts.is_empty() || !near(&i.block) {
+            i.cache.settle(head, mode);
+            return forget(i, head);
+        }
+        if self.options.verify {
+            self.verify(&i.block);
+        }
+        lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
+        merge(&mut i.block.parts);
+        let host = self.place(i);
+        forget(i, head);
+        Counters::add(&self.count.traces, 1);
+        if self.options.dump_asm {
+            super::dump::asm(self.guest, &i.block, &i.emitted, host, mem);
+        }
+    }
+}
+
+/// Indirect branches to `head` are to find what is there now, without a counter.
+fn forget(i: &Inner, head: u64) {
+    // SAFETY: registered CPUs are alive.
+    i.cpus.iter().for_each(|&cpu| unsafe { region::forget(cpu, Some(head)) });
+}
+
+/// Whether the distances of all instructions from the first fit 32 bits.
+fn near(b: &ir::Block) -> bool {
+    b.starts.iter().all(|pc| i32::try_from(pc.wrapping_sub(b.pc) as i64).is_ok())
+}
+
+/// Make ranges ascend, and one of those that touch.
+fn merge(parts: &mut Vec<Range<u64>>) {
+    parts.sort_unstable_by_key(|p| p.start);
+    parts.dedup_by(|next, last| {
+        let touch = next.start <= last.end;
+        if touch {
+            last.end = last.end.max(next.end);
+        }
+        touch
+    });
+}
