@@ -204,13 +204,29 @@ fn change(r: &mut Random, engine: &Engine, program: &Program) {
 
 #[test]
 fn changing_code_agrees() {
+    agree(1, Some(0));
+}
+
+/// The same where whatever is reached twice becomes a trace, with a cache that is full sometimes, and with one that is not.
+#[test]
+fn changing_traces_agree() {
+    agree(1, Some(1));
+    let traces = agree(4 << 20, Some(1));
+    assert!(traces as u64 > number("ENGINE_ROUNDS", 3000) / 4, "only {traces} traces");
+}
+
+/// How many traces there were.
+fn agree(cache_bytes: usize, hot: Option<u32>) -> u64 {
+    // There is one handler of signals, for one engine.
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = ONE.lock();
     traps::catch();
     let mut r = Random(number("ENGINE_SEED", 1));
     let mut code: Vec<u32> = (0..WORDS).map(|n| word(&mut r, n)).collect();
     code[WORDS - 1] = BRK;
     let program = Program(RefCell::new(code));
     // The least that it takes: a few hundred rounds fill it.
-    let engine = Engine::new(&GUEST, Options { cache_bytes: 1, ..Options::default() }).expect("code memory");
+    let engine = Engine::new(&GUEST, Options { cache_bytes, hot, verify: true, ..Options::default() }).expect("code memory");
     let mut cpus: Vec<_> = (0..3).map(|_| engine.new_cpu(None)).collect();
     let (mut reference, mut interp, mut block) = (Cpu::new(), Interp::default(), Block::default());
     for round in 0..number("ENGINE_ROUNDS", 3000) {
@@ -230,4 +246,5 @@ fn changing_code_agrees() {
         }
     }
     cpus.into_iter().for_each(|cpu| engine.drop_cpu(cpu));
+    engine.stats().traces
 }

@@ -269,7 +269,7 @@ impl Cache {
     /// The valid block for `pc`.
     fn block(&self, pc: u64, mode: Mode) -> Option<usize> {
         let what = what(self.lookup.slots[self.probe(pc, mode)]);
-        (what.wrapping_sub(1) < WAIT - 1).then_some(what as usize - 1)
+        (what.wrapping_sub(1) < WAIT - 1).then(|| what as usize - 1)
     }
 
     /// Its host address.

@@ -67,10 +67,10 @@ impl Engine {
             if let Some(exit) = self.step_inside(cpu, mem, RUN, alone) {
                 return Some(exit);
             }
-            // (Where its control of floating point has changed, the trace ends anyway.)
-            let known = path.contains(&cpu.pc) || cpu.pc != head && !self.inner.with(|i| i.cache.is_cold(cpu.pc, mode));
+            let other = self.mode(cpu) != mode;
+            let known = other || path.contains(&cpu.pc) || cpu.pc != head && !self.inner.with(|i| i.cache.is_cold(cpu.pc, mode));
             if known {
-                // An inner loop, or what has a trace of its own.
+                // An inner loop, or what has a trace of its own; or it is under another control of floating point from here on.
                 return None;
             }
             path.push(cpu.pc);
@@ -87,7 +87,9 @@ impl Engine {
         *walks += 1;
         let same = common.iter().zip(&path).take_while(|(a, b)| a == b).count();
         common.truncate(same);
-        if *walks < WALKS && same != 0 {
+        // Who wants traces of everything wants them soon.
+        let enough = *walks >= WALKS || self.options.hot.is_some_and(|hot| hot < WALKS);
+        if !enough && same != 0 {
             return true;
         }
         let path = std::mem::take(common);
