@@ -196,11 +196,6 @@ impl Area {
         self.abandoned
     }
 
-    /// Whether this process alone maps the pages, as far as it knows.
-    pub fn owned(&self) -> bool {
-        !self.shared
-    }
-
     /// Move a mapping over another.
     ///
     /// # Safety

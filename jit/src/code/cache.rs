@@ -8,7 +8,7 @@
 //! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
 //! exit of an invalid block goes to a valid one.
 //!
-//! **Heat.** Links backward and out of traces (`counts`) lead to a *counter* first, a block of its own that counts and goes on to where they lead. When it
+//! **Heat.** Jumps backward and links out of traces (`counts`) lead to a *counter* first, a block of its own that counts and goes on to where they lead. When it
 //! has counted enough it leaves for the engine instead, which makes a trace there, or says that none is worth it; then
 //! all links lead to the trace, or to the block, without a counter.
 
@@ -316,7 +316,8 @@ impl Cache {
             kind: if parts.is_empty() { Kind::Cold } else { Kind::Settled },
             counter: NONE,
         });
-        self.new_links(&e.links, at, |target| !parts.is_empty() || target <= pc);
+        let counts = |l: &host::Link| !parts.is_empty() || l.target <= pc && !host::is_call(&e.code, l.at);
+        self.new_links(&e.links, at, counts);
         self.lookup.reserve(e.links.len() + 1);
         let entry = self.probe(pc, mode);
         let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(pc, mode, id + 1)));
@@ -343,7 +344,7 @@ impl Cache {
     }
 
     /// The links of the block that was placed at offset `at`, which lead to their stubs still.
-    fn new_links(&mut self, links: &[host::Link], at: u32, counts: impl Fn(u64) -> bool) {
+    fn new_links(&mut self, links: &[host::Link], at: u32, counts: impl Fn(&host::Link) -> bool) {
         for l in links {
             let n = self.links.len() as u32;
             if !l.direct {
@@ -358,7 +359,7 @@ impl Cache {
                 next: NONE,
                 cut: false,
                 direct: l.direct,
-                counts: self.heat != 0 && counts(l.target),
+                counts: self.heat != 0 && counts(l),
                 of_counter: false,
             });
         }
@@ -424,13 +425,6 @@ impl Cache {
         at.map(|_| id)
     }
 
-    /// Where indirect branches to the block for `pc` are to lead, if that is not the block: the counter before it.
-    pub fn counted(&mut self, pc: u64, mode: Mode) -> Option<u64> {
-        let b = self.block(pc, mode).filter(|&b| self.heat != 0 && self.blocks[b].kind == Kind::Cold && self.area.owned())?;
-        let counter = self.counter(b as u32)?;
-        Some(self.area.addr(self.blocks[counter as usize].host))
-    }
-
     /// The links to the counter before a block that is settled lead to the block itself.
     fn past_counter(&mut self, block: u32) {
         let counter = self.blocks[block as usize].counter;
@@ -474,12 +468,14 @@ impl Cache {
 
     /// Let a link lead to a block, or its counter, or (`cut`) be ready to.
     fn connect(&mut self, link: u32, block: u32, cut: bool) {
-        let Link { counts, direct, of_counter, .. } = self.links[link as usize];
+        let Link { counts, of_counter, .. } = self.links[link as usize];
         let cold = self.blocks[block as usize].kind == Kind::Cold;
         if of_counter {
-            self.blocks[block as usize].counter = self.owner(link) as u32;
+            let counter = self.owner(link);
+            self.blocks[block as usize].counter = counter as u32;
+            self.needs_flags(counter, !self.blocks[block as usize].flags_dead);
         }
-        let block = match counts && cold && !direct {
+        let block = match counts && cold {
             true => self.counter(block).unwrap_or(block),
             false => block,
         };
@@ -496,8 +492,7 @@ impl Cache {
     fn lead(&mut self, link: u32) {
         let l = &self.links[link as usize];
         let b = &self.blocks[l.linked as usize];
-        // A direct one doesn't go by the counter: while that counts, it is not for use.
-        let to = match l.direct && !(b.flags_dead && !(l.counts && b.kind == Kind::Cold)) {
+        let to = match l.direct && !b.flags_dead {
             true => l.stub,
             false => b.host,
         };
@@ -553,7 +548,11 @@ impl Cache {
         let b = &mut self.blocks[id as usize];
         b.valid = false;
         let links = std::mem::replace(&mut b.incoming, NONE);
-        let (pc, mode) = (b.pc, b.mode);
+        let (pc, mode, counter) = (b.pc, b.mode, b.counter);
+        if counter != NONE {
+            // What is there next is not known.
+            self.needs_flags(counter as usize, true);
+        }
         // They wait now, but for those of blocks that are void themselves: these would be ever more.
         let (mut n, mut waiting) = (links, NONE);
         while n != NONE {
@@ -575,6 +574,20 @@ impl Cache {
                 NONE => self.lookup.remove(entry),
                 n => self.lookup.slots[entry] = slot(pc, mode, n | WAIT),
             }
+        }
+    }
+
+    /// Where a counter leads to needs the flags, or does not: so do the links that lead to it.
+    fn needs_flags(&mut self, counter: usize, needs: bool) {
+        if std::mem::replace(&mut self.blocks[counter].flags_dead, !needs) != needs {
+            return;
+        }
+        let mut n = self.blocks[counter].incoming;
+        while n != NONE {
+            if !self.links[n as usize].cut {
+                self.lead(n);
+            }
+            n = self.links[n as usize].next;
         }
     }
 

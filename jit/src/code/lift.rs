@@ -60,7 +60,16 @@ fn overwrites_flags(guest: &Guest, b: &mut Block, mem: &dyn Fetch) -> bool {
 
 /// Whether an exit's target isn't known.
 fn leads_anywhere(op: ir::Op) -> bool {
-    matches!(op, ir::Op::Trap | ir::Op::TrapIf | ir::Op::TrapIfCode | ir::Op::ExitUnless | ir::Op::JumpInd | ir::Op::CallInd | ir::Op::Return)
+    matches!(
+        op,
+        ir::Op::Trap
+            | ir::Op::TrapIf
+            | ir::Op::TrapIfCode
+            | ir::Op::ExitUnless
+            | ir::Op::JumpInd
+            | ir::Op::CallInd
+            | ir::Op::Return
+    )
 }
 
 /// Whether the flags are overwritten before they can be read from `pc` on. What was looked at for that is something that the block depends on.

@@ -342,7 +342,7 @@ impl Engine {
         self.inner.with(|i| {
             let host = self.find_or_translate(i, pc, mode, mem)?;
             // Under the lock: nobody voids the translation in between.
-            region::remember(cpu, pc, i.cache.counted(pc, mode).unwrap_or(host));
+            region::remember(cpu, pc, host);
             Ok(host)
         })
     }
@@ -816,13 +816,19 @@ fn no_memory(errno: i32) -> ! {
     std::process::abort()
 }
 
-fn new_cache(options: &Options, guest: &Guest, (stubs, offsets): &(Emitted, Vec<u32>), filter: &Arc<Filter>) -> Result<Cache, i32> {
+fn new_cache(
+    options: &Options,
+    guest: &Guest,
+    (stubs, offsets): &(Emitted, Vec<u32>),
+    filter: &Arc<Filter>,
+) -> Result<Cache, i32> {
     let size = match options.cache_bytes {
         0 => DEFAULT_CACHE,
         // At least what the stubs and the largest block need.
         n => (n.max(64 << 10) + 4095) & !4095,
     };
-    let cache = Cache::new(Area::new(size)?, (stubs, offsets), &host::helper, filter.clone(), Engine::heat(options, guest)).ok_or(libc::ENOMEM)?;
+    let cache = Cache::new(Area::new(size)?, (stubs, offsets), &host::helper, filter.clone(), Engine::heat(options, guest))
+        .ok_or(libc::ENOMEM)?;
     if let Some(watcher) = options.watcher {
         let at = cache.area.range().start;
         // SAFETY: the stubs have just been placed there.

@@ -24,8 +24,8 @@ pub(super) const OFTEN: u32 = 20_000;
 /// The walks that a trace is made of.
 const WALKS: u32 = 4;
 /// Branches of a path, and guest instructions of a trace, at most.
-const BRANCHES: usize = 64;
-const LIMITS: Limits = Limits { insns: 400, side_exits: 0 };
+const BRANCHES: usize = 32;
+const LIMITS: Limits = Limits { insns: 256, side_exits: 0 };
 /// A run of instructions up to a branch.
 const RUN: Limits = Limits { insns: 256, side_exits: 0 };
 
@@ -47,9 +47,12 @@ impl Engine {
     pub(super) fn heated(&self, cpu: &mut Cpu, head: u64, mem: &dyn Fetch) -> Result<u64, Exit> {
         cpu.pc = head;
         let mode = self.mode(cpu);
+        // Earlier walks, and what they have in common: no further need this one go.
+        let earlier = self.inner.with(|i| i.walks.remove(&(head, mode)));
         let mut path = Vec::with_capacity(BRANCHES);
-        let end = self.walk(cpu, head, mode, mem, &mut path);
-        let again = end != Some(Exit::Pending) && self.inner.with(|i| self.walked(i, head, mode, path, mem));
+        let end = self.walk(cpu, head, mode, mem, earlier.as_ref().map(|w| &w.1[..]), &mut path);
+        let walks = earlier.map_or(0, |w| w.0) + 1;
+        let again = end != Some(Exit::Pending) && self.inner.with(|i| self.walked(i, head, mode, (walks, path), mem));
         region::set_heat(cpu, heat_entry(head), if again { u32::MAX >> 1 } else { 0 });
         match end {
             Some(exit) => Err(exit),
@@ -57,9 +60,18 @@ impl Engine {
         }
     }
 
-    /// Execute from `head` on, which is at `cpu.pc`, and note where each run of instructions leads to. What has to be seen to by the caller of `run`, if anything.
-    fn walk(&self, cpu: &mut Cpu, head: u64, mode: Mode, mem: &dyn Fetch, path: &mut Vec<u64>) -> Option<Exit> {
-        while path.len() < BRANCHES {
+    /// Execute from `head` on, which is at `cpu.pc`, and note where each run of instructions leads to, as long as that is the `common` way.
+    /// What has to be seen to by the caller of `run`, if anything.
+    fn walk(
+        &self,
+        cpu: &mut Cpu,
+        head: u64,
+        mode: Mode,
+        mem: &dyn Fetch,
+        common: Option<&[u64]>,
+        path: &mut Vec<u64>,
+    ) -> Option<Exit> {
+        while path.len() < common.map_or(BRANCHES, <[u64]>::len) {
             if cpu.pending.load(Relaxed) != 0 {
                 return Some(Exit::Pending);
             }
@@ -73,6 +85,9 @@ impl Engine {
                 // An inner loop, or what has a trace of its own; or it is under another control of floating point from here on.
                 return None;
             }
+            if common.is_some_and(|c| c[path.len()] != cpu.pc) {
+                return None;
+            }
             path.push(cpu.pc);
             if cpu.pc == head {
                 return None;
@@ -81,21 +96,16 @@ impl Engine {
         None
     }
 
-    /// Note a path; when there are enough from `head`, make a trace of what they have in common. Whether there are to be more soon.
-    fn walked(&self, i: &mut Inner, head: u64, mode: Mode, path: Vec<u64>, mem: &dyn Fetch) -> bool {
-        let (walks, common) = i.walks.entry((head, mode)).or_insert_with(|| (0, path.clone()));
-        *walks += 1;
-        let same = common.iter().zip(&path).take_while(|(a, b)| a == b).count();
-        common.truncate(same);
+    /// So many walks from `head` have this path in common: when they are enough, make a trace of it. Whether there are to be more soon.
+    fn walked(&self, i: &mut Inner, head: u64, mode: Mode, (walks, path): (u32, Vec<u64>), mem: &dyn Fetch) -> bool {
         // Who wants traces of everything wants them soon.
-        let enough = *walks >= WALKS || self.options.hot.is_some_and(|hot| hot < WALKS);
-        if !enough && same != 0 {
-            return true;
+        let enough = walks >= WALKS || self.options.hot.is_some_and(|hot| hot < WALKS);
+        if enough || path.is_empty() {
+            self.make_trace(i, head, mode, &path, mem);
+            return false;
         }
-        let path = std::mem::take(common);
-        i.walks.remove(&(head, mode));
-        self.make_trace(i, head, mode, &path, mem);
-        false
+        i.walks.insert((head, mode), (walks, path));
+        true
     }
 
     fn make_trace(&self, i: &mut Inner, head: u64, mode: Mode, path: &[u64], mem: &dyn Fetch) {

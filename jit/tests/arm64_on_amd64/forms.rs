@@ -30,6 +30,9 @@ const MANAGED: &[(Op, &str)] = &[
     (Op::Return, "an end"),
     (Op::Trap, "an end"),
     (Op::TrapIfCode, "goes by what the engine has translated"),
+    (Op::ExitUnless, "of traces: tests/engine.rs"),
+    (Op::Enter, "of traces: tests/engine.rs"),
+    (Op::Unwind, "of traces: tests/engine.rs"),
 ];
 
 /// Operations that the lifter for arm64 never makes.

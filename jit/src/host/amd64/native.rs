@@ -18,6 +18,11 @@ pub const RETURN_ENTRY: usize = 8;
 /// Emitted code says where guest addresses are in it (`Reloc::Place`).
 pub const STORABLE: bool = true;
 
+/// Whether the link at offset `at` of a block's code is a call's.
+pub fn is_call(code: &[u8], at: u32) -> bool {
+    code[at as usize - 1] == 0xe8
+}
+
 /// There is code for traces.
 pub const TRACES: bool = true;
 

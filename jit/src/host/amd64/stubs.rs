@@ -12,8 +12,8 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
 use super::regs::home_addr;
-use crate::cpu::{Cpu, ExitKind, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
 use crate::code::trace::heat_entry;
+use crate::cpu::{Cpu, ExitKind, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
 use crate::host::{Emitted, Link, Pins, Reloc, NO_BRANCH};
 use crate::regalloc::Home;
 

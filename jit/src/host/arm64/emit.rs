@@ -33,6 +33,21 @@ pub struct FlagState {
 pub enum Ool {
     /// The way out by link number `n`, and the conditional branch that leads there.
     Link(u32, Option<Near>),
+    /// A way out of a trace that is in calls, and the branch that leads there.
+    Leave(Near, u64, Frames),
+    /// Where a call of a trace's returns to, if that was left in it.
+    Returned(Near, u64),
+    /// The way out of a trace to the address in a register.
+    Elsewhere {
+        /// The branch that leads here.
+        from: Near,
+        /// Register of the target.
+        target: u8,
+        /// The guest instruction.
+        pc: u64,
+        /// The calls that the trace is in.
+        frames: Frames,
+    },
     /// The target of an indirect branch, in a register, is not where it was looked for first.
     Miss {
         /// The branch that leads here.
@@ -72,6 +87,15 @@ pub enum Ool {
     },
 }
 
+/// Calls that a trace is in, outermost first, as a part of [`Emitter::left_in`].
+#[derive(Clone, Copy, Debug)]
+pub struct Frames {
+    /// The first.
+    pub first: u16,
+    /// How many.
+    pub len: u8,
+}
+
 /// Emission of one block.
 pub struct Emitter<'a> {
     /// Output.
@@ -94,6 +118,10 @@ pub struct Emitter<'a> {
     pub hint: u8,
     /// Flags.
     pub ef: FlagState,
+    /// Where the calls that the trace is in are to return to.
+    pub frames: Vec<u64>,
+    /// The same for each of its ways out of line.
+    pub left_in: Vec<u64>,
 }
 
 impl<'a> Emitter<'a> {
@@ -107,7 +135,8 @@ impl<'a> Emitter<'a> {
         ool: &'a mut Vec<Ool>,
     ) -> Self {
         let ef = FlagState { val: AT_ENTRY, arch: AT_ENTRY, slot: NO_FLAGS };
-        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef }
+        let (frames, left_in) = Default::default();
+        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef, frames, left_in }
     }
 
     /// Emit everything.
@@ -465,6 +494,9 @@ impl<'a> Emitter<'a> {
         while n < self.ool.len() {
             match self.ool[n] {
                 Ool::Link(l, from) => self.link_way(l as usize, from),
+                Ool::Leave(from, target, frames) => self.leave_calls(from, target, frames),
+                Ool::Returned(after, ret) => self.returned(after, ret),
+                Ool::Elsewhere { from, target, pc, frames } => self.elsewhere(from, target, pc, frames),
                 Ool::Miss { from, target, stub, pc } => {
                     self.asm.bind(from);
                     let bits = super::regs::point::BRANCH | target;

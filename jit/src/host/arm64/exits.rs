@@ -1,18 +1,33 @@
 //! Leaving a block: direct exits with their links, indirect exits, traps.
 
 use super::asm::{field, op, r, Access, Addr, Asm, Near};
-use super::emit::{Emitter, Ool};
+use super::emit::{Emitter, Frames, Ool};
 use super::regs::point;
 use super::stubs::{first_table, Stub};
 use crate::code::filter;
 use crate::host::{Link, NO_BRANCH};
-use crate::ir::{Cond, Inst, Op, Trap, Type, FLAGS_DEAD};
+use crate::ir::{fx, Cond, Inst, Op, Trap, Type, FLAGS_DEAD};
 
 impl Emitter<'_> {
     /// Dispatch of side exits and terminals.
     pub fn exit(&mut self, inst: &Inst) {
         let live = inst.aux & FLAGS_DEAD == 0 || matches!(inst.op, Op::Trap | Op::TrapIf);
+        if inst.op.fx() & fx::TERM != 0 {
+            let frames = std::mem::take(&mut self.frames);
+            frames.into_iter().for_each(|ret| self.push_call(ret));
+        }
         match inst.op {
+            Op::Enter => self.frames.push(inst.imm),
+            Op::Unwind => drop(self.frames.pop()),
+            Op::ExitUnless => {
+                let target = self.reg(inst.args[0]);
+                self.leave_flags(true);
+                self.asm.mov_const(r::S1, inst.imm);
+                self.asm.rrr(op::SUB, true, r::S1, r::S1, target);
+                let from = self.asm.branch(op::CBNZ | 1 << 31 | r::S1 as u32);
+                let frames = self.noted_frames();
+                self.ool.push(Ool::Elsewhere { from, target, pc: self.pc, frames });
+            }
             Op::ExitIf => self.exit_if(inst, live),
             Op::ExitIfZero | Op::ExitIfNonzero | Op::TrapIf => {
                 let w = self.b.ty(inst.args[0]) == Type::I64;
@@ -114,8 +129,53 @@ impl Emitter<'_> {
 
     /// A conditional branch leads to the way out to `target`.
     fn side_exit(&mut self, from: Near, target: u64) {
+        if !self.frames.is_empty() {
+            let frames = self.noted_frames();
+            return self.ool.push(Ool::Leave(from, target, frames));
+        }
         self.ool.push(Ool::Link(self.out.links.len() as u32, Some(from)));
         self.out.links.push(Link { at: 0, stub: 0, site: 0, target, direct: false, short: from.0 });
+    }
+
+    /// The calls that the trace is in now, to be kept for later.
+    fn noted_frames(&mut self) -> Frames {
+        let first = self.left_in.len() as u16;
+        self.left_in.extend_from_slice(&self.frames);
+        Frames { first, len: self.frames.len() as u8 }
+    }
+
+    fn push_calls(&mut self, frames: Frames) {
+        (frames.first..frames.first + frames.len as u16).for_each(|n| self.push_call(self.left_in[n as usize]));
+    }
+
+    /// Put the call that is to return to `ret`, in which a trace is, on the return stack.
+    fn push_call(&mut self, ret: u64) {
+        self.asm.mov_const(r::S0, ret);
+        let after = self.asm.branch(op::ADR | r::S1 as u32);
+        self.asm.pair(op::STP_PRE, r::S1, r::S0, r::SP, -16);
+        self.ool.push(Ool::Returned(after, ret));
+    }
+
+    /// Out of line: leave calls that a trace is in.
+    pub(super) fn leave_calls(&mut self, from: Near, target: u64, frames: Frames) {
+        self.asm.bind(from);
+        self.push_calls(frames);
+        self.link(op::B, target);
+    }
+
+    /// Out of line: the trace goes on elsewhere this time.
+    pub(super) fn elsewhere(&mut self, from: Near, target: u8, pc: u64, frames: Frames) {
+        self.asm.bind(from);
+        self.push_calls(frames);
+        self.pc = pc;
+        self.jump_indirect(target);
+        self.point();
+    }
+
+    /// Where a call of a trace's returns to.
+    pub(super) fn returned(&mut self, after: Near, ret: u64) {
+        self.asm.bind(after);
+        self.link(op::B, ret);
     }
 
     /// A linkable branch (`b` or `bl`).

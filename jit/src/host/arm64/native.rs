@@ -17,6 +17,16 @@ pub const RETURN_ENTRY: usize = 16;
 /// Emitted code does not say where guest addresses are in it.
 pub const STORABLE: bool = false;
 
+/// There is code for traces.
+pub const TRACES: bool = true;
+
+pub use super::stubs::emit_counter;
+
+/// Whether the link at offset `at` of a block's code is a call's.
+pub fn is_call(code: &[u8], at: u32) -> bool {
+    code[at as usize + 3] >> 2 == 0b10_0101
+}
+
 /// What the CPU has.
 pub fn detect() -> Features {
     Features::detect()

@@ -13,8 +13,9 @@
 
 use super::asm::{field, op, r, Addr, Asm, Near};
 use super::regs::home_offset;
+use crate::code::trace::heat_entry;
 use crate::cpu::{ExitKind, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
-use crate::host::{Emitted, Pins, Reloc};
+use crate::host::{Emitted, Link, Pins, Reloc, NO_BRANCH};
 use crate::regalloc::Home;
 
 /// Common stubs by number (`Reloc::Stub`).
@@ -333,4 +334,28 @@ pub const EVAL_NOTED: u64 = 8;
 /// Where in `Pending` to go with the target in a register.
 pub const fn pending_entry(reg: u8) -> u64 {
     reg as u64 * 8
+}
+
+/// A counter: see the other host's. The flags are not touched.
+pub fn emit_counter(pc: u64, often: u32, out: &mut Emitted) {
+    out.clear();
+    let mut a = Asm::default();
+    a.begin(std::mem::take(&mut out.code));
+    a.load_cpu(3, r::S0, field!(heat));
+    let at = Addr::Disp(r::S0, heat_entry(pc) as i32 * 4);
+    a.mem(super::asm::Access::load(2), r::LR, at);
+    a.mov_imm(r::S1, ((1u64 << 31) / often.max(2) as u64).max(1));
+    a.rrr(op::ADD, false, r::LR, r::LR, r::S1);
+    a.mem(super::asm::Access::store(2), r::LR, at);
+    let enough = a.branch(Asm::tb(op::TBNZ, r::LR, 31));
+    let on = a.branch(op::B);
+    a.bind(enough);
+    let stub = a.pos();
+    out.relocs.push(Reloc::Stub { at: stub, stub: Stub::Link as u8 });
+    a.w(op::BL);
+    let site = a.pos();
+    a.w(0);
+    a.patch(on, stub);
+    out.links.push(Link { at: on.0, stub, site, target: pc, direct: false, short: NO_BRANCH });
+    out.code = a.code;
 }
