@@ -136,6 +136,8 @@ isolate_user() {
 isolate_engine() {
     [ -z "${ISOLATED:-}" ] || return 0
     need_root; need unshare ip
+    # There is no network inside.
+    base_root arm64 >/dev/null || give_up "no base root"
     ISOLATED=engine unshare -m -p -n -f --kill-child --mount-proc --propagation private bash -c '
         [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 1
         mount -t tmpfs tmpfs /run; ip link set lo up

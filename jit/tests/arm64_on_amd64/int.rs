@@ -596,6 +596,8 @@ fn edges() {
         (Op::JumpInd, 0, ExitKind::Lookup),
         (Op::JumpInd, 4, ExitKind::Lookup),
         (Op::CallInd, 4, ExitKind::Lookup),
+        (Op::JumpInd, 1 << JUMP_CACHE_SHIFT | 4, ExitKind::Lookup),
+        (Op::CallInd, 1 << JUMP_CACHE_SHIFT | 4, ExitKind::Lookup),
     ] {
         for (pending, end) in [(0, 0x5004), (0, 0x5555_5555_5004u64), (1, 0x5004)] {
             let mut b = Block::default();
