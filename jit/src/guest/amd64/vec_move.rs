@@ -599,8 +599,16 @@ impl Lifter<'_> {
         let at = self.address(ea);
         let (v, mask) = (self.vreg(1, 0)?, self.vreg(2, 0)?);
         let scratch = self.helper(Number::Scratch, &[]);
-        let lanes: Vec<_> = (0..if mmx { 8 } else { 16 }).map(|n| (mask, v, n, n)).collect();
-        self.store_lanes(Arr::B16, at, scratch, &lanes);
+        let bytes = if mmx { 8 } else { 16 };
+        // The processor wants to be able to write all of it, whatever the mask says.
+        self.probe(Lifter::plain(at), bytes as i64);
+        for n in 0..bytes {
+            let on = self.lane_on(Arr::B16, mask, n);
+            let to = self.b.bin_imm(Op::Add, at, n);
+            let to = self.somewhere(on, to, scratch);
+            let byte = self.b.op(Op::VExtract, Type::I32, &[v], Arr::B16.0, n);
+            self.store(0, Lifter::plain(to), byte);
+        }
         Ok(())
     }
 
