@@ -581,7 +581,7 @@ pub enum Trap {
     Divide = 8,
     /// Refused by the processor (#GP): pc = the instruction.
     Protection = 9,
-    /// Debug instruction that resumes after itself: imm 0 = INT3, 1 = INT1; pc = after.
+    /// Debug instruction that resumes after itself: imm 0 = INT3, 1 = INT1, 4 = INT 4 (overflow); pc = after.
     Debug = 10,
     /// An unmasked FP exception is pending: imm 0 = of vectors, 1 = of the x87; pc = the instruction.
     FpException = 11,

@@ -151,6 +151,8 @@ fn operation(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut 
     let leaves = effects & fx::EXIT != 0;
     // (What the guest instruction itself has made it will make again.)
     let reads = effects & fx::READS_FLAGS != 0 && reads_earlier(insts, vals, inst);
+    // One that reads them and then faults begins again, and reads them again.
+    behind.flags_live |= effects & fx::FAULT != 0 && !behind.flags_live && began_with_flags(insts, vals, i);
     let left = leaves && (inst.aux & FLAGS_DEAD == 0 || inst.op == Op::Trap);
     behind.flags_live |= left;
     let faults = effects & (fx::FAULT | fx::FP) != 0;
@@ -239,6 +241,16 @@ fn reads_earlier(insts: &Table<Inst>, vals: &Table<Val>, inst: &Inst) -> bool {
         let made = &insts[vals[a.index()].root as usize];
         made.guest != inst.guest || made.op == Op::Get
     })
+}
+
+/// Whether what the guest instruction has computed before instruction `i` depends on flags of an earlier one.
+fn began_with_flags(insts: &Table<Inst>, vals: &Table<Val>, i: usize) -> bool {
+    let guest = insts[i].guest;
+    (0..i)
+        .rev()
+        .map(|n| &insts[n])
+        .take_while(|n| n.guest == guest)
+        .any(|n| n.op.fx() & fx::READS_FLAGS != 0 && n.facts & fact::NOTHING == 0 && reads_earlier(insts, vals, n))
 }
 
 /// Note what the instruction asks its operands that are flags.

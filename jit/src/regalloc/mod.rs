@@ -317,7 +317,7 @@ impl Alloc {
                 self.cur[(want & !analysis::CHAINED) as usize] = NOBODY;
                 return self.give(class, p, root);
             }
-            if self.target.vacate && busy && share && self.vals[o as usize].reg == p {
+            if self.target.vacate && directly && busy && share && self.vals[o as usize].reg == p {
                 if self.vals[o as usize].is(analysis::CONST) {
                     self.vals[o as usize].reg = NONE;
                 } else {

@@ -67,6 +67,8 @@ pub struct Case {
     pub code: Vec<u8>,
     pub state: State,
     pub memory: Box<Memory>,
+    /// The page of it that can't be written.
+    pub readonly: Option<u64>,
     /// Flags that are left open when it ends as usual, and at a fault.
     pub ignored: u64,
     pub ignored_at_fault: u64,

@@ -46,6 +46,7 @@ fn run(code: &[u8], gpr: [u64; 16]) -> (i32, State) {
         memory: Box::new([0; WINDOW_BYTES]),
         ignored: 0,
         ignored_at_fault: 0,
+        readonly: None,
     };
     put_code(&case);
     put_memory(&case.memory);

@@ -28,8 +28,8 @@ fn pooled(r: &mut Rng) -> u128 {
 /// What a case can't be made of whatever its registers are: it leaves the process, or goes where no INT3 is.
 fn unfit(i: &Instruction) -> bool {
     (0..i.op_count()).any(|n| matches!(i.op_kind(n), OpKind::FarBranch16 | OpKind::FarBranch32))
-        // A system call of 32-bit programs; a trap whose SIGSEGV has the next instruction's address, of which nothing is known to depend on it.
-        || (i.mnemonic() == M::Int && matches!(i.immediate8(), 0x80 | 4))
+        // A system call of 32-bit programs.
+        || (i.mnemonic() == M::Int && i.immediate8() == 0x80)
         || codes::cause(i.code()).is_some()
 }
 
@@ -40,11 +40,8 @@ fn raw_fits(code: &[u8], i: &Instruction, error: DecoderError) -> bool {
     }
     let prefix = |b: &&u8| matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x40..=0x4f);
     let mut rest = code.iter().skip_while(prefix);
-    // EVEX, VEX of opcode maps that there are not or so many prefixes that it may be found too long before, or short of bytes.
+    // EVEX, VEX of opcode maps that there are not, or short of bytes.
     let first = rest.next();
-    if matches!(first, Some(0xc4 | 0xc5)) && code.iter().take_while(prefix).count() > 3 {
-        return false;
-    }
     let second = rest.next().copied().unwrap_or(0);
     // The hypervisor's, with prefixes that mean something to it only.
     if (first, second) == (Some(&0x0f), 1) {
@@ -116,13 +113,23 @@ fn finish(group: Group, r: &mut Rng, mut code: Vec<u8>, mut i: Instruction, pc: 
     }
     let mut s = state(r, pc);
     let memory = memory(r);
-    let mut case = Case { pc, code: Vec::new(), state: State::default(), memory, ignored: 0, ignored_at_fault: 0 };
+    let mut case =
+        Case { pc, code: Vec::new(), state: State::default(), memory, ignored: 0, ignored_at_fault: 0, readonly: None };
     if !i.is_invalid() {
         place(group, r, &mut code, &mut i, &mut s, &mut case.memory)?;
     }
     case.ignored = undefined(&i, &s);
+    if r.one_in(24) && guarded(&i, &s) {
+        case.readonly = Some(WINDOW + 4096 * r.below(2));
+    }
     (case.code, case.state) = (code, s);
     Some((case, i))
+}
+
+/// Whether a page may be one that can't be written: what is saved before that is found out differs, and of 32 bytes we store what is on the next page.
+fn guarded(i: &Instruction, s: &State) -> bool {
+    let at = crate::place::effective(i, s) & 4095;
+    !i.is_invalid() && !i.op_code().is_save_restore() && (i.memory_size().size() != 32 || at <= 4096 - 32)
 }
 
 fn memory(r: &mut Rng) -> Box<Memory> {
@@ -194,7 +201,8 @@ const BASE: u64 = WINDOW + 4096;
 /// Several instructions in a row. Memory operands lie around where r15 points; none writes it.
 fn sequence(r: &mut Rng, codes: &[Code]) -> Option<(Case, Instruction)> {
     let pc = CODE + 0x400 + r.below(64);
-    let mut case = Case { pc, code: Vec::new(), state: state(r, pc), memory: memory(r), ignored: 0, ignored_at_fault: 0 };
+    let mut case =
+        Case { pc, code: Vec::new(), state: state(r, pc), memory: memory(r), ignored: 0, ignored_at_fault: 0, readonly: None };
     // At a fault flags may be older if what follows overwrites them before it reads them.
     case.ignored_at_fault = 0x8d5;
     case.state.gpr[15] = BASE;

@@ -17,7 +17,7 @@ fn case(code: u8, x: u128, y: u128, rounding: u16) -> (Case, usize) {
     let two = matches!(code, 0xf1 | 0xf3 | 0xf9);
     state.ftw = if two { 3 } else { 1 };
     let memory = Box::new([0; WINDOW_BYTES]);
-    (Case { pc: state.pc, code: vec![0xd9, code], state, memory, ignored: 0, ignored_at_fault: 0 }, two as usize)
+    (Case { pc: state.pc, code: vec![0xd9, code], state, memory, ignored: 0, ignored_at_fault: 0, readonly: None }, two as usize)
 }
 
 /// The processor's result and ours.

@@ -86,6 +86,21 @@ fn put_memory(m: &Memory) {
     // SAFETY: as above.
     unsafe { std::ptr::copy_nonoverlapping(m.as_ptr(), WINDOW as *mut u8, WINDOW_BYTES) };
 }
+/// Let a case's page be what it says while `run` runs.
+fn guarded<T>(case: &Case, run: impl FnOnce() -> T) -> T {
+    let protect = |prot| {
+        if let Some(page) = case.readonly {
+            // SAFETY: a page of the window, which nobody writes but the case and, with its rights back, the tests.
+            let done = unsafe { libc::mprotect(page as *mut libc::c_void, 4096, prot) };
+            assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        }
+    };
+    protect(libc::PROT_READ);
+    ours::READONLY.store(case.readonly.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+    let done = run();
+    protect(libc::PROT_READ | libc::PROT_WRITE);
+    done
+}
 /// What is there now.
 fn memory() -> &'static Memory {
     // SAFETY: as above; it is looked at before anything runs again.
@@ -180,10 +195,10 @@ impl Sides {
     fn check(&mut self, case: &Case, i: &Instruction) -> Result<i32, String> {
         put_code(case);
         put_memory(&case.memory);
-        let want = real::run(case);
+        let want = guarded(case, || real::run(case));
         self.wanted.copy_from_slice(memory());
         put_memory(&case.memory);
-        let mut d = match self.slow.run(case) {
+        let mut d = match guarded(case, || self.slow.run(case)) {
             Ok(slow) => differences(case, i, &want, &self.wanted, &slow),
             Err(e) => e,
         };
@@ -193,7 +208,7 @@ impl Sides {
         put_memory(&case.memory);
         // A branch may have led there.
         self.fast.forget(case);
-        let fast = self.fast.run(case);
+        let fast = guarded(case, || self.fast.run(case));
         let f = differences(case, i, &want, &self.wanted, &fast);
         self.fast.forget(case);
         if !f.is_empty() {
@@ -210,8 +225,8 @@ impl Sides {
         let mut out = format!("{text}   {:02x?} {:?}\n{d}", case.code, i.code());
         let _ = writeln!(
             out,
-            " before: gpr {:x?}\n flags {:x} mxcsr {:x} fcw {:x} fsw {:x} ftw {:x}",
-            s.gpr, s.flags, s.mxcsr, s.fcw, s.fsw, s.ftw
+            " before: page {:x?}\n gpr {:x?}\n flags {:x} mxcsr {:x} fcw {:x} fsw {:x} ftw {:x}",
+            case.readonly, s.gpr, s.flags, s.mxcsr, s.fcw, s.fsw, s.ftw
         );
         for n in i.op0_register().number()..=i.op0_register().number() {
             let _ = writeln!(out, " xmm{} {:032x} {:032x}", n & 15, s.vec[16 + (n & 15)], s.vec[n & 15]);

@@ -39,12 +39,19 @@ impl Hints for Code {
 /// Where accesses go that a mask leaves out.
 static SCRATCH: AtomicU64 = AtomicU64::new(0);
 
+/// The page that can't be written, or 0.
+pub static READONLY: AtomicU64 = AtomicU64::new(0);
+
 /// The window, and nothing else.
 pub struct Window;
 
 impl Window {
     fn at(addr: u64, log2: u8, write: bool) -> Result<*mut u8, MemFault> {
         let at = addr.wrapping_sub(WINDOW);
+        let page = READONLY.load(Relaxed);
+        if write && page != 0 && addr < page + 4096 && addr + (1 << log2) > page {
+            return Err(MemFault { addr: addr.max(page), write });
+        }
         if at <= WINDOW_BYTES as u64 - (1 << log2) {
             return Ok(addr as *mut u8);
         }
@@ -120,10 +127,11 @@ fn get_cpu(cpu: &Cpu, nzcv: u8, mxcsr: u32) -> State {
     s
 }
 
-fn signal_of(t: Trap) -> i32 {
+fn signal_of(t: Trap, detail: u64) -> i32 {
     match t {
         Trap::Undefined => libc::SIGILL,
         Trap::Divide | Trap::FpException => libc::SIGFPE,
+        Trap::Debug if detail == 4 => libc::SIGSEGV,
         Trap::Debug => libc::SIGTRAP,
         Trap::Protection | Trap::Interrupt | Trap::FetchFault => libc::SIGSEGV,
         other => panic!("{other:?}"),
@@ -173,12 +181,12 @@ impl Slow {
                         t if t.at_insn() => self.block.starts.last().copied().unwrap_or(self.cpu.pc),
                         _ => self.block.end,
                     };
-                    signal = signal_of(t);
+                    signal = signal_of(t, imm);
                     break;
                 }
-                interp::Exit::TrapAt(pc, t, _) => {
+                interp::Exit::TrapAt(pc, t, imm) => {
                     self.cpu.pc = pc;
-                    signal = signal_of(t);
+                    signal = signal_of(t, imm);
                     break;
                 }
                 interp::Exit::Fault(pc, _) => {
@@ -225,7 +233,7 @@ impl Fast {
         let signal = loop {
             match engine.run(cpu, &Code) {
                 Exit::Undefined(_) => break libc::SIGILL,
-                Exit::Exception(t, _) => break signal_of(t),
+                Exit::Exception(t, detail) => break signal_of(t, detail.into()),
                 Exit::FetchFault => break libc::SIGSEGV,
                 Exit::Fault => break SIGNAL.load(Relaxed),
                 Exit::Pending => cpu.pending.store(0, Relaxed),

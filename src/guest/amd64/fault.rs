@@ -12,6 +12,7 @@ const FPE_INTDIV: i32 = 1;
 const DE: u32 = 0;
 const DB: u32 = 1;
 const BP: u32 = 3;
+const OF: u32 = 4;
 const UD: u32 = 6;
 pub(super) const GP: u32 = 13;
 pub(super) const PF: u32 = 14;
@@ -38,6 +39,7 @@ pub(super) fn fault(cause: &Cause, pc: u64, last: (u64, u64)) -> Fault {
         Cause::Undefined | Cause::PcAlignment => plain(libc::SIGILL, ILL_ILLOPN, UD),
         Cause::Breakpoint => (SigInfo::kernel(libc::SIGTRAP), syndrome(last, BP, 0, 0)),
         Cause::Exception(Trap::Debug, 0) => (SigInfo::kernel(libc::SIGTRAP), syndrome(last, BP, 0, 0)),
+        Cause::Exception(Trap::Debug, 4) => (SigInfo::kernel(libc::SIGSEGV), syndrome(last, OF, 0, 0)),
         Cause::Exception(Trap::Debug, _) => plain(libc::SIGTRAP, TRAP_BRKPT, DB),
         Cause::Exception(Trap::Divide, _) => plain(libc::SIGFPE, FPE_INTDIV, DE),
         Cause::Exception(Trap::FpException, detail) => {

@@ -452,8 +452,7 @@ impl Lifter<'_> {
         let pushed = bytes * (level + 1);
         let rsp = self.b.bin_imm(Op::Add, top.base, (-pushed - size) as u64);
         // It is checked that the new top of the stack can be written.
-        let probe = self.load(Type::I32, 0, top.plus(-pushed - size));
-        let _ = probe;
+        self.probe_byte(rsp);
         let v = self.carried(log2, frame);
         self.set_low(5, log2, v);
         self.b.set(regs::RSP, rsp);

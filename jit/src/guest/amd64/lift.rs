@@ -1,6 +1,7 @@
 //! The lifting loop and what every lifting function uses.
 
 use super::super::{Fetch, Hints, Limits};
+use super::length::{is_prefix, length, LONGEST};
 use super::{alu, atomic, bits, branch, muldiv, shift, string, sys, vec_fp, vec_int, vec_misc, vec_move, x87, xsave};
 use crate::ir::{Block, FpRules, Op, Trap, Type, Value};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
@@ -27,7 +28,7 @@ pub struct Lifter<'a> {
     pub vex: bool,
     /// Of an x87 instruction: its opcode of 11 bits.
     pub fop: u16,
-    /// It would be one if it had no more than 15 bytes.
+    /// It isn't one, and would have more than 15 bytes.
     pub too_long: bool,
     /// Its address.
     pub pc: u64,
@@ -70,8 +71,6 @@ impl Lifter<'_> {
 
 /// Bytes to read at once.
 const AHEAD: usize = 64;
-/// The longest instruction.
-const LONGEST: usize = 15;
 
 /// An instruction, and what iced doesn't tell of it.
 struct Decoded {
@@ -79,26 +78,6 @@ struct Decoded {
     vex: bool,
     fop: u16,
     too_long: bool,
-}
-
-/// Whether what these bytes are would be an instruction, if it weren't longer than the longest: it is one without the prefixes that say nothing new.
-fn too_long(bytes: &[u8], pc: u64) -> bool {
-    let prefixes = bytes.iter().take_while(|b| is_prefix(**b)).count();
-    let mut short = Vec::with_capacity(LONGEST);
-    for (n, b) in bytes[..prefixes].iter().enumerate() {
-        let rex = matches!(b, 0x40..=0x4f);
-        if (!rex && !short.contains(b)) || (rex && n + 1 == prefixes) {
-            short.push(*b);
-        }
-    }
-    short.extend(bytes[prefixes..].iter().take(LONGEST));
-    let i = Decoder::with_ip(64, &short, pc, DecoderOptions::NONE).decode();
-    let new = short.len() - bytes.len().saturating_sub(prefixes).min(LONGEST);
-    !i.is_invalid() && i.len() + prefixes - new > LONGEST
-}
-
-fn is_prefix(b: u8) -> bool {
-    matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x40..=0x4f)
 }
 
 /// Code bytes, read ahead, for one translation only: what is in memory may change before the next.
@@ -133,7 +112,7 @@ impl Bytes<'_> {
             Some(&second) if first >> 3 == 0xd8 >> 3 => (first as u16 & 7) << 8 | second as u16,
             _ => 0,
         };
-        let too_long = i.is_invalid() && too_long(bytes, pc);
+        let too_long = i.is_invalid() && length(bytes) > LONGEST;
         (!short).then_some(Decoded { i, vex, fop, too_long })
     }
 }

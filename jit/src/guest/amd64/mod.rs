@@ -22,6 +22,7 @@ mod flags;
 mod flags_ahead;
 mod helpers;
 mod helpers_vec;
+mod length;
 mod lift;
 mod muldiv;
 mod operand;

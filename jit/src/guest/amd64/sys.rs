@@ -103,6 +103,7 @@ impl Lifter<'_> {
     fn int(&mut self) -> Lifted {
         match self.i.immediate8() {
             3 => self.debug(0),
+            4 => self.debug(4),
             n => {
                 self.interrupt(n as u64);
                 Ok(())

@@ -4,7 +4,7 @@ use super::lift::{Lifted, Lifter, Refused};
 use super::operand::{gpr, vec_reg, Ea};
 use super::vec::{mm, Shape};
 use super::{helpers::Number, state};
-use crate::ir::{Arr, Cond, GuestReg, Op, Type, Value};
+use crate::ir::{Arr, Cond, GuestReg, Mem, Op, Type, Value};
 use iced_x86::{Mnemonic as M, OpKind, Register};
 
 /// Moves of vectors and of their parts.
@@ -107,7 +107,10 @@ impl Lifter<'_> {
             for (part, v) in parts[..n].iter_mut().enumerate() {
                 *v = self.vreg(1, part)?;
             }
-            // The last first: if the next page isn't there, nothing is stored.
+            // If a page isn't there, nothing is stored: the first is looked at, and the last is stored first.
+            if n > 1 && !aligned {
+                self.b.load(Type::I32, Mem::size(0).scaled(ea.scale), ea.base, ea.index, ea.disp);
+            }
             for (part, v) in parts[..n].iter().enumerate().rev() {
                 self.store(4, ea.plus(16 * part as i64), *v);
             }
@@ -596,8 +599,10 @@ impl Lifter<'_> {
         let at = self.address(ea);
         let (v, mask) = (self.vreg(1, 0)?, self.vreg(2, 0)?);
         let scratch = self.helper(Number::Scratch, &[]);
-        // The last first: if the next page isn't there, nothing is stored.
-        for n in (0..if mmx { 8 } else { 16 }).rev() {
+        let bytes = if mmx { 8 } else { 16 };
+        // The processor wants to be able to write all of it, whatever the mask says.
+        self.probe(Lifter::plain(at), bytes as i64);
+        for n in 0..bytes {
             let on = self.lane_on(Arr::B16, mask, n);
             let to = self.b.bin_imm(Op::Add, at, n);
             let to = self.somewhere(on, to, scratch);
@@ -607,6 +612,26 @@ impl Lifter<'_> {
         Ok(())
     }
 
+    /// Store lanes `(mask, data, lane, index in memory)` where their masks say so: all of them or, if one of two pages can't be written, none.
+    fn store_lanes(&mut self, arr: Arr, at: Value, scratch: Value, lanes: &[(Value, Value, u64, u64)]) {
+        let ty = super::operand::carrier(arr.log2());
+        let mut first = scratch;
+        let mut places = Vec::with_capacity(lanes.len());
+        for &(mask, _, lane, n) in lanes.iter().rev() {
+            let on = self.lane_on(arr, mask, lane);
+            let to = self.b.bin_imm(Op::Add, at, n << arr.log2());
+            let f = self.zero_flags(on);
+            places.push(self.b.select(Cond::Ne, f, to, scratch));
+            first = self.b.select(Cond::Ne, f, to, first);
+        }
+        self.probe_byte(first);
+        // The last first: it is the one that may be on the next page.
+        for (&(_, data, lane, _), to) in lanes.iter().rev().zip(places) {
+            let v = self.b.op(Op::VExtract, ty, &[data], arr.0, lane);
+            self.store(arr.log2(), Lifter::plain(to), v);
+        }
+    }
+
     fn maskmov(&mut self, arr: Arr) -> Lifted {
         let shape = self.shape();
         let log2 = arr.log2();
@@ -614,31 +639,31 @@ impl Lifter<'_> {
         let at = self.address(ea);
         let scratch = self.helper(Number::Scratch, &[]);
         let lanes = arr.lanes() as u64;
+        if self.is_mem(0) {
+            let mut all = Vec::with_capacity(8);
+            for part in 0..shape.parts() {
+                let (mask, data) = (self.vreg(1, part)?, self.vreg(2, part)?);
+                all.extend((0..lanes).map(|n| (mask, data, n, part as u64 * lanes + n)));
+            }
+            self.store_lanes(arr, at, scratch, &all);
+            return Ok(());
+        }
         let mut parts = [Value::NONE; 2];
         for part in (0..shape.parts()).rev() {
             let mask = self.vreg(1, part)?;
-            let data = if self.is_mem(0) { self.vreg(2, part)? } else { self.vzero() };
-            let mut r = data;
+            let mut r = self.vzero();
             for n in (0..lanes).rev() {
                 let on = self.lane_on(arr, mask, n);
                 let to = self.b.bin_imm(Op::Add, at, (part as u64 * lanes + n) << log2);
                 let to = self.somewhere(on, to, scratch);
                 let ty = super::operand::carrier(log2);
-                if self.is_mem(0) {
-                    let v = self.b.op(Op::VExtract, ty, &[data], arr.0, n);
-                    self.store(log2, Lifter::plain(to), v);
-                } else {
-                    let v = self.load(ty, log2, Lifter::plain(to));
-                    let zero = self.b.iconst(ty, 0);
-                    let f = self.zero_flags(on);
-                    let v = self.b.select(Cond::Ne, f, v, zero);
-                    r = self.b.op(Op::VInsert, Type::V128, &[r, v], arr.0, n);
-                }
+                let v = self.load(ty, log2, Lifter::plain(to));
+                let zero = self.b.iconst(ty, 0);
+                let f = self.zero_flags(on);
+                let v = self.b.select(Cond::Ne, f, v, zero);
+                r = self.b.op(Op::VInsert, Type::V128, &[r, v], arr.0, n);
             }
             parts[part] = r;
-        }
-        if self.is_mem(0) {
-            return Ok(());
         }
         self.set_vec(shape, &parts[..shape.parts()])
     }

@@ -386,6 +386,8 @@ impl Lifter<'_> {
 
     fn load_environment(&mut self, ea: Ea) -> [Value; 6] {
         let (log2, step) = if self.env_bytes() == 14 { (1, 2) } else { (2, 4) };
+        // The last one, a selector, is of no interest but must be there.
+        self.load(Type::I32, 1, ea.plus(6 * step));
         [0, 1, 2, 3, 4, 5].map(|n| self.load(Type::I64, log2, ea.plus(n * step)))
     }
 

@@ -111,9 +111,15 @@ impl Lifter<'_> {
     /// Fault now if any of these bytes can't be written.
     pub fn probe(&mut self, ea: Ea, bytes: i64) {
         for n in [0, bytes - 1] {
-            let (at, nothing) = (self.address(ea.plus(n)), self.b.iconst(Type::I32, 0));
-            self.atomic(Op::AtomicAdd, 0, at, nothing);
+            let at = self.address(ea.plus(n));
+            self.probe_byte(at);
         }
+    }
+
+    /// Fault now if this byte can't be written.
+    pub fn probe_byte(&mut self, at: Value) {
+        let nothing = self.b.iconst(Type::I32, 0);
+        self.atomic(Op::AtomicAdd, 0, at, nothing);
     }
 
     fn fxsave(&mut self) -> Lifted {

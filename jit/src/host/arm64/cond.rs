@@ -5,6 +5,7 @@ use super::emit::Emitter;
 use super::regs::home_offset;
 use super::vec::ftype;
 use crate::ir::{Arr, Cond, FpRules, Inst, Op, Type, Value};
+use crate::regalloc::Home;
 
 impl Emitter<'_> {
     /// Dispatch of the flags section of the table.
@@ -50,6 +51,9 @@ impl Emitter<'_> {
         let root = self.ra.root(v);
         if self.ef.val == root as u16 {
             self.asm.w(op::MRS_NZCV | d as u32);
+        } else if self.ra.vals[root].home == Home::None && self.flipped(self.ef.val) == Some(root) {
+            self.asm.w(op::MRS_NZCV | d as u32);
+            self.asm.rr(op::EORI | bitmask(false, 1 << 29).unwrap_or(0), false, d, d);
         } else {
             let h = self.ra.vals[root].home;
             self.asm.load_cpu(2, d, home_offset(h));
@@ -153,9 +157,7 @@ impl Emitter<'_> {
     fn cflip(&mut self, inst: &Inst) {
         if self.feat.flagm {
             self.need_flags(inst.args[0]);
-            self.clobber_flags();
-            self.asm.w(op::CFINV);
-            return self.flags_are(self.i);
+            return self.flip_flags(self.i);
         }
         self.flags_to(r::S0, inst.args[0]);
         let imm = bitmask(false, 1 << 29).unwrap_or(0);

@@ -204,7 +204,7 @@ impl<'a> Emitter<'a> {
 
     /// Whether NZCV may change without anything to save.
     pub fn flags_free(&self) -> bool {
-        !self.arch_needed() && !self.ssa_needed()
+        !self.arch_needed() && !self.ssa_needed() && self.flipped_needed().is_none()
     }
 
     /// Here the guest's state must be recoverable.
@@ -312,9 +312,32 @@ impl<'a> Emitter<'a> {
         let v = self.ef.val as usize;
         v < AT_ENTRY as usize && self.ra.vals[v].last as usize > self.i && self.ra.vals[v].home == Home::None
     }
+    /// What NZCV holds but for C, and is nowhere else though something still asks for it.
+    fn flipped_needed(&self) -> Option<usize> {
+        let v = self.flipped(self.ef.val)?;
+        (self.ra.vals[v].last as usize > self.i && self.ra.vals[v].home == Home::None).then_some(v)
+    }
+    /// The flags that `val` are with C inverted.
+    pub fn flipped(&self, val: u16) -> Option<usize> {
+        let inst = self.b.insts.get(val as usize).filter(|n| n.op == Op::CFlip && self.feat.flagm)?;
+        Some(self.ra.root(inst.args[0]))
+    }
 
     /// The next host instruction changes NZCV: bring what is needed to safety. Uses x17, perhaps x30.
     pub fn clobber_flags(&mut self) {
+        self.save_flags();
+        if let Some(v) = self.flipped_needed() {
+            self.asm.w(op::CFINV);
+            self.asm.w(op::MRS_NZCV | r::S1 as u32);
+            let h = self.ra.spill();
+            self.asm.store_cpu(2, r::S1, home_offset(h));
+            self.ra.set_home(v, h);
+        }
+        self.ef.val = NO_FLAGS;
+    }
+
+    /// What is needed of NZCV, as it is, comes to safety. Uses x17, perhaps x30.
+    fn save_flags(&mut self) {
         let arch = self.arch_needed();
         if arch || self.ssa_needed() {
             self.asm.w(op::MRS_NZCV | r::S1 as u32);
@@ -331,7 +354,19 @@ impl<'a> Emitter<'a> {
                 self.ra.set_home(self.ef.val as usize, h);
             }
         }
-        self.ef.val = NO_FLAGS;
+    }
+
+    /// NZCV changes into what it holds with C inverted, and back as often as that is asked for. Uses x17, perhaps x30.
+    pub fn flip_flags(&mut self, to: usize) {
+        let from = self.ef.val;
+        let kept = from < AT_ENTRY && self.flipped(to as u16) == Some(from as usize);
+        match kept {
+            true if self.arch_needed() => self.save_flags(),
+            true => {}
+            false => self.clobber_flags(),
+        }
+        self.asm.w(op::CFINV);
+        self.flags_are(to);
     }
 
     /// NZCV holds the flags of value `i` now.
@@ -362,6 +397,9 @@ impl<'a> Emitter<'a> {
             return;
         }
         let h = self.ra.vals[root as usize].home;
+        if h == Home::None {
+            return self.need_flags(v);
+        }
         self.vacate_slot(root);
         self.asm.load_cpu(2, r::S0, home_offset(h));
         self.asm.store_cpu(2, r::S0, field!(flags));
@@ -372,6 +410,11 @@ impl<'a> Emitter<'a> {
     pub fn need_flags(&mut self, v: Value) {
         let root = self.ra.root(v);
         if self.ef.val != root as u16 {
+            if self.ra.vals[root].home == Home::None && self.flipped(self.ef.val) == Some(root) {
+                self.save_flags();
+                self.asm.w(op::CFINV);
+                return self.flags_are(root);
+            }
             self.clobber_flags();
             let h = self.ra.vals[root].home;
             self.asm.load_cpu(2, r::S0, home_offset(h));
