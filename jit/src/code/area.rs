@@ -143,13 +143,6 @@ impl Area {
         unsafe { std::slice::from_raw_parts_mut(self.rw.add(off as usize), len) }
     }
 
-    /// Change the word at `off`, which nobody executes yet.
-    pub fn rewrite(&mut self, off: u32, f: impl FnOnce(u32) -> u32) {
-        let bytes = self.bytes(off, 4);
-        let old = bytes.try_into().map_or(0, u32::from_le_bytes);
-        bytes.copy_from_slice(&f(old).to_le_bytes());
-    }
-
     /// The bytes there are whole: from now on they may be executed.
     pub fn written(&self, off: u32, len: usize) {
         host::code_changed(self.rw.wrapping_add(off as usize), self.rx.wrapping_add(off as usize), len);

@@ -207,6 +207,11 @@ pub struct Cache {
     scratch: Emitted,
 }
 
+/// A list whose memory is a mapping of its own from the start: only what is used of it costs something, and it grows without a copy.
+fn mapped<T>() -> Vec<T> {
+    Vec::with_capacity((256 << 10) / size_of::<T>())
+}
+
 /// So much dead code is not worth starting afresh for.
 const DEAD_ENOUGH: usize = 8 << 20;
 
@@ -220,13 +225,12 @@ impl Cache {
         heat: u32,
     ) -> Option<Cache> {
         let at = area.alloc(stubs.code.len())?;
-        area.bytes(at, stubs.code.len()).copy_from_slice(&stubs.code);
         let stubs_at: Vec<u32> = offsets.iter().map(|o| at + o).collect();
         let mut c = Cache {
             area,
-            blocks: Vec::new(),
-            links: Vec::new(),
-            points: Vec::new(),
+            blocks: mapped(),
+            links: mapped(),
+            points: mapped(),
             lookup: Lookup::new(),
             pages: Pages::default(),
             filter,
@@ -236,7 +240,7 @@ impl Cache {
             heat,
             scratch: Emitted::default(),
         };
-        c.relocate(at, &stubs.relocs, helper);
+        c.place(at, stubs, helper);
         c.area.written(at, stubs.code.len());
         Some(c)
     }
@@ -246,17 +250,22 @@ impl Cache {
         self.area.addr(self.stubs[n])
     }
 
-    fn relocate(&mut self, at: u32, relocs: &[Reloc], helper: &dyn Fn(u16) -> u64) {
-        for r in relocs {
+    /// Put code at `at`, with what it refers to.
+    fn place(&mut self, at: u32, e: &Emitted, helper: &dyn Fn(u16) -> u64) {
+        let code = self.area.bytes(at, e.code.len());
+        code.copy_from_slice(&e.code);
+        for r in &e.relocs {
             match *r {
                 Reloc::Stub { at: o, stub } => {
                     let to = self.stubs[stub as usize];
-                    self.area.rewrite(at + o, |old| host::branch_word(old, at + o, to));
+                    if let Some(field) = code[o as usize..].first_chunk_mut() {
+                        *field = host::branch_word(u32::from_le_bytes(*field), at + o, to).to_le_bytes();
+                    }
                 }
                 // It is right already.
                 Reloc::Place { .. } => {}
                 Reloc::Helper { at: o, helper: h } => {
-                    self.area.bytes(at + o, 8).copy_from_slice(&helper(h).to_le_bytes());
+                    code[o as usize..o as usize + 8].copy_from_slice(&helper(h).to_le_bytes());
                 }
             }
         }
@@ -288,8 +297,7 @@ impl Cache {
         cut: bool,
     ) -> Option<u64> {
         let at = self.area.alloc(e.code.len())?;
-        self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
-        self.relocate(at, &e.relocs, helper);
+        self.place(at, e, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
         let id = self.blocks.len() as u32;
@@ -398,8 +406,7 @@ impl Cache {
         let id = self.blocks.len() as u32;
         let at = self.area.alloc(e.code.len());
         if let Some(at) = at {
-            self.area.bytes(at, e.code.len()).copy_from_slice(&e.code);
-            self.relocate(at, &e.relocs, &|_| 0);
+            self.place(at, &e, &|_| 0);
             self.area.written(at, e.code.len());
             let (points, links) = (self.points.len() as u32, self.links.len() as u32);
             let (kind, incoming, valid, flags_dead) = (Kind::Counter, NONE, true, false);

@@ -348,10 +348,10 @@ impl Engine {
     }
 
     fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
-        Counters::add(&self.count.link_exits, 1);
         let site = cpu.exit_arg;
         let mode = self.mode(cpu);
         let host = self.inner.with(|i| {
+            Counters::add_alone(&self.count.link_exits, 1);
             if !i.cache.area.range().contains(&site) {
                 let old = i.retired.iter().find(|(_, c)| c.area.range().contains(&site));
                 cpu.pc = old.expect("the site of an exit lies in some cache").1.link_at(site).1;

@@ -52,23 +52,31 @@ impl Part {
 
 #[derive(Default)]
 struct Page {
+    number: u64,
     /// The lines on which any of the blocks depends.
     lines: u64,
     parts: Vec<Part>,
 }
 
 impl Page {
-    /// These are the lines of page `n` from now on.
-    fn set_lines(&mut self, n: u64, lines: u64, filter: &Filter) {
+    /// These are the lines from now on.
+    fn set_lines(&mut self, lines: u64, filter: &Filter) {
         let mut changed = std::mem::replace(&mut self.lines, lines) ^ lines;
         while changed != 0 {
             let line = changed.trailing_zeros();
             changed &= changed - 1;
-            let number = n << (LOG2_PAGE - LOG2_LINE) | line as u64;
+            let number = self.number << (LOG2_PAGE - LOG2_LINE) | line as u64;
             match lines >> line & 1 {
                 1 => filter.hold(number),
                 _ => filter.release(number),
             }
+        }
+    }
+
+    /// A page without blocks keeps no memory for them.
+    fn tidy(&mut self) {
+        if self.parts.is_empty() {
+            self.parts = Vec::new();
         }
     }
 
@@ -79,7 +87,14 @@ impl Page {
 
 /// The index. It holds valid blocks only, and tells a filter of their lines. Ranges are not empty.
 #[derive(Default)]
-pub struct Pages(HashMap<u64, Page, BuildHasherDefault<PageHasher>>);
+pub struct Pages {
+    /// Where in `pages` a page is.
+    index: HashMap<u64, u32, BuildHasherDefault<PageHasher>>,
+    /// Those that have or had blocks.
+    pages: Vec<Page>,
+    /// Where the last one is that got a block: mostly that of the next, too.
+    last: usize,
+}
 
 fn numbers(range: &Range<u64>) -> std::ops::RangeInclusive<u64> {
     range.start >> LOG2_PAGE..=(range.end - 1) >> LOG2_PAGE
@@ -87,28 +102,46 @@ fn numbers(range: &Range<u64>) -> std::ops::RangeInclusive<u64> {
 
 impl Pages {
     /// A block depends on the code in a range.
+    #[inline]
     pub fn insert(&mut self, range: Range<u64>, block: u32, filter: &Filter) {
         for n in numbers(&range) {
             let part = Part::of(n, &range, block);
-            let page = self.0.entry(n).or_default();
-            page.set_lines(n, page.lines | part.lines(), filter);
+            let page = self.at(n);
+            page.set_lines(page.lines | part.lines(), filter);
             page.parts.push(part);
         }
     }
 
-    /// The pages of a range that have blocks.
+    /// Page number `n`.
+    #[inline]
+    fn at(&mut self, n: u64) -> &mut Page {
+        if self.pages.get(self.last).is_none_or(|p| p.number != n) {
+            let pages = &mut self.pages;
+            self.last = *self.index.entry(n).or_insert_with(|| {
+                pages.push(Page { number: n, ..Page::default() });
+                pages.len() as u32 - 1
+            }) as usize;
+        }
+        &mut self.pages[self.last]
+    }
+
+    fn find(&self, n: u64) -> Option<&Page> {
+        self.index.get(&n).map(|&at| &self.pages[at as usize])
+    }
+
+    /// The pages of a range that have blocks, or had.
     fn present(&self, range: &Range<u64>) -> Vec<u64> {
         let within = numbers(range);
-        if within.end() - within.start() > self.0.len() as u64 {
-            self.0.keys().copied().filter(|n| within.contains(n)).collect()
+        if within.end() - within.start() > self.pages.len() as u64 {
+            self.pages.iter().map(|p| p.number).filter(|n| within.contains(n)).collect()
         } else {
-            within.filter(|n| self.0.contains_key(n)).collect()
+            within.filter(|n| self.index.contains_key(n)).collect()
         }
     }
 
     /// Whether a line of the range has code on which a block depends.
     pub fn any(&self, range: &Range<u64>) -> bool {
-        let touched = |n: u64| self.0.get(&n).is_some_and(|p| p.lines & Part::of(n, range, 0).lines() != 0);
+        let touched = |n: u64| self.find(n).is_some_and(|p| p.lines & Part::of(n, range, 0).lines() != 0);
         let within = numbers(range);
         match within.end() - within.start() {
             0 => touched(*within.start()),
@@ -120,7 +153,7 @@ impl Pages {
     /// any more.
     pub fn remove(&mut self, range: Range<u64>, filter: &Filter, mut gone: impl FnMut(u32, &mut dyn FnMut(Range<u64>))) {
         for n in self.present(&range) {
-            let Some(page) = self.0.get_mut(&n) else { continue };
+            let page = self.at(n);
             let what = Part::of(n, &range, 0);
             if page.lines & what.lines() == 0 {
                 continue;
@@ -144,27 +177,23 @@ impl Pages {
                 lines |= part.lines();
                 true
             });
-            page.set_lines(n, lines, filter);
-            if page.parts.is_empty() {
-                self.0.remove(&n);
-            }
+            page.set_lines(lines, filter);
+            page.tidy();
             elsewhere.into_iter().for_each(|(m, block)| self.forget(m, block, filter));
         }
     }
 
     fn forget(&mut self, n: u64, block: u32, filter: &Filter) {
-        if let Some(page) = self.0.get_mut(&n) {
-            page.parts.retain(|part| part.block != block);
-            page.set_lines(n, page.all_lines(), filter);
-            if page.parts.is_empty() {
-                self.0.remove(&n);
-            }
-        }
+        let page = self.at(n);
+        page.parts.retain(|part| part.block != block);
+        page.set_lines(page.all_lines(), filter);
+        page.tidy();
     }
 
     /// Remove everything.
     pub fn clear(&mut self, filter: &Filter) {
-        self.0.drain().for_each(|(n, mut page)| page.set_lines(n, 0, filter));
+        self.pages.drain(..).for_each(|mut page| page.set_lines(0, filter));
+        self.index.clear();
     }
 }
 
@@ -204,10 +233,11 @@ mod tests {
             expected.sort_unstable();
             assert_eq!(found, expected);
             let all: u64 = list.iter().map(|(_, r)| numbers(r).count() as u64).sum();
-            assert_eq!(pages.0.values().map(|p| p.parts.len() as u64).sum::<u64>(), all);
-            for (n, page) in &pages.0 {
+            assert_eq!(pages.pages.iter().map(|p| p.parts.len() as u64).sum::<u64>(), all);
+            for page in &pages.pages {
+                let n = page.number;
                 let lines =
-                    list.iter().filter(|(_, r)| numbers(r).contains(n)).fold(0, |l, (id, r)| l | Part::of(*n, r, *id).lines());
+                    list.iter().filter(|(_, r)| numbers(r).contains(&n)).fold(0, |l, (id, r)| l | Part::of(n, r, *id).lines());
                 assert_eq!(page.lines, lines);
             }
             // Twice the range that blocks are made in.

@@ -79,11 +79,17 @@ impl Counters {
         counter.fetch_add(n, Relaxed);
     }
 
+    /// The same for a counter that changes with the engine's lock held only: nothing that the processor must lock.
+    pub fn add_alone(counter: &AtomicU64, n: u64) {
+        counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// With the engine's lock held.
     pub fn translation(&self, insns: u32, e: &Emitted) {
-        Counters::add(&self.translations, 1);
-        Counters::add(&self.guest_insns, insns.into());
-        Counters::add(&self.host_bytes, e.code.len() as u64);
-        Counters::add(&self.links, e.links.len() as u64);
+        Counters::add_alone(&self.translations, 1);
+        Counters::add_alone(&self.guest_insns, insns.into());
+        Counters::add_alone(&self.host_bytes, e.code.len() as u64);
+        Counters::add_alone(&self.links, e.links.len() as u64);
     }
 
     pub fn learned(&self, bits: u8) {

@@ -24,6 +24,8 @@ pub const INT: usize = 0;
 pub const VEC: usize = 1;
 /// No register.
 pub const NONE: u8 = 0xff;
+/// Registers of a class at most.
+const REGS: usize = 32;
 /// Owner of a free register.
 const NOBODY: u16 = u16::MAX;
 /// Owner of a scratch register of the current instruction.
@@ -74,7 +76,7 @@ pub struct Alloc {
     /// The instructions that need code, last first.
     pub live: Vec<u16>,
     target: Target,
-    owner: [[u16; 32]; 2],
+    owner: [[u16; REGS]; 2],
     free: [u32; 2],
     locked: [u32; 2],
     /// Registers that are or were scratch in the current instruction.
@@ -96,7 +98,7 @@ impl Alloc {
             live: Vec::new(),
             free: target.temps,
             target,
-            owner: [[NOBODY; 32]; 2],
+            owner: [[NOBODY; REGS]; 2],
             locked: [0; 2],
             scratch: [0; 2],
             cur: [NOBODY; 128],
@@ -109,7 +111,7 @@ impl Alloc {
     /// Analyse `block` and make ready for its first instruction.
     pub fn begin(&mut self, block: &Block) {
         analysis::run(block, &mut self.vals, &mut self.live);
-        self.owner = [[NOBODY; 32]; 2];
+        self.owner = [[NOBODY; REGS]; 2];
         self.free = self.target.temps;
         self.locked = [0; 2];
         self.scratch = [0; 2];
@@ -650,18 +652,19 @@ impl Alloc {
         }
     }
 
+    #[inline(always)]
     fn release(&mut self, root: usize, ty: Type) {
-        if ty == Type::Flags {
-            let h = std::mem::replace(&mut self.vals[root].home, Home::None);
-            return self.unspill(h);
-        }
-        let class = Alloc::class(ty);
         let v = &mut self.vals[root];
         let r = std::mem::replace(&mut v.reg, NONE);
         let home = std::mem::replace(&mut v.home, Home::None);
-        if r != NONE && self.owner[class][r as usize] == root as u16 {
-            self.owner[class][r as usize] = NOBODY;
-            self.free[class] |= 1 << r & self.target.temps[class];
+        // (Flags are in no register.)
+        if r != NONE {
+            let (class, at) = (Alloc::class(ty), r as usize % REGS);
+            let owner = &mut self.owner[class][at];
+            if *owner == root as u16 {
+                *owner = NOBODY;
+                self.free[class] |= 1 << at & self.target.temps[class];
+            }
         }
         self.unspill(home);
     }

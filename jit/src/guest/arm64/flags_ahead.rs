@@ -20,40 +20,70 @@ enum Step {
     Branch(i64),
 }
 
+/// What the top byte of a word tells.
+const NEXT: u8 = 0;
+const LIVE: u8 = 1;
+const JUMP: u8 = 2;
+const COMPARE: u8 = 3;
+const TEST: u8 = 4;
+const SYSTEM: u8 = 5;
+const ADD: u8 = 6;
+const LOGIC: u8 = 7;
+const LOGIC_IMM: u8 = 8;
+const CONDITIONAL: u8 = 9;
+const FP: u8 = 10;
+
+static KINDS: [u8; 256] = {
+    let mut kinds = [NEXT; 256];
+    let mut n = 0;
+    while n < 256 {
+        kinds[n] = match n {
+            // B.cond, SVC and its like, BR/BLR/RET/ERET
+            0x54 | 0xd4 | 0xd6 | 0xd7 => LIVE,
+            0x14..=0x17 | 0x94..=0x97 => JUMP,
+            0x34 | 0x35 | 0xb4 | 0xb5 => COMPARE,
+            0x36 | 0x37 | 0xb6 | 0xb7 => TEST,
+            0xd5 => SYSTEM,
+            // ADDS/SUBS shifted and extended register, immediate
+            _ if matches!(n & 0x3f, 0x2b | 0x31) => ADD,
+            // ANDS/BICS register; ANDS immediate
+            _ if n & 0x7f == 0x6a => LOGIC,
+            _ if n & 0x7f == 0x72 => LOGIC_IMM,
+            _ if n & 0x1f == 0x1a => CONDITIONAL,
+            _ if n & 0xff == 0x1e => FP,
+            _ => NEXT,
+        };
+        n += 1;
+    }
+    kinds
+};
+
 fn step(w: u32) -> Step {
     let imm = |hi: u32, lo: u32| (((w as i32) << (31 - hi)) >> (31 - hi + lo)) as i64 * 4;
-    match w >> 24 {
-        // B.cond, SVC and its like, BR/BLR/RET/ERET
-        0x54 | 0xd4 | 0xd6 | 0xd7 => return Step::Live,
-        0x14..=0x17 | 0x94..=0x97 => return Step::Jump(imm(25, 0)),
-        0x34 | 0x35 | 0xb4 | 0xb5 => return Step::Branch(imm(23, 5)),
-        0x36 | 0x37 | 0xb6 | 0xb7 => return Step::Branch(imm(18, 5)),
+    match KINDS[(w >> 24) as usize] {
+        NEXT => Step::Next,
+        LIVE => Step::Live,
+        JUMP => Step::Jump(imm(25, 0)),
+        COMPARE => Step::Branch(imm(23, 5)),
+        TEST => Step::Branch(imm(18, 5)),
         // MSR/MRS/SYS, but for hints
-        0xd5 => return if w & 0xffff_f01f == 0xd503_201f { Step::Next } else { Step::Live },
-        _ => {}
+        SYSTEM if w & 0xffff_f01f != 0xd503_201f => Step::Live,
+        LOGIC => Step::Dead,
+        // (Bit 23 of an immediate one tells of the tags of FEAT_MTE, or of a move.)
+        ADD if w >> 24 & 0x3f == 0x2b || w & 1 << 23 == 0 => Step::Dead,
+        LOGIC_IMM if w & 1 << 23 == 0 => Step::Dead,
+        // ADC/SBC, CCMP/CCMN, CSEL family
+        CONDITIONAL if matches!(w & 0x1fe0_0000, 0x1a00_0000 | 0x1a40_0000 | 0x1a80_0000) => Step::Live,
+        // FCCMP, FCSEL; FCMP
+        FP if matches!(w & 0xff20_0c00, 0x1e20_0400 | 0x1e20_0c00) => Step::Live,
+        FP if w & 0xff20_fc07 == 0x1e20_2000 => Step::Dead,
+        _ => Step::Next,
     }
-    // ADC/SBC, CCMP/CCMN, CSEL family
-    if matches!(w & 0x1fe0_0000, 0x1a00_0000 | 0x1a40_0000 | 0x1a80_0000) {
-        return Step::Live;
-    }
-    // FCCMP, FCSEL
-    if matches!(w & 0xff20_0c00, 0x1e20_0400 | 0x1e20_0c00) {
-        return Step::Live;
-    }
-    // ADDS/SUBS immediate; shifted and extended register; ANDS immediate; ANDS/BICS register; FCMP
-    if w & 0x3f80_0000 == 0x3100_0000
-        || w & 0x3f00_0000 == 0x2b00_0000
-        || w & 0x7f80_0000 == 0x7200_0000
-        || w & 0x7f00_0000 == 0x6a00_0000
-        || w & 0xff20_fc07 == 0x1e20_2000
-    {
-        return Step::Dead;
-    }
-    Step::Next
 }
 
-/// Words to look at in one straight line.
+/// Words to look at in one straight line, and how many of them at once: mostly the first few tell.
 const LINE: usize = 16;
+const PIECE: usize = 4;
 
 /// Whether every path from `pc` overwrites the flags before it reads them, as far as a few instructions within `near` show; `near` then
 /// becomes the range of what was looked at.
@@ -69,20 +99,25 @@ fn dead(pc: u64, mem: &dyn Fetch, near: &Range<u64>, seen: &mut Range<u64>, line
         return false;
     }
     *lines -= 1;
-    let mut words = [0; LINE];
-    let n = mem.fetch(pc, &mut words);
-    for (&w, pc) in words[..n].iter().zip((pc..).step_by(4)) {
-        *seen = seen.start.min(pc)..seen.end.max(pc + 4);
-        match step(w) {
-            Step::Live => return false,
-            Step::Dead => return true,
-            Step::Next => {}
-            Step::Jump(o) => return dead(pc.wrapping_add_signed(o), mem, near, seen, lines),
-            Step::Branch(o) => {
-                if !dead(pc.wrapping_add_signed(o), mem, near, seen, lines) {
-                    return false;
+    for at in (pc..).step_by(4 * PIECE).take(LINE / PIECE) {
+        let mut words = [0; PIECE];
+        let n = mem.fetch(at, &mut words);
+        for (&w, pc) in words[..n].iter().zip((at..).step_by(4)) {
+            *seen = seen.start.min(pc)..seen.end.max(pc + 4);
+            match step(w) {
+                Step::Live => return false,
+                Step::Dead => return true,
+                Step::Next => {}
+                Step::Jump(o) => return dead(pc.wrapping_add_signed(o), mem, near, seen, lines),
+                Step::Branch(o) => {
+                    if !dead(pc.wrapping_add_signed(o), mem, near, seen, lines) {
+                        return false;
+                    }
                 }
             }
+        }
+        if n < PIECE {
+            break;
         }
     }
     false

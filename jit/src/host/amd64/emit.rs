@@ -169,15 +169,11 @@ impl<'a> Emitter<'a> {
     pub fn run(&mut self) {
         let b = self.b;
         let live = std::mem::take(&mut self.ra.live);
-        let mut guest = u16::MAX;
         for &i in live.iter().rev() {
             let i = i as usize;
             let inst = &b.insts[i];
             self.i = i;
-            if inst.guest != guest {
-                guest = inst.guest;
-                self.guest_insn(inst);
-            }
+            self.guest_insn(inst);
             self.asm.reserve();
             self.inst(inst);
             self.ra.finish(b, i);
@@ -190,7 +186,7 @@ impl<'a> Emitter<'a> {
         self.out.relocs.append(&mut self.asm.places);
     }
 
-    /// `inst` is the first of a guest instruction.
+    /// `inst` may be the first of a guest instruction: whether it is can't be foreseen, and asking costs more than this.
     #[inline]
     fn guest_insn(&mut self, inst: &Inst) {
         self.pc = self.b.pc_of(inst);
@@ -204,6 +200,13 @@ impl<'a> Emitter<'a> {
             Op::Get => self.get(inst),
             Op::Set => self.set(inst),
             Op::Nop | Op::Const | Op::Trunc | Op::FlagsOf => {}
+            // The frequent ones without a second look at what they are.
+            Op::Add => self.arith(inst, Alu::Add, Shape::Add),
+            Op::Sub => self.arith(inst, Alu::Sub, Shape::Sub),
+            Op::And => self.arith(inst, Alu::And, Shape::Add),
+            Op::Or => self.binary(inst, Alu::Or),
+            Op::Xor => self.binary(inst, Alu::Xor),
+            Op::Zext => self.zext(inst),
             Op::Load | Op::LoadAcq => self.load(inst),
             Op::Store | Op::StoreRel => self.store(inst),
             Op::LoadEx | Op::StoreEx | Op::ClrEx => self.exclusive(inst),

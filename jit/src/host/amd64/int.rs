@@ -13,16 +13,11 @@ impl Emitter<'_> {
         self.b.insts.get(self.i + 1).is_some_and(|n| n.op == Op::FlagsOf) && !self.ra.vals[self.i + 1].is(DEAD)
     }
 
-    /// Dispatch of the integer section of the table.
+    /// Dispatch of the integer section of the table, but for what the emitter knows by itself.
     pub fn int_op(&mut self, inst: &Inst) {
         match inst.op {
-            Op::Add | Op::Sub | Op::And => self.arith(inst),
             Op::AddShl => self.add_shl(inst),
             Op::Adc | Op::Sbc => self.with_carry(inst),
-            Op::Or | Op::Xor => {
-                let op = if inst.op == Op::Or { Alu::Or } else { Alu::Xor };
-                self.binary(inst, op);
-            }
             Op::Andn | Op::Orn | Op::Xorn => self.negated(inst),
             Op::Not | Op::Neg => {
                 let w = inst.ty == Type::I64;
@@ -43,11 +38,6 @@ impl Emitter<'_> {
             Op::Extr | Op::Bfi | Op::Ubfx | Op::Sbfx => self.field(inst),
             Op::Mul | Op::Umulh | Op::Smulh => self.multiply(inst),
             Op::Udiv | Op::Sdiv => self.divide(inst),
-            Op::Zext => {
-                let a = self.rm(inst.args[0]);
-                let d = self.def();
-                self.asm.mov(false, d, a);
-            }
             Op::Sext => {
                 let a = self.rm(inst.args[0]);
                 let d = self.def();
@@ -98,7 +88,15 @@ impl Emitter<'_> {
         true
     }
 
-    fn binary(&mut self, inst: &Inst, op: Alu) {
+    /// i32 to i64.
+    pub fn zext(&mut self, inst: &Inst) {
+        let a = self.rm(inst.args[0]);
+        let d = self.def();
+        self.asm.mov(false, d, a);
+    }
+
+    /// or, xor.
+    pub fn binary(&mut self, inst: &Inst, op: Alu) {
         self.clobber_flags();
         if self.in_slot(inst, op) {
             return;
@@ -108,17 +106,13 @@ impl Emitter<'_> {
         self.alu3(op, inst.ty == Type::I64, d, a, b);
     }
 
-    fn arith(&mut self, inst: &Inst) {
+    /// add, sub, and, which make flags of a shape.
+    pub fn arith(&mut self, inst: &Inst, op: Alu, shape: Shape) {
         let w = inst.ty == Type::I64;
         let wanted = self.flags_wanted();
         if wanted {
             self.clobber_flags();
         }
-        let (op, shape) = match inst.op {
-            Op::Sub => (Alu::Sub, Shape::Sub),
-            Op::And => (Alu::And, Shape::Add),
-            _ => (Alu::Add, Shape::Add),
-        };
         if (wanted || !self.flags_busy()) && self.ra.slot_in_place(self.b, self.i).is_some() {
             self.clobber_flags();
             if self.in_slot(inst, op) {
