@@ -221,7 +221,7 @@ impl Block {
         self.hints.clear();
         self.starts.clear();
         self.guest = 0;
-        self.known = Known::default();
+        self.known.0.fill(Value::NONE);
     }
     /// Number of guest instructions.
     pub fn guest_insns(&self) -> u32 {
