@@ -207,7 +207,7 @@ pub struct Cache {
     scratch: Emitted,
 }
 
-/// A list whose memory is a mapping of its own from the start: only what is used of it costs something, and it grows without a copy.
+/// A list whose memory is a mapping of its own from the start: only what is used of it costs something. ([`room`] makes it grow.)
 /// What any program uses is made at once, at half the price of a page fault each.
 fn mapped<T>() -> Vec<T> {
     const SIZE: usize = 256 << 10;
@@ -217,6 +217,15 @@ fn mapped<T>() -> Vec<T> {
     // SAFETY: pages of which at least a part is the list's own; nothing in them changes. Where the kernel doesn't know the advice they come by faults.
     unsafe { libc::madvise(start.cast(), SURELY, libc::MADV_POPULATE_WRITE) };
     list
+}
+
+/// Room for `n` more. Not by moving a mapping, which would go to where the guest has left a hole: what is allocated while a guest runs comes from the heap.
+fn room<T>(list: &mut Vec<T>, n: usize) {
+    if list.capacity() - list.len() < n {
+        let mut larger = Vec::with_capacity(list.capacity() * 2 + n);
+        larger.append(list);
+        *list = larger;
+    }
 }
 
 /// So much dead code is not worth starting afresh for.
@@ -307,6 +316,9 @@ impl Cache {
         self.place(at, e, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
+        room(&mut self.blocks, 1);
+        room(&mut self.links, e.links.len());
+        room(&mut self.points, e.points.len());
         let id = self.blocks.len() as u32;
         let Made { pc, start, end, mode, .. } = *made;
         let points = self.points.len() as u32;
@@ -417,6 +429,8 @@ impl Cache {
             self.area.written(at, e.code.len());
             let (points, links) = (self.points.len() as u32, self.links.len() as u32);
             let (kind, incoming, valid, flags_dead) = (Kind::Counter, NONE, true, false);
+            room(&mut self.blocks, 1);
+            room(&mut self.links, e.links.len());
             self.blocks.push(Block {
                 pc,
                 start: pc,
