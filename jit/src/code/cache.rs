@@ -179,9 +179,9 @@ pub struct Cache {
     dead: usize,
 }
 
-/// A list whose memory is a mapping of its own from the start: only what is used of it costs something, and it grows without a copy.
-/// What any program uses is made at once, at half the price of a page fault each.
-fn mapped<T>() -> Vec<T> {
+/// An empty list with room for what any program needs, so that it hardly ever moves; some of its pages are made at once, at half the price of a
+/// page fault each.
+fn roomy<T>() -> Vec<T> {
     const SIZE: usize = 256 << 10;
     const SURELY: usize = 64 << 10;
     let mut list: Vec<T> = Vec::with_capacity(SIZE / size_of::<T>());
@@ -206,9 +206,9 @@ impl Cache {
         let stubs_at: Vec<u32> = offsets.iter().map(|o| at + o).collect();
         let mut c = Cache {
             area,
-            blocks: mapped(),
-            links: mapped(),
-            points: mapped(),
+            blocks: Vec::new(),
+            links: Vec::new(),
+            points: Vec::new(),
             lookup: Lookup::new(),
             pages: Pages::default(),
             filter,
@@ -259,6 +259,10 @@ impl Cache {
     /// Publish an emitted block. It is linked with the blocks that exist, but with `cut` nobody gets to it by a link before the link has been
     /// used once. `None`: the area is full.
     pub fn publish(&mut self, made: &Made, e: &Emitted, helper: &dyn Fn(u16) -> u64, cut: bool) -> Option<u64> {
+        if self.blocks.capacity() == 0 {
+            // Not before the guest runs: then the allocator has been told where to take its memory from.
+            (self.blocks, self.links, self.points) = (roomy(), roomy(), roomy());
+        }
         let at = self.area.alloc(e.code.len())?;
         self.place(at, e, helper);
         // Before any link leads here.
