@@ -207,9 +207,9 @@ pub struct Cache {
     scratch: Emitted,
 }
 
-/// A list whose memory is a mapping of its own from the start: only what is used of it costs something. ([`room`] makes it grow.)
-/// What any program uses is made at once, at half the price of a page fault each.
-fn mapped<T>() -> Vec<T> {
+/// An empty list with room for what any program needs, so that it hardly ever moves; some of its pages are made at once, at half the price of a
+/// page fault each.
+fn roomy<T>() -> Vec<T> {
     const SIZE: usize = 256 << 10;
     const SURELY: usize = 64 << 10;
     let mut list: Vec<T> = Vec::with_capacity(SIZE / size_of::<T>());
@@ -217,15 +217,6 @@ fn mapped<T>() -> Vec<T> {
     // SAFETY: pages of which at least a part is the list's own; nothing in them changes. Where the kernel doesn't know the advice they come by faults.
     unsafe { libc::madvise(start.cast(), SURELY, libc::MADV_POPULATE_WRITE) };
     list
-}
-
-/// Room for `n` more. Not by moving a mapping, which would go to where the guest has left a hole: what is allocated while a guest runs comes from the heap.
-fn room<T>(list: &mut Vec<T>, n: usize) {
-    if list.capacity() - list.len() < n {
-        let mut larger = Vec::with_capacity(list.capacity() * 2 + n);
-        larger.append(list);
-        *list = larger;
-    }
 }
 
 /// So much dead code is not worth starting afresh for.
@@ -244,9 +235,9 @@ impl Cache {
         let stubs_at: Vec<u32> = offsets.iter().map(|o| at + o).collect();
         let mut c = Cache {
             area,
-            blocks: mapped(),
-            links: mapped(),
-            points: mapped(),
+            blocks: Vec::new(),
+            links: Vec::new(),
+            points: Vec::new(),
             lookup: Lookup::new(),
             pages: Pages::default(),
             filter,
@@ -312,13 +303,14 @@ impl Cache {
         helper: &dyn Fn(u16) -> u64,
         cut: bool,
     ) -> Option<u64> {
+        if self.blocks.capacity() == 0 {
+            // Not before the guest runs: then the allocator has been told where to take its memory from.
+            (self.blocks, self.links, self.points) = (roomy(), roomy(), roomy());
+        }
         let at = self.area.alloc(e.code.len())?;
         self.place(at, e, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
-        room(&mut self.blocks, 1);
-        room(&mut self.links, e.links.len());
-        room(&mut self.points, e.points.len());
         let id = self.blocks.len() as u32;
         let Made { pc, start, end, mode, .. } = *made;
         let points = self.points.len() as u32;
@@ -429,8 +421,6 @@ impl Cache {
             self.area.written(at, e.code.len());
             let (points, links) = (self.points.len() as u32, self.links.len() as u32);
             let (kind, incoming, valid, flags_dead) = (Kind::Counter, NONE, true, false);
-            room(&mut self.blocks, 1);
-            room(&mut self.links, e.links.len());
             self.blocks.push(Block {
                 pc,
                 start: pc,
