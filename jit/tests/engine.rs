@@ -212,7 +212,7 @@ fn changing_code_agrees() {
 fn changing_traces_agree() {
     agree(1, Some(1));
     let traces = agree(4 << 20, Some(1));
-    assert!(traces as u64 > number("ENGINE_ROUNDS", 3000) / 4, "only {traces} traces");
+    assert!(traces > number("ENGINE_ROUNDS", 3000) / 4, "only {traces} traces");
 }
 
 /// How many traces there were.
