@@ -135,7 +135,7 @@ stressor() {
 }
 
 # --- CPython: every module of its test package, one process each, as a normal user, with what works offline.
-PYTHON_RESOURCES=${PYTHON_RESOURCES:-all,-network,-urlfetch,-audio,-gui,-largefile,-extralargefile,-cpu,-walltime}
+PYTHON_RESOURCES=${PYTHON_RESOURCES:-all,-network,-urlfetch,-audio,-gui,-largefile,-extralargefile}
 phase_cpython() {
     CHROOT_AS=(--userspec="$USER_ID:$USER_ID")
     each cpython python_modules python_module

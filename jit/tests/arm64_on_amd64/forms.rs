@@ -342,7 +342,7 @@ impl Maker<'_> {
             self.write(v);
         }
         // What is said to be zero above a lane needs no clearing there.
-        if ty == Type::V128 && self.r.below(4) == 0 {
+        if ty == Type::V128 && self.r.below(2) == 0 {
             let arr = self.r.pick(&[Arr::H, Arr::S, Arr::D]);
             let low = self.b.op(Op::VLow, Type::V128, &[v], arr.0, 0);
             self.values.push(low);

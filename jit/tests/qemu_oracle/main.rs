@@ -148,6 +148,14 @@ const STORIES: &[Story] = &[
     (&[0xc85f_7ca2, 0xc801_7cc3], &[(5, 0x0500_0000_0000_0040 + WINDOW, false), (6, 0x0600_0000_0000_0040 + WINDOW, false)]),
     // br x5; add x1, x1, #1; add x1, x1, #2 to a tagged address: the tag is not part of the pc.
     (&[0xd61f_00a0, 0x9100_0421, 0x9100_0821], &[(5, 0x7700_0000_0000_0008, true)]),
+    // cmp x18, #1; ccmn x18, #27, #15, eq; b .+4; and an undefined instruction that looks as if it overwrote the flags: they are there at
+    // its signal. SUBS with a shift of 5, by ROR, of 32 bits by 32; ANDS of a reserved constant, of 32 bits by 32; FCMP of no type.
+    (&[0xf100_065f, 0xba5b_0a4f, 0x1400_0001, 0xeb35_7c15], &[(18, 1, false)]),
+    (&[0xf100_065f, 0xba5b_0a4f, 0x1400_0001, 0xebc0_0000], &[(18, 1, false)]),
+    (&[0xf100_065f, 0xba5b_0a4f, 0x1400_0001, 0x6b00_8000], &[(18, 1, false)]),
+    (&[0xf100_065f, 0xba5b_0a4f, 0x1400_0001, 0x7240_0000], &[(18, 1, false)]),
+    (&[0xf100_065f, 0xba5b_0a4f, 0x1400_0001, 0x6a00_8000], &[(18, 1, false)]),
+    (&[0xf100_065f, 0xba5b_0a4f, 0x1400_0001, 0x1ea0_2000], &[(18, 1, false)]),
     // blr x5 to a tagged address that isn't mapped: it is reported without the tag; in the upper half, with it.
     (&[0xd63f_00a0], &[(5, 0x6430_bb4a_c138_e768, false)]),
     (&[0xd63f_00a0], &[(5, 0xdab3_014f_bcec_36e4, false)]),

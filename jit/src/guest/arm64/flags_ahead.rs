@@ -4,6 +4,7 @@
 //! A fault before the overwriting instruction shows stale NZCV to a signal handler; nothing that resumes can tell.
 
 use super::super::Fetch;
+use super::int_imm::bitmask;
 use std::ops::Range;
 
 /// What an instruction does to the flags.
@@ -68,16 +69,37 @@ fn step(w: u32) -> Step {
         TEST => Step::Branch(imm(18, 5)),
         // MSR/MRS/SYS, but for hints
         SYSTEM if w & 0xffff_f01f != 0xd503_201f => Step::Live,
-        LOGIC => Step::Dead,
-        // (Bit 23 of an immediate one tells of the tags of FEAT_MTE, or of a move.)
-        ADD if w >> 24 & 0x3f == 0x2b || w & 1 << 23 == 0 => Step::Dead,
-        LOGIC_IMM if w & 1 << 23 == 0 => Step::Dead,
         // ADC/SBC, CCMP/CCMN, CSEL family
         CONDITIONAL if matches!(w & 0x1fe0_0000, 0x1a00_0000 | 0x1a40_0000 | 0x1a80_0000) => Step::Live,
-        // FCCMP, FCSEL; FCMP
+        // FCCMP, FCSEL
         FP if matches!(w & 0xff20_0c00, 0x1e20_0400 | 0x1e20_0c00) => Step::Live,
-        FP if w & 0xff20_fc07 == 0x1e20_2000 => Step::Dead,
-        _ => Step::Next,
+        SYSTEM | CONDITIONAL => Step::Next,
+        kind => overwrites(kind, w),
+    }
+}
+
+/// An instruction that may overwrite the flags, by its kind. What is undefined among them overwrites nothing: who handles its signal may go on behind it.
+fn overwrites(kind: u8, w: u32) -> Step {
+    let bits = |hi: u32, lo: u32| w << (31 - hi) >> (31 - hi + lo);
+    let (sf, shift_fits) = (w >> 31 == 1, w >> 31 == 1 || bits(15, 15) == 0);
+    let immediate = w >> 28 & 1 == 1;
+    let defined = match kind {
+        // (Bit 23 of an immediate one tells of the tags of FEAT_MTE, or of a move.)
+        ADD if immediate && bits(23, 23) == 1 => return Step::Next,
+        ADD if immediate => true,
+        ADD if bits(21, 21) == 0 => bits(23, 22) != 3 && shift_fits,
+        ADD => bits(23, 22) == 0 && bits(12, 10) <= 4,
+        LOGIC_IMM if bits(23, 23) == 1 => return Step::Next,
+        LOGIC_IMM => bitmask(sf, bits(22, 22), bits(21, 16), bits(15, 10)).is_some(),
+        LOGIC => shift_fits,
+        // FCMP. A CPU may be without those of halves.
+        FP if w & 0xff20_fc07 == 0x1e20_2000 => bits(23, 22) < 2,
+        _ => return Step::Next,
+    };
+    if defined {
+        Step::Dead
+    } else {
+        Step::Live
     }
 }
 
