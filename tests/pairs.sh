@@ -22,8 +22,9 @@ dynamic=(stat futexes)
 pair() {
     local name=$1 cc=$2 loader=$3 libraries=$4 line names=("${programs[@]}") two=("${dynamic[@]}"); shift 4
     # An arm64 host ignores the top byte of addresses: of those that are non-canonical there only, x86 expects faults.
-    case $name in amd64-amd64) names+=(legacy x86) ;; amd64-arm64) names+=(legacy litmus) ;; esac
+    case $name in amd64-amd64) names+=(carry legacy x86) ;; amd64-arm64) names+=(carry legacy litmus) ;; esac
     case $name in *-qemu) names=("${under_qemu[@]}") two=(clocks) ;; esac
+    case $name in amd64-*-qemu) names+=(carry) ;; esac
     while IFS= read -r line; do
         case $line in
         'ok '*) pass "$name: ${line#ok *}" ;;

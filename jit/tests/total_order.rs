@@ -252,7 +252,7 @@ fn locked_operations() {
 /// Accesses of every size and register file, and what the processor does in between.
 #[test]
 fn random_sequences() {
-    // mov [rdi+d], al / ax / eax / rax; movss, movsd, movups [rdi+d], xmm1; push rbx; movnti; vmovups [rdi+d], ymm2 (in halves)
+    // mov [rdi+d], al / ax / eax / rax; movss, movsd, movups [rdi+d], xmm1; push rbx; movnti; vmovups [rdi+d], ymm2 (looks whether the page is there, then in halves)
     let stores: [(&[u8], bool, &[Kind]); 9] = [
         (&[0x88, 0x47], true, &[Store]),
         (&[0x66, 0x89, 0x47], true, &[Store]),
@@ -262,7 +262,7 @@ fn random_sequences() {
         (&[0xf2, 0x0f, 0x11, 0x4f], true, &[Store]),
         (&[0x0f, 0x11, 0x4f], true, &[Store]),
         (&[0x53], false, &[Store]),
-        (&[0xc5, 0xfc, 0x11, 0x57], true, &[Store, Store]),
+        (&[0xc5, 0xfc, 0x11, 0x57], true, &[Load, Store, Store]),
     ];
     // The same as loads; movsx rcx, byte [rsi+d]; pop rbx; add [rsi+d], ecx; add ecx, [rsi+d]
     let loads: [(&[u8], bool, &[Kind]); 12] = [

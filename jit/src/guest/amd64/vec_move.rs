@@ -4,7 +4,7 @@ use super::lift::{Lifted, Lifter, Refused};
 use super::operand::{gpr, vec_reg, Ea};
 use super::vec::{mm, Shape};
 use super::{helpers::Number, state};
-use crate::ir::{Arr, Cond, GuestReg, Mem, Op, Type, Value};
+use crate::ir::{Arr, Cond, GuestReg, Op, Type, Value};
 use iced_x86::{Mnemonic as M, OpKind, Register};
 
 /// Moves of vectors and of their parts.
@@ -109,7 +109,7 @@ impl Lifter<'_> {
             }
             // If a page isn't there, nothing is stored: the first is looked at, and the last is stored first.
             if n > 1 && !aligned {
-                self.b.load(Type::I32, Mem::size(0).scaled(ea.scale), ea.base, ea.index, ea.disp);
+                self.load(Type::I32, 0, ea);
             }
             for (part, v) in parts[..n].iter().enumerate().rev() {
                 self.store(4, ea.plus(16 * part as i64), *v);

@@ -3,7 +3,7 @@
 //! **Flags.** IR flags are NZCV itself. The guest's own flags are in NZCV at the block's entry and at every exit that needs them; in between they
 //! move to `Cpu::flags` when an instruction is about to overwrite them, and come back for the next exit.
 
-use super::asm::{field, op, r, Access, Addr, Asm, Near};
+use super::asm::{bitmask, field, op, r, Access, Addr, Asm, Near};
 use super::features::Features;
 use super::regs::{home_offset, IN_NZCV};
 use super::stubs::{Stub, PUSH_LR};
@@ -327,8 +327,9 @@ impl<'a> Emitter<'a> {
     pub fn clobber_flags(&mut self) {
         self.save_flags();
         if let Some(v) = self.flipped_needed() {
-            self.asm.w(op::CFINV);
+            // NZCV itself stays: the next instruction may read it, too.
             self.asm.w(op::MRS_NZCV | r::S1 as u32);
+            self.asm.rr(op::EORI | bitmask(false, 1 << 29).unwrap_or(0), false, r::S1, r::S1);
             let h = self.ra.spill();
             self.asm.store_cpu(2, r::S1, home_offset(h));
             self.ra.set_home(v, h);
@@ -359,7 +360,7 @@ impl<'a> Emitter<'a> {
     /// NZCV changes into what it holds with C inverted, and back as often as that is asked for. Uses x17, perhaps x30.
     pub fn flip_flags(&mut self, to: usize) {
         let from = self.ef.val;
-        let kept = from < AT_ENTRY && self.flipped(to as u16) == Some(from as usize);
+        let kept = from < AT_ENTRY && self.flipped(to as u16) == Some(from as usize) && self.flipped_needed().is_none();
         match kept {
             true if self.arch_needed() => self.save_flags(),
             true => {}
