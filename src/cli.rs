@@ -140,7 +140,7 @@ pub struct Options {
     /// Another: programs of this machine are translated, too.
     pub test_native: bool,
     /// Another: how often code is executed before there is a trace of it.
-    pub test_hot: Option<u32>,
+    pub test_hot: u32,
     /// Where a crash is reported.
     pub report: Report,
     /// What stderr was when a person started this program.
@@ -366,7 +366,7 @@ impl Options {
                 ("cache", bytes) => self.test_cache = bytes.parse().unwrap_or(0),
                 ("verify", _) => self.test_verify = true,
                 ("native", _) => self.test_native = true,
-                ("hot", often) => self.test_hot = often.parse().ok(),
+                ("hot", often) => self.test_hot = often.parse().unwrap_or(0),
                 _ => {}
             }
         }
@@ -374,9 +374,8 @@ impl Options {
 
     fn test_list(&self) -> String {
         let word = |on: bool, word: &'static str| if on { word } else { "" };
-        let hot = self.test_hot.map_or(String::new(), |n| format!(",hot={n}"));
-        let words = [word(self.test_verify, ",verify"), word(self.test_native, ",native"), &hot];
-        format!("cache={}{}", self.test_cache, words.concat())
+        let words = [word(self.test_verify, ",verify"), word(self.test_native, ",native")];
+        format!("cache={},hot={}{}", self.test_cache, self.test_hot, words.concat())
     }
 
     fn set_report(&mut self, place: &OsStr) {
@@ -526,7 +525,7 @@ impl Restart<'_> {
         if !options.cpu.is_empty() {
             set += &format!(";cpu={}", options.cpu_list());
         }
-        if options.test_cache != 0 || options.test_verify || options.test_native || options.test_hot.is_some() {
+        if options.test_cache != 0 || options.test_verify || options.test_native || options.test_hot != 0 {
             set += &format!(";test={}", options.test_list());
         }
         let set = [set.into_bytes(), options.report_words()].concat();
@@ -836,7 +835,7 @@ mod tests {
                 test_cache,
                 test_verify,
                 test_native,
-                test_hot: strace.then_some(7),
+                test_hot: u32::from(strace) * 7,
                 stats,
                 perf,
                 relaxed: strace,

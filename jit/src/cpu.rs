@@ -18,8 +18,8 @@ pub const VEC_SLOTS: usize = 32;
 pub const AREA_WORDS: usize = 64;
 /// Number of 16-byte spill slots for the register allocator.
 pub const SPILL_SLOTS: usize = 64;
-/// Counts of how often places are reached, a power of two: see [`crate::code`].
-pub const HEAT_ENTRIES: usize = 1024;
+/// Entries of [`Cpu::heat`], a power of two.
+pub const HEAT_ENTRIES: usize = 4096;
 /// Entries of the per-thread table that indirect branches look up, a power of two.
 pub const JUMP_CACHE_ENTRIES: usize = 4096;
 /// Its index is made of the bits from this one on: functions begin at multiples of 16, and each entry has 16 bytes.
@@ -127,8 +127,6 @@ pub struct Cpu {
     pub code_lines: *const u8,
     /// See `code_lines`.
     pub code_shown: *const u8,
-    /// The thread's `HEAT_ENTRIES` counts, whose sign says that it is enough.
-    pub heat: *mut u32,
     /// An operation left to a helper raised an exception that is not masked.
     pub fp_trap: u32,
     /// `Guest::fp`.
@@ -153,6 +151,8 @@ pub struct Cpu {
     pub misses: u32,
     /// Engine: returns that the top of the return stack didn't match, and branches that missed the first table, if they are counted.
     pub table_misses: [u64; 2],
+    /// Counts of how often places are reached, whose sign says that it is enough.
+    pub heat: [u32; HEAT_ENTRIES],
     /// Free for the embedder (a pointer to its thread).
     pub user: u64,
 }
@@ -168,8 +168,13 @@ impl Cpu {
     pub fn new() -> Box<Cpu> {
         // SAFETY: every field is plain data for which all-zero is valid (the pointers are null until set), but for two references.
         unsafe {
-            let mut cpu = Box::<Cpu>::new_uninit();
-            cpu.as_mut_ptr().write_bytes(0, 1);
+            let layout = std::alloc::Layout::new::<Cpu>();
+            // Not by writing zeros: most of it is never used.
+            let at = std::alloc::alloc_zeroed(layout);
+            if at.is_null() {
+                std::alloc::handle_alloc_error(layout);
+            }
+            let mut cpu = Box::from_raw(at.cast::<std::mem::MaybeUninit<Cpu>>());
             (&raw mut (*cpu.as_mut_ptr()).helpers).write(&[]);
             (&raw mut (*cpu.as_mut_ptr()).split_lock).write(&SPLIT_LOCK);
             (*cpu.as_mut_ptr()).code_lines = filter::NO_LINES.as_ptr().cast();

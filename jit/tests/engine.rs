@@ -204,19 +204,19 @@ fn change(r: &mut Random, engine: &Engine, program: &Program) {
 
 #[test]
 fn changing_code_agrees() {
-    agree(1, Some(0));
+    agree(1, 0);
 }
 
 /// The same where whatever is reached twice becomes a trace, with a cache that is full sometimes, and with one that is not.
 #[test]
 fn changing_traces_agree() {
-    agree(1, Some(1));
-    let traces = agree(4 << 20, Some(1));
+    agree(1, 1);
+    let traces = agree(4 << 20, 1);
     assert!(traces > number("ENGINE_ROUNDS", 3000) / 4, "only {traces} traces");
 }
 
 /// How many traces there were.
-fn agree(cache_bytes: usize, hot: Option<u32>) -> u64 {
+fn agree(cache_bytes: usize, hot: u32) -> u64 {
     // There is one handler of signals, for one engine.
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = ONE.lock();

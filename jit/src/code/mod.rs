@@ -5,6 +5,7 @@ mod cache;
 mod dump;
 mod family;
 pub mod filter;
+mod fork;
 mod fuse;
 mod interrupt;
 pub mod lift;
@@ -105,8 +106,8 @@ pub struct Options {
     pub relaxed: bool,
     /// Count what costs time to count, too (see [`Engine::stats`]).
     pub stats: bool,
-    /// How often code is executed before it is translated again as a trace: 0 for never, and an engine's own idea by default.
-    pub hot: Option<u32>,
+    /// How often code is executed before it is translated again as a trace: 0 for never.
+    pub hot: u32,
     /// Which memory is shown by more than one mapping: IC IVAU there comes to [`Fetch::invalidated`] always. Elsewhere only if there is a translation.
     pub shown: Option<&'static filter::Shown>,
     /// Who is told of code.
@@ -138,8 +139,8 @@ struct Inner {
     retired: Vec<(u64, Cache)>,
     /// What was learned about guest instructions from faults.
     hints: BTreeMap<u64, u8>,
-    /// The walks from places that may become traces: how many, and what they have in common.
-    walks: BTreeMap<(u64, Mode), (u32, Vec<u64>)>,
+    /// Places that may become traces.
+    places: BTreeMap<(u64, Mode), trace::Place>,
     /// For the parent, as long as it may want to know what is translated here; and from the children.
     for_parent: Option<Notes>,
     from_children: Option<Notes>,
@@ -235,7 +236,7 @@ impl Engine {
                 cache,
                 retired: Vec::new(),
                 hints: BTreeMap::new(),
-                walks: BTreeMap::new(),
+                places: BTreeMap::new(),
                 for_parent: None,
                 from_children: None,
                 store: None,
@@ -624,93 +625,6 @@ impl Engine {
             Counters::add(&self.count.faults, 1);
             FaultAction::Guest(resume)
         })
-    }
-
-    /// Before [`Engine::fork_prepare`]: translate what earlier children have, so that the next need not.
-    pub fn fork_ahead(&self, mem: &dyn Fetch) {
-        self.inner.with(|i| {
-            let Some(notes) = i.from_children.take() else {
-                i.from_children = Notes::new();
-                return;
-            };
-            for pc in notes.take() {
-                if (self.guest.branch_target)(pc) == pc && i.cache.find(pc, Mode::default()).is_none() {
-                    // What can't be fetched here is not translated.
-                    let _ = self.translate(i, pc, Mode::default(), mem);
-                }
-            }
-            i.from_children = Some(notes);
-        });
-    }
-    /// Before fork: take the lock, so that the child finds everything whole. Then call exactly one of the other three.
-    pub fn fork_prepare(&self) {
-        self.inner.acquire();
-        // SAFETY: just acquired.
-        let i = unsafe { self.inner.get() };
-        for c in std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)) {
-            c.area.share();
-        }
-        if let Some(store) = &mut i.store {
-            store.flush();
-        }
-    }
-    /// After fork, in the parent.
-    pub fn fork_parent(&self) {
-        // SAFETY: taken by `fork_prepare`.
-        unsafe { self.inner.release() };
-    }
-    /// After a fork that failed.
-    pub fn fork_failed(&self) {
-        // SAFETY: taken by `fork_prepare`.
-        unsafe {
-            let i = self.inner.get();
-            for c in std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)) {
-                c.area.unshare_failed();
-            }
-            self.inner.release();
-        }
-    }
-    /// After fork, in the child, whose only thread runs `cpu`.
-    pub fn fork_child(&self, cpu: &mut Cpu) {
-        // SAFETY: taken by `fork_prepare` in the parent; this process's copy of the lock is held by its only thread.
-        unsafe {
-            let i = self.inner.get();
-            i.cpus.clear();
-            i.cpus.push(cpu);
-            i.for_parent = i.from_children.take();
-            if let Some(store) = &mut i.store {
-                store.forked();
-            }
-            // Of threads that are not in this process.
-            self.interrupting.store(0, Relaxed);
-            crate::cpu::SPLIT_LOCK.store(0, Relaxed);
-            if self.options.stats {
-                self.count.reset();
-                region::take_misses(cpu);
-            }
-            if let Some(watcher) = self.options.watcher {
-                watcher.forked();
-            }
-            self.inner.release();
-        }
-    }
-    /// The only thread of this process, which calls this, is about to execute another program or to end: let a process that shares the code memory
-    /// have it. If it does not come to it, [`Engine::take_back`] must follow.
-    pub fn abandon(&self) {
-        self.inner.with(|i| {
-            i.cache.area.abandon();
-            i.retired.iter_mut().for_each(|(_, c)| c.area.abandon());
-        });
-    }
-    /// The process goes on after [`Engine::abandon`]. What was given away may have been changed by now, also where returns lead to.
-    pub fn take_back(&self) {
-        self.inner.with(|i| {
-            i.retired.retain(|(_, c)| !c.area.abandoned());
-            self.retired.store(i.retired.len() as u32, Relaxed);
-            if i.cache.area.abandoned() {
-                drop(self.replace(i));
-            }
-        });
     }
 
     /// The guest's condition flags as NZCV in bits 3..0, and their write.

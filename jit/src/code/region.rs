@@ -1,10 +1,10 @@
 //! A thread's own memory beside its [`Cpu`]: the return stack, the tables of indirect branches, and a stack for host signal handlers
 //! (which must not run on the return stack).
 //!
-//! One mapping, lowest first: signal stack, an inaccessible page, return stack, first table, counts of heat. The return stack grows down into the
+//! One mapping, lowest first: signal stack, an inaccessible page, return stack, first table. The return stack grows down into the
 //! inaccessible page, and is empty again then: see [`overflowed`].
 
-use crate::cpu::{Cpu, JumpEntry, HEAT_ENTRIES, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
+use crate::cpu::{Cpu, JumpEntry, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
 use std::ptr;
 
 const PAGE: usize = 4096;
@@ -15,7 +15,7 @@ const RETURN_STACK: usize = 16 * PAGE;
 const BASE: usize = 8 * ENTRY;
 const ENTRY: usize = crate::host::RETURN_ENTRY;
 const TABLE: usize = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
-const SIZE: usize = SIGNAL_STACK + PAGE + RETURN_STACK + TABLE + HEAT_ENTRIES * size_of::<u32>();
+const SIZE: usize = SIGNAL_STACK + PAGE + RETURN_STACK + TABLE;
 /// Entries of the second table.
 const SECOND: usize = 1 << 16;
 
@@ -63,7 +63,6 @@ pub fn attach(cpu: &mut Cpu) {
         let end = at.add(SIGNAL_STACK + PAGE + RETURN_STACK);
         cpu.ret_base = (end as usize - BASE) as u64;
         cpu.tables[0] = end.cast();
-        cpu.heat = end.add(TABLE).cast();
         (*cpu.tables[0]).pc = empty_pc(0);
     }
     restore_tables(cpu);
@@ -72,13 +71,6 @@ pub fn attach(cpu: &mut Cpu) {
 /// What `cpu` has counted since the last time.
 pub fn take_misses(cpu: &mut Cpu) -> [u64; 2] {
     std::mem::take(&mut cpu.table_misses)
-}
-
-/// Set an entry of the counts of heat.
-pub fn set_heat(cpu: &mut Cpu, entry: usize, heat: u32) {
-    assert!(entry < HEAT_ENTRIES);
-    // SAFETY: within the table, and the thread itself is here.
-    unsafe { cpu.heat.add(entry).write(heat) };
 }
 
 /// Give it back.

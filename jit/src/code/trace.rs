@@ -1,7 +1,7 @@
 //! The optimizing tier: hot code is translated again along the way that control takes there.
 //!
-//! A counter ([`cache`](super::cache)) says that a loop's head, or where traces are left to, was reached often. The thread that found it goes on from there one
-//! run of instructions at a time, as single steps do, and notes where each branch leads: the *path*, until it is back, or where there is a trace already,
+//! A counter ([`cache`](super::cache)) says that a loop's head, or where traces are left to, was reached often. If that was within a short time, the thread goes on
+//! from there one run of instructions at a time, as single steps do, and notes where each branch leads: the *path*, until it is back, or where there is a trace already,
 //! or the path is long enough. The lifter then follows that path, through branches, calls and returns, and what was a way to take becomes the
 //! straight line of one block: what is known about registers and flags stays known, calls leave no trace on the return stack, and flags are
 //! brought to rest where the path is left, if at all. A path is no more than a hint: each of its branches is checked by what the translation
@@ -18,9 +18,14 @@ use crate::host;
 use crate::ir::{self, Mode};
 use std::ops::Range;
 use std::sync::atomic::Ordering::*;
+use std::time::{Duration, Instant};
 
-/// How often a place is reached before a trace is made there.
-pub(super) const OFTEN: u32 = 20_000;
+/// How soon a place must be reached that often to be hot: then a trace there is worth its price within a fraction of a second.
+const SOON: Duration = Duration::from_millis(2);
+/// What was looked at so many times and never was hot is left alone.
+const LOOKS: u32 = 2;
+/// Who asks for traces of what is executed less often than this wants them of everything, however long that took.
+const ANY: u32 = 1000;
 /// The walks that a trace is made of.
 const WALKS: u32 = 4;
 /// Branches of a path, and guest instructions of a trace, at most.
@@ -34,30 +39,63 @@ pub(crate) fn heat_entry(pc: u64) -> usize {
     (pc >> 2) as usize & (HEAT_ENTRIES - 1)
 }
 
+/// A place that may become a trace.
+pub(super) struct Place {
+    /// When it was looked at last.
+    since: Option<Instant>,
+    looks: u32,
+    /// The walks from there, and what they have in common.
+    walks: u32,
+    common: Vec<u64>,
+}
+
 impl Engine {
     /// How often a counter counts; 0 without traces.
     pub(super) fn heat(options: &super::Options, guest: &crate::guest::Guest) -> u32 {
         match guest.traces && host::TRACES {
-            true => options.hot.unwrap_or(OFTEN).min(1 << 30),
+            true => options.hot.min(1 << 30),
             false => 0,
         }
     }
 
-    /// The counter before `head` has counted enough: go on from there and make a trace. Where to go on then.
+    /// The counter before `head` has counted enough: if that was soon, go on from there and make a trace. Where to go on then.
     pub(super) fn heated(&self, cpu: &mut Cpu, head: u64, mem: &dyn Fetch) -> Result<u64, Exit> {
         cpu.pc = head;
+        cpu.heat[heat_entry(head)] = 0;
         let mode = self.mode(cpu);
-        // Earlier walks, and what they have in common: no further need this one go.
-        let earlier = self.inner.with(|i| i.walks.remove(&(head, mode)));
+        let Some(earlier) = self.inner.with(|i| self.look(i, head, mode)) else { return self.host_for(cpu, mem) };
+        // No further than what earlier walks have in common need this one go.
         let mut path = Vec::with_capacity(BRANCHES);
-        let end = self.walk(cpu, head, mode, mem, earlier.as_ref().map(|w| &w.1[..]), &mut path);
-        let walks = earlier.map_or(0, |w| w.0) + 1;
-        let again = end != Some(Exit::Pending) && self.inner.with(|i| self.walked(i, head, mode, (walks, path), mem));
-        region::set_heat(cpu, heat_entry(head), if again { u32::MAX >> 1 } else { 0 });
+        let common = (earlier.walks != 0).then_some(&earlier.common[..]);
+        let end = self.walk(cpu, head, mode, mem, common, &mut path);
+        if end != Some(Exit::Pending) {
+            let place = Place { walks: earlier.walks + 1, common: path, ..earlier };
+            if self.inner.with(|i| self.walked(i, head, mode, place, mem)) {
+                // The next time round.
+                cpu.heat[heat_entry(head)] = i32::MAX as u32;
+            }
+        }
         match end {
             Some(exit) => Err(exit),
             None => self.host_for(cpu, mem),
         }
+    }
+
+    /// Look at a place that was reached often: what is known about it, if it is hot.
+    fn look(&self, i: &mut Inner, head: u64, mode: Mode) -> Option<Place> {
+        let now = Instant::now();
+        let place = i.places.entry((head, mode)).or_insert(Place { since: None, looks: 0, walks: 0, common: Vec::new() });
+        let soon = place.since.is_some_and(|t| now - t <= SOON) || self.options.hot < ANY;
+        if soon || place.walks != 0 {
+            return i.places.remove(&(head, mode));
+        }
+        place.since = Some(now);
+        place.looks += 1;
+        if place.looks > LOOKS {
+            i.places.remove(&(head, mode));
+            i.cache.settle(head, mode);
+        }
+        None
     }
 
     /// Execute from `head` on, which is at `cpu.pc`, and note where each run of instructions leads to, as long as that is the `common` way.
@@ -96,15 +134,14 @@ impl Engine {
         None
     }
 
-    /// So many walks from `head` have this path in common: when they are enough, make a trace of it. Whether there are to be more soon.
-    fn walked(&self, i: &mut Inner, head: u64, mode: Mode, (walks, path): (u32, Vec<u64>), mem: &dyn Fetch) -> bool {
-        // Who wants traces of everything wants them soon.
-        let enough = walks >= WALKS || self.options.hot.is_some_and(|hot| hot < WALKS);
-        if enough || path.is_empty() {
-            self.make_trace(i, head, mode, &path, mem);
+    /// After a walk: when they are enough, make a trace of what they have in common. Whether there is to be another soon.
+    fn walked(&self, i: &mut Inner, head: u64, mode: Mode, place: Place, mem: &dyn Fetch) -> bool {
+        let enough = place.walks >= WALKS || self.options.hot < WALKS;
+        if enough || place.common.is_empty() {
+            self.make_trace(i, head, mode, &place.common, mem);
             return false;
         }
-        i.walks.insert((head, mode), (walks, path));
+        i.places.insert((head, mode), place);
         true
     }
 

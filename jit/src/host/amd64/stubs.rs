@@ -308,13 +308,9 @@ pub fn emit_counter(pc: u64, often: u32, out: &mut Emitted) {
     out.clear();
     let mut a = Asm::default();
     a.begin(std::mem::take(&mut out.code), false);
-    let at = Addr::base(r::AX, heat_entry(pc) as i32 * 4);
-    a.mov(true, r::AX, state!(heat));
-    a.alu_imm(Alu::Add, false, at, ((1u32 << 31) / often.max(2)).max(1) as i32);
-    let enough = a.jcc_near(cc::S);
-    a.pad(1);
-    let near = a.jmp_near();
-    a.bind_near(enough);
+    a.alu_imm(Alu::Add, false, state!(heat).plus(heat_entry(pc) as i32 * 4), ((1u32 << 31) / often.max(2)).max(1) as i32);
+    a.pad(2);
+    let near = a.jcc_near(cc::NS);
     let stub = a.pos();
     a.u8(0xe8);
     out.relocs.push(Reloc::Stub { at: a.pos(), stub: Stub::Link as u8 });

@@ -341,12 +341,11 @@ pub fn emit_counter(pc: u64, often: u32, out: &mut Emitted) {
     out.clear();
     let mut a = Asm::default();
     a.begin(std::mem::take(&mut out.code));
-    a.load_cpu(3, r::S0, field!(heat));
-    let at = Addr::Disp(r::S0, heat_entry(pc) as i32 * 4);
-    a.mem(super::asm::Access::load(2), r::LR, at);
+    let at = field!(heat) + heat_entry(pc) * 4;
+    a.load_cpu(2, r::LR, at);
     a.mov_imm(r::S1, ((1u64 << 31) / often.max(2) as u64).max(1));
     a.rrr(op::ADD, false, r::LR, r::LR, r::S1);
-    a.mem(super::asm::Access::store(2), r::LR, at);
+    a.store_cpu(2, r::LR, at);
     let enough = a.branch(Asm::tb(op::TBNZ, r::LR, 31));
     let on = a.branch(op::B);
     a.bind(enough);
