@@ -143,18 +143,16 @@ pub fn exit_group(_: &mut Ctx<'_>, [status, ..]: [u64; 6]) -> SysResult {
 }
 
 const FUTEX_CMD_MASK: u64 = 0x7f;
-const FUTEX_LOCK_PI: u64 = 6;
-const FUTEX_WAIT_REQUEUE_PI: u64 = 11;
-const FUTEX_LOCK_PI2: u64 = 13;
+const FUTEX_WAIT: u64 = 0;
+const FUTEX_WAIT_BITSET: u64 = 9;
 
-/// futex(word, op, value, timeout or value2, word2, value3). The operations that end with a lock held go on after a signal, whatever its SA_RESTART
-/// says (the kernel's ERESTARTNOINTR).
+/// futex(word, op, value, timeout or value2, word2, value3). Only those that wait for a change of the word may fail because of a signal. The operations that end
+/// with a lock held go on after it, whatever its SA_RESTART says (the kernel's ERESTARTNOINTR); the others don't wait, but where a host can't tell a thread that was
+/// kept from its call for long from one that the call has kept, they are said to have been interrupted, too, and are still to be done.
 pub fn futex(ctx: &mut Ctx<'_>, [word, op, value, timeout, word2, value3]: [u64; 6]) -> SysResult {
     let at = |a: u64| GuestAddr(a).host();
     match ctx.sys(libc::SYS_futex, [at(word), op, value, at(timeout), at(word2), value3]) {
-        Err(Stop::Restart) if matches!(op & FUTEX_CMD_MASK, FUTEX_LOCK_PI | FUTEX_WAIT_REQUEUE_PI | FUTEX_LOCK_PI2) => {
-            Err(Stop::Flow(Flow::Repeat))
-        }
+        Err(Stop::Restart) if !matches!(op & FUTEX_CMD_MASK, FUTEX_WAIT | FUTEX_WAIT_BITSET) => Err(Stop::Flow(Flow::Repeat)),
         result => result,
     }
 }
