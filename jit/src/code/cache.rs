@@ -468,7 +468,7 @@ impl Cache {
         if let Some(b) = self.block(pc, mode) {
             self.blocks[b].kind = Kind::Settled;
             self.past_counter(b as u32);
-            // Those that the counter was not to be avoided by.
+            // The counter's own link, and those for which there was no room for a counter.
             let list = std::mem::replace(&mut self.blocks[b].incoming, NONE);
             self.connect_all(list, b as u32, None);
         }
@@ -510,11 +510,12 @@ impl Cache {
     fn lead(&mut self, link: u32) {
         let l = &self.links[link as usize];
         let b = &self.blocks[l.linked as usize];
-        let to = match l.direct && !b.flags_dead {
-            true => l.stub,
-            false => b.host,
-        };
-        self.jump_to(link as usize, to);
+        match l.direct && !b.flags_dead {
+            // It does already, but where a counter or a trace has come in between.
+            true if self.heat == 0 => {}
+            true => self.jump_to(link as usize, l.stub),
+            false => self.jump_to(link as usize, b.host),
+        }
     }
 
     /// The link number in the site word at host address `site`, and its target; the mode is the owner's.

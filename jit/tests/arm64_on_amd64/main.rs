@@ -8,4 +8,7 @@ mod edges;
 mod forms;
 mod guest;
 mod int;
+#[allow(dead_code)]
+#[path = "../common/random.rs"]
+mod random;
 mod run;

@@ -13,4 +13,7 @@ mod forms;
 mod guest;
 #[path = "../arm64_on_amd64/int.rs"]
 mod int;
+#[allow(dead_code)]
+#[path = "../common/random.rs"]
+mod random;
 mod run;

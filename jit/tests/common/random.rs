@@ -1,4 +1,4 @@
-//! What the engine's tests share: random numbers, and code without memory.
+//! What tests of engine and hosts share: random numbers, and code without memory.
 
 use jit::ir::interp::{MemFault, Memory};
 
@@ -14,6 +14,22 @@ impl Random {
     }
     pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
+    }
+    pub fn pick<T: Copy>(&mut self, s: &[T]) -> T {
+        s[self.below(s.len())]
+    }
+    /// A number with a liking for corners.
+    pub fn number(&mut self) -> u64 {
+        match self.below(8) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => 1 << self.below(64),
+            3 => (1 << self.below(64)) - 1,
+            4 => self.below(16) as u64,
+            5 => self.next() as i32 as u64,
+            6 => self.next() as u32 as u64,
+            _ => self.next(),
+        }
     }
 }
 
