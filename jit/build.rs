@@ -1,12 +1,18 @@
 //! Turns the instruction tables `src/guest/arm64/a64_*.decode` into `OUT_DIR/a64.rs`: the rows, most fixed bits first, and
-//! an index on word bits 31..21 whose buckets list the rows that can match.
+//! an index on word bits 31..21 and 11..10 whose buckets list the rows that can match.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
-/// Word bits that the index is made of.
-const INDEX_BITS: u32 = 11;
+/// Word bits that the index is made of, and the number of indices: most rows are alone in theirs.
+const INDEX_MASK: u32 = 0x7ff << 21 | 3 << 10;
+const INDICES: u32 = 1 << 13;
+
+/// The bits that index `n` stands for.
+fn bits_of(n: u32) -> u32 {
+    (n >> 2) << 21 | (n & 3) << 10
+}
 
 struct Row {
     name: String,
@@ -45,7 +51,20 @@ fn main() {
     reject_twins(&rows);
     rows.sort_by_key(|r| std::cmp::Reverse(r.mask.count_ones()));
     let out = Path::new(&env::var_os("OUT_DIR").expect("OUT_DIR")).join("a64.rs");
-    fs::write(out, generate(&rows)).expect("write a64.rs");
+    fs::write(out, generate(&rows, &interpreted(&dir.join("interpret")))).expect("write a64.rs");
+}
+
+/// The functions of the interpreter, named as those that lift the same rows: `module::function` for each public one in its files.
+fn interpreted(dir: &Path) -> HashSet<String> {
+    let mut found = HashSet::new();
+    for entry in fs::read_dir(dir).expect("the interpreter's directory") {
+        let file = entry.expect("directory entry").path();
+        let module = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("a source file");
+        let names = text.lines().filter_map(|l| l.trim_start().strip_prefix("pub fn ")).filter_map(|l| l.split('(').next());
+        found.extend(names.map(|name| format!("{module}::{name}")));
+    }
+    found
 }
 
 fn parse(line: &str, feature: &str, place: String) -> Row {
@@ -83,17 +102,7 @@ fn reject_twins(rows: &[Row]) {
     }
 }
 
-/// Which optional feature each row belongs to.
-fn write_features(s: &mut String, rows: &[Row]) {
-    writeln!(s, "/// The feature that a row belongs to.").unwrap();
-    writeln!(s, "static FEATURE: [Feature; {}] = [", rows.len()).unwrap();
-    for r in rows {
-        writeln!(s, "features::{},", r.feature).unwrap();
-    }
-    s.push_str("];\n");
-}
-
-fn generate(rows: &[Row]) -> String {
+fn generate(rows: &[Row], interpreted: &HashSet<String>) -> String {
     let mut s = String::from("/// Every row, most fixed bits first.\npub static ROWS: &[Row] = &[\n");
     for r in rows {
         let Row { name, pattern, lift, mask, value, .. } = r;
@@ -104,15 +113,18 @@ fn generate(rows: &[Row]) -> String {
         .unwrap();
     }
     s.push_str("];\n");
-    write_features(&mut s, rows);
-    let shift = 32 - INDEX_BITS;
-    let high = u32::MAX << shift;
+    let functions: Vec<&String> = {
+        let all: std::collections::BTreeSet<_> = rows.iter().map(|r| &r.lift).filter(|l| interpreted.contains(*l)).collect();
+        all.into_iter().collect()
+    };
     let mut list: Vec<u16> = Vec::new();
     let mut known: HashMap<Vec<u16>, usize> = HashMap::new();
     let mut buckets = Vec::new();
-    for b in 0..1u32 << INDEX_BITS {
-        let hits: Vec<u16> =
-            (0..rows.len()).filter(|&i| (b << shift ^ rows[i].value) & rows[i].mask & high == 0).map(|i| i as u16).collect();
+    for b in 0..INDICES {
+        let hits: Vec<u16> = (0..rows.len())
+            .filter(|&i| (bits_of(b) ^ rows[i].value) & rows[i].mask & INDEX_MASK == 0)
+            .map(|i| i as u16)
+            .collect();
         let len = hits.len();
         let start = *known.entry(hits.clone()).or_insert_with(|| {
             list.extend(&hits);
@@ -121,16 +133,30 @@ fn generate(rows: &[Row]) -> String {
         buckets.push((start, len));
     }
     assert!(list.len() <= u16::MAX as usize, "the index outgrew its type");
-    let candidates: Vec<_> = list.iter().map(|&i| (rows[i as usize].mask, rows[i as usize].value, i)).collect();
-    writeln!(s, "const INDEX_SHIFT: u32 = {shift};").unwrap();
     writeln!(s, "/// Per value of the index bits: first candidate in `CANDIDATES` and their number.").unwrap();
     writeln!(s, "static BUCKETS: [(u16, u16); {}] = {buckets:?};", buckets.len()).unwrap();
-    writeln!(s, "/// Mask, value and row number: all that finding a row looks at, in the order in which it does.").unwrap();
-    writeln!(s, "static CANDIDATES: [(u32, u32, u16); {}] = {candidates:?};", list.len()).unwrap();
+    writeln!(s, "/// All that finding a row looks at, in the order in which it does.").unwrap();
+    writeln!(s, "static CANDIDATES: [Candidate; {}] = [", list.len()).unwrap();
+    for &row in &list {
+        let Row { mask, value, feature, lift, .. } = &rows[row as usize];
+        let interpret = functions.iter().position(|f| *f == lift).map_or(0, |n| n + 1);
+        writeln!(
+            s,
+            "Candidate {{ mask: {mask:#x}, value: {value:#x}, row: {row}, interpret: {interpret}, feature: features::{feature} }},"
+        )
+        .unwrap();
+    }
+    s.push_str("];\n");
     writeln!(s, "/// The lifting functions by row.").unwrap();
     writeln!(s, "static LIFT: [LiftFn; {}] = [", rows.len()).unwrap();
     for r in rows {
         writeln!(s, "super::{},", r.lift).unwrap();
+    }
+    s.push_str("];\n");
+    writeln!(s, "/// The interpreting functions.").unwrap();
+    writeln!(s, "static INTERPRET: [InterpretFn; {}] = [", functions.len()).unwrap();
+    for f in functions {
+        writeln!(s, "super::interpret::{f},").unwrap();
     }
     s.push_str("];\n");
     s

@@ -141,6 +141,8 @@ pub struct Options {
     pub test_native: bool,
     /// Another: how often code is executed before there is a trace of it.
     pub test_hot: u32,
+    /// Another: how often code is reached before it is translated.
+    pub test_cold: Option<u32>,
     /// Where a crash is reported.
     pub report: Report,
     /// What stderr was when a person started this program.
@@ -366,6 +368,7 @@ impl Options {
                 ("cache", bytes) => self.test_cache = bytes.parse().unwrap_or(0),
                 ("verify", _) => self.test_verify = true,
                 ("native", _) => self.test_native = true,
+                ("cold", often) => self.test_cold = often.parse().ok(),
                 ("hot", often) => self.test_hot = often.parse().unwrap_or(0),
                 _ => {}
             }
@@ -374,7 +377,8 @@ impl Options {
 
     fn test_list(&self) -> String {
         let word = |on: bool, word: &'static str| if on { word } else { "" };
-        let words = [word(self.test_verify, ",verify"), word(self.test_native, ",native")];
+        let cold = self.test_cold.map_or(String::new(), |often| format!(",cold={often}"));
+        let words = [word(self.test_verify, ",verify"), word(self.test_native, ",native"), &cold];
         format!("cache={},hot={}{}", self.test_cache, self.test_hot, words.concat())
     }
 
@@ -525,7 +529,8 @@ impl Restart<'_> {
         if !options.cpu.is_empty() {
             set += &format!(";cpu={}", options.cpu_list());
         }
-        if options.test_cache != 0 || options.test_verify || options.test_native || options.test_hot != 0 {
+        let cold = options.test_cold.is_some();
+        if options.test_cache != 0 || options.test_verify || options.test_native || options.test_hot != 0 || cold {
             set += &format!(";test={}", options.test_list());
         }
         let set = [set.into_bytes(), options.report_words()].concat();
@@ -836,6 +841,7 @@ mod tests {
                 test_verify,
                 test_native,
                 test_hot: u32::from(strace) * 7,
+                test_cold: strace.then_some(3),
                 stats,
                 perf,
                 relaxed: strace,

@@ -255,6 +255,7 @@ fn start(inv: Invocation, p: Prepared) -> Result<Task, ExecError> {
         cache_bytes: inv.options.test_cache,
         verify: inv.options.test_verify,
         hot: inv.options.test_hot,
+        cold: inv.options.test_cold.unwrap_or(code::COLD),
         hidden: features.hidden,
         stats: inv.options.stats.is_some(),
         shown: Some(&syscalls::topics::mem::SHOWN),

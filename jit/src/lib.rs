@@ -3,6 +3,7 @@
 
 pub mod code;
 pub mod cpu;
+pub mod guarded;
 pub mod guest;
 pub mod host;
 pub mod ir;

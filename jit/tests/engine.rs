@@ -11,7 +11,7 @@ mod context;
 #[path = "common/random.rs"]
 mod random;
 
-use jit::code::{Engine, Exit, Options};
+use jit::code::{Engine, Exit, Options, Stats};
 use jit::cpu::Cpu;
 use jit::guest::arm64::GUEST;
 use jit::guest::{Fetch, Hints, Limits};
@@ -204,19 +204,31 @@ fn change(r: &mut Random, engine: &Engine, program: &Program) {
 
 #[test]
 fn changing_code_agrees() {
-    agree(1, 0);
+    agree(Options { cache_bytes: 1, ..Options::default() });
+}
+
+/// The same where code is interpreted first, and where it is whenever it can be.
+#[test]
+fn changing_cold_code_agrees() {
+    for (cold, cache_bytes) in [(3, 1), (3, 4 << 20), (u32::MAX, 4 << 20)] {
+        let stats = agree(Options { cold, cache_bytes, ..Options::default() });
+        assert!(stats.interpreted > number("ENGINE_ROUNDS", 3000), "only {} instructions", stats.interpreted);
+        assert!(stats.translations > 100, "only {} translations", stats.translations);
+    }
 }
 
 /// The same where whatever is reached twice becomes a trace, with a cache that is full sometimes, and with one that is not.
 #[test]
 fn changing_traces_agree() {
-    agree(1, 1);
-    let traces = agree(4 << 20, 1);
-    assert!(traces > number("ENGINE_ROUNDS", 3000) / 4, "only {traces} traces");
+    agree(Options { cache_bytes: 1, hot: 1, ..Options::default() });
+    for cold in [0, 2] {
+        let traces = agree(Options { cache_bytes: 4 << 20, hot: 1, cold, ..Options::default() }).traces;
+        assert!(traces > number("ENGINE_ROUNDS", 3000) / 4, "only {traces} traces");
+    }
 }
 
-/// How many traces there were.
-fn agree(cache_bytes: usize, hot: u32) -> u64 {
+/// What there was.
+fn agree(options: Options) -> Stats {
     // There is one handler of signals, for one engine.
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = ONE.lock();
@@ -226,7 +238,7 @@ fn agree(cache_bytes: usize, hot: u32) -> u64 {
     code[WORDS - 1] = BRK;
     let program = Program(RefCell::new(code));
     // The least that it takes: a few hundred rounds fill it.
-    let engine = Engine::new(&GUEST, Options { cache_bytes, hot, verify: true, ..Options::default() }).expect("code memory");
+    let engine = Engine::new(&GUEST, Options { verify: true, ..options }).expect("code memory");
     let mut cpus: Vec<_> = (0..3).map(|_| engine.new_cpu(None)).collect();
     let (mut reference, mut interp, mut block) = (Cpu::new(), Interp::default(), Block::default());
     for round in 0..number("ENGINE_ROUNDS", 3000) {
@@ -246,5 +258,5 @@ fn agree(cache_bytes: usize, hot: u32) -> u64 {
         }
     }
     cpus.into_iter().for_each(|cpu| engine.drop_cpu(cpu));
-    engine.stats().traces
+    engine.stats()
 }

@@ -64,6 +64,7 @@ fn lines(s: &jit::code::Stats, wall: u64) -> String {
         "  time         {:.3} s, of the processor {:.3} s in user mode and {:.3} s in the kernel; peak memory {} KiB\n\
          \x20 translator   {:.3} s, {:.0} ns per guest instruction\n\
          \x20 translated   {} blocks, {} guest instructions, {} bytes of host code ({:.1} per instruction), {} direct exits\n\
+         \x20 interpreted  {} guest instructions\n\
          \x20 traces       {} of these blocks\n\
          \x20 found        {} of these blocks with relatives\n\
          \x20 dropped      {} invalidations of {} blocks, {} times everything\n\
@@ -83,6 +84,7 @@ fn lines(s: &jit::code::Stats, wall: u64) -> String {
         s.host_bytes,
         of(s.host_bytes, s.guest_insns),
         s.links,
+        s.interpreted,
         s.traces,
         s.found,
         s.invalidations,

@@ -2,6 +2,7 @@
 
 mod area;
 mod cache;
+mod cold;
 mod dump;
 mod family;
 pub mod filter;
@@ -19,6 +20,7 @@ mod store;
 pub(crate) mod trace;
 
 use crate::cpu::{Cpu, ExitKind};
+use crate::guarded;
 use crate::guest::{Fetch, Guest, Hints, Limits};
 pub use crate::host::HostContext;
 use crate::host::{self, Backend, Emitted, Features};
@@ -108,6 +110,9 @@ pub struct Options {
     pub stats: bool,
     /// How often code is executed before it is translated again as a trace: 0 for never.
     pub hot: u32,
+    /// How often code is reached before it is translated: until then it is interpreted, if the guest has an interpreter. Up to 1 for at once; from 256 on
+    /// only what the interpreter can't execute is translated.
+    pub cold: u32,
     /// Which memory is shown by more than one mapping: IC IVAU there comes to [`Fetch::invalidated`] always. Elsewhere only if there is a translation.
     pub shown: Option<&'static filter::Shown>,
     /// Who is told of code.
@@ -123,6 +128,9 @@ pub trait Watcher: Sync + std::fmt::Debug {
     /// This process has just been forked.
     fn forked(&self);
 }
+
+/// A good value of [`Options::cold`].
+pub const COLD: u32 = 12;
 
 /// Size of the code area when the options don't say.
 const DEFAULT_CACHE: usize = 128 << 20;
@@ -141,6 +149,8 @@ struct Inner {
     hints: BTreeMap<u64, u8>,
     /// Places that may become traces.
     places: BTreeMap<(u64, Mode), trace::Place>,
+    /// How often code was reached that isn't translated.
+    heat: Option<cold::Heat>,
     /// For the parent, as long as it may want to know what is translated here; and from the children.
     for_parent: Option<Notes>,
     from_children: Option<Notes>,
@@ -237,6 +247,7 @@ impl Engine {
                 retired: Vec::new(),
                 hints: BTreeMap::new(),
                 places: BTreeMap::new(),
+                heat: (guest.interpret.is_some() && options.cold > 1).then(cold::Heat::new).flatten(),
                 for_parent: None,
                 from_children: None,
                 store: None,
@@ -278,7 +289,11 @@ impl Engine {
         let mut next = self.host_for(cpu, mem);
         loop {
             let host = match next {
-                Ok(h) => h,
+                Ok(Some(h)) => h,
+                Ok(None) => match self.interpret(cpu, mem) {
+                    Ok(h) => h,
+                    Err(e) => return e,
+                },
                 Err(e) => return e,
             };
             if epoch != cpu.ret_epoch || cpu.ret_sp > cpu.ret_base {
@@ -328,11 +343,11 @@ impl Engine {
         cpu.epoch.store(epoch, SeqCst);
     }
 
-    /// Entry of the translation for `cpu.pc`, from the jump cache, the lookup table or a new translation.
-    fn host_for(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
+    /// Entry of the translation for `cpu.pc`, from the jump cache, the lookup table or a new translation; `None` if it is to be interpreted.
+    fn host_for(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         let pc = cpu.pc;
         if let Some(host) = region::recall(cpu, pc) {
-            return Ok(host);
+            return Ok(Some(host));
         }
         let canonical = (self.guest.branch_target)(pc);
         if canonical != pc {
@@ -342,21 +357,23 @@ impl Engine {
         let mode = self.mode(cpu);
         self.inner.with(|i| {
             let host = self.find_or_translate(i, pc, mode, mem)?;
-            // Under the lock: nobody voids the translation in between.
-            region::remember(cpu, pc, host);
+            if let Some(host) = host {
+                // Under the lock: nobody voids the translation in between.
+                region::remember(cpu, pc, host);
+            }
             Ok(host)
         })
     }
 
-    fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<u64, Exit> {
+    fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         let site = cpu.exit_arg;
         let mode = self.mode(cpu);
-        let host = self.inner.with(|i| {
+        let to = self.inner.with(|i| {
             Counters::add_alone(&self.count.link_exits, 1);
             if !i.cache.area.range().contains(&site) {
                 let old = i.retired.iter().find(|(_, c)| c.area.range().contains(&site));
                 cpu.pc = old.expect("the site of an exit lies in some cache").1.link_at(site).1;
-                return self.find_or_translate(i, cpu.pc, mode, mem).map(Some);
+                return Ok(Some(self.find_or_translate(i, cpu.pc, mode, mem)?));
             }
             let (link, target) = i.cache.link_at(site);
             cpu.pc = target;
@@ -370,21 +387,28 @@ impl Engine {
             let host = self.find_or_translate(i, target, mode, mem)?;
             // A flush in between makes the link's number void.
             let same = epoch == self.epoch.load(Relaxed);
-            if same && i.cache.is_cut(link) && self.interrupting.load(Acquire) == 0 && i.cache.area.own().is_ok() {
+            if same
+                && host.is_some()
+                && i.cache.is_cut(link)
+                && self.interrupting.load(Acquire) == 0
+                && i.cache.area.own().is_ok()
+            {
                 i.cache.link(link);
             }
             Ok(Some(host))
         })?;
-        match host {
-            Some(host) => Ok(host),
+        match to {
+            Some(to) => Ok(to),
             None => self.heated(cpu, cpu.pc, mem),
         }
     }
 
-    fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
+    /// `None` if it is to be interpreted.
+    fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         match i.cache.find(pc, mode) {
-            Some(h) => Ok(h),
-            None => self.translate(i, pc, mode, mem),
+            Some(h) => Ok(Some(h)),
+            None if self.is_cold(i, pc) => Ok(None),
+            None => self.translate(i, pc, mode, mem).map(Some),
         }
     }
 
@@ -577,7 +601,8 @@ impl Engine {
     /// because such a thread holds no lock.
     pub fn fault(&self, cpu: &mut Cpu, host: &HostContext, signal: i32, addr: u64) -> FaultAction {
         if cpu.inside.load(Relaxed) == 0 {
-            return FaultAction::NotTranslated;
+            // By the interpreter, perhaps.
+            return guarded::fixup(host.pc).map_or(FaultAction::NotTranslated, FaultAction::Resume);
         }
         self.inner.with(|i| {
             if signal == libc::SIGSEGV && host::stack_pointer(host).abs_diff(addr) <= 16 && region::overflowed(cpu, addr) {

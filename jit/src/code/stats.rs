@@ -38,6 +38,8 @@ counters! {
     found
     /// Of these, traces.
     traces
+    /// Guest instructions that were interpreted.
+    interpreted
     /// Guest instructions in them.
     guest_insns
     /// Bytes of host code in them.

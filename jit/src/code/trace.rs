@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// The counter before `head` has counted enough: if that was soon, go on from there and make a trace. Where to go on then.
-    pub(super) fn heated(&self, cpu: &mut Cpu, head: u64, mem: &dyn Fetch) -> Result<u64, Exit> {
+    pub(super) fn heated(&self, cpu: &mut Cpu, head: u64, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         cpu.pc = head;
         cpu.heat[heat_entry(head)] = 0;
         let mode = self.mode(cpu);

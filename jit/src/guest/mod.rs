@@ -78,6 +78,20 @@ pub trait Hints {
 /// A function of a guest's that an `Op::Helper` calls.
 pub type HelperFn = extern "C" fn(&mut Cpu, u64, u64) -> u64;
 
+/// Where [`InterpretFn`] stopped; `cpu.pc` is where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interpreted {
+    /// Behind a branch that was taken.
+    Branch,
+    /// Before an instruction that it can't execute or that faults.
+    Here,
+    /// Behind one that makes a system call.
+    Syscall,
+}
+
+/// Execute from `cpu.pc` on: the state, NZCV in bits 3..0, where code is read, features that the CPU must not have; counts the instructions.
+pub type InterpretFn = fn(cpu: &mut Cpu, nzcv: &mut u8, mem: &dyn Fetch, hidden: u64, count: &mut u64) -> Interpreted;
+
 /// What the rest of the translator needs from a guest.
 pub struct Guest {
     /// Its name: "arm64".
@@ -122,6 +136,8 @@ pub struct Guest {
     pub relocatable: bool,
     /// Lifting follows [`Hints::path`].
     pub traces: bool,
+    /// Its interpreter, if it has one.
+    pub interpret: Option<InterpretFn>,
     /// Disassemble one instruction at `pc`.
     pub disasm: fn(bytes: &[u8], pc: u64) -> String,
 }

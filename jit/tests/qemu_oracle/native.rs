@@ -32,9 +32,18 @@ static RUNNER: AtomicU64 = AtomicU64::new(0);
 static HUNG: AtomicBool = AtomicBool::new(false);
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A way to run cases: its name, the host's features, and whether registers are allocated at random in a code cache that is always full.
+/// A way to run cases: its name, the host's features, and what else is special.
 #[derive(Clone, Copy)]
-pub struct Set(pub &'static str, Features, bool);
+pub struct Set(pub &'static str, Features, Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Usual,
+    /// Registers are allocated at random, in a code cache that is always full.
+    Disorder,
+    /// Only what can't be interpreted is translated.
+    Interpreted,
+}
 
 /// The sets of host features to try, all of the CPU's first; of those whose name is in `ORACLE_SETS` if that is set.
 pub fn feature_sets() -> Vec<Set> {
@@ -52,20 +61,25 @@ fn every_feature_set() -> Vec<Set> {
     let sse =
         Features { avx: false, avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, vnni: false, ..all };
     vec![
-        Set("all", all, false),
-        Set("no avx", sse, false),
-        Set("no bmi", Features { bmi: false, lzcnt: false, ..all }, false),
-        Set("avx2", Features { avx512: false, gfni: false, vnni: std::arch::is_x86_feature_detected!("avxvnni"), ..all }, false),
+        Set("all", all, Kind::Usual),
+        Set("no avx", sse, Kind::Usual),
+        Set("no bmi", Features { bmi: false, lzcnt: false, ..all }, Kind::Usual),
+        Set(
+            "avx2",
+            Features { avx512: false, gfni: false, vnni: std::arch::is_x86_feature_detected!("avxvnni"), ..all },
+            Kind::Usual,
+        ),
         Set(
             "avx",
             Features { avx2: false, fma: false, f16c: false, bmi: false, gfni: false, avx512: false, vnni: false, ..all },
-            false,
+            Kind::Usual,
         ),
-        Set("no fma", Features { fma: false, avx512: false, vnni: false, ..all }, false),
-        Set("no crypto", Features { aes: false, pclmul: false, sha: false, gfni: false, ..all }, false),
-        Set("disorder", all, true),
-        Set("baseline disorder", Features::BASELINE, true),
-        Set("baseline", Features::BASELINE, false),
+        Set("no fma", Features { fma: false, avx512: false, vnni: false, ..all }, Kind::Usual),
+        Set("no crypto", Features { aes: false, pclmul: false, sha: false, gfni: false, ..all }, Kind::Usual),
+        Set("interpreted", all, Kind::Interpreted),
+        Set("disorder", all, Kind::Disorder),
+        Set("baseline disorder", Features::BASELINE, Kind::Disorder),
+        Set("baseline", Features::BASELINE, Kind::Usual),
     ]
 }
 
@@ -258,7 +272,8 @@ impl Drop for Native {
 }
 
 fn new_engine(set: Set, dump: bool) -> (Engine, Box<Cpu>) {
-    let Set(_, features, disorder) = set;
+    let Set(_, features, kind) = set;
+    let disorder = kind == Kind::Disorder;
     let cache_bytes = if disorder { 1 } else { 32 << 20 };
     let options = Options {
         dump_ir: dump,
@@ -268,6 +283,7 @@ fn new_engine(set: Set, dump: bool) -> (Engine, Box<Cpu>) {
         hidden: 0,
         verify: false,
         disorder: disorder as u64 * 0x9e37_79b9_7f4a_7c15,
+        cold: if kind == Kind::Interpreted { u32::MAX } else { 0 },
         ..Options::default()
     };
     let engine = Engine::new(&GUEST, options).expect("code memory");

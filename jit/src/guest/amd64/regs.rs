@@ -158,5 +158,6 @@ pub static GUEST: Guest = Guest {
     coherent: true,
     relocatable: false,
     traces: false,
+    interpret: None,
     disasm,
 };

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod features;
 mod flagm;
 mod flags_ahead;
+pub mod interpret;
 pub mod lift;
 pub mod regs;
 

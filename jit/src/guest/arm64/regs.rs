@@ -176,5 +176,6 @@ pub static GUEST: Guest = Guest {
     coherent: false,
     relocatable: true,
     traces: true,
+    interpret: Some(super::interpret::interpret),
     disasm,
 };
