@@ -17,7 +17,7 @@ run() { timeout 60 "$TMP/run-foreign" "$@" </dev/null 2>&1; }
 # --- it is of use ----------------------------------------------------------------------------------
 # found WAY: how many translations the second program found that a process executes after going the way, and how many it has.
 found() {
-    run --stats "$TMP/relative" "$1" "$TMP/relative" look |
+    RUN_FOREIGN_TEST=cold=1 run --stats "$TMP/relative" "$1" "$TMP/relative" look |
         awk '/relative look: exit/ && !/relative stay/ { n++ } n == 2 && / translated / && !all { all = $2 } n == 2 && / found / && !done { print $2, all; done = 1 }'
 }
 read -r one all <<<"$(found stay)"

@@ -193,7 +193,7 @@ mod tests {
         for nzcv in 0..16u8 {
             let m = Machine { cpu: &mut cpu, nzcv, hidden: Set(0) };
             for cond in 0..16 {
-                assert_eq!(m.holds(cond), crate::ir::eval::cond_holds(Cond::from_bits(cond as u8), nzcv), "{cond} {nzcv:04b}");
+                assert_eq!(m.holds(cond), Cond::from_bits(cond as u8).holds(nzcv), "{cond} {nzcv:04b}");
             }
         }
     }
