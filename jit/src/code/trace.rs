@@ -20,9 +20,11 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
-/// How soon a place must be reached that often to be hot: then a trace there is worth its price within a fraction of a second.
-const SOON: Duration = Duration::from_millis(2);
-/// What was looked at so many times and never was hot is left alone.
+/// How soon, for each time, a place must be reached so often as a counter counts to be hot at that moment …
+const SOON: Duration = Duration::from_nanos(100);
+/// … and how many times in a row, for a trace to be worth its price: by then it has been for a millisecond or two.
+const STREAK: u32 = 16;
+/// What was looked at so many times and was not hot at that moment is left alone, without a counter.
 const LOOKS: u32 = 2;
 /// Who asks for traces of what is executed less often than this wants them of everything, however long that took.
 const ANY: u32 = 1000;
@@ -43,7 +45,9 @@ pub(crate) fn heat_entry(pc: u64) -> usize {
 pub(super) struct Place {
     /// When it was looked at last.
     since: Option<Instant>,
-    looks: u32,
+    /// How often it was not hot then, and was in a row.
+    misses: u32,
+    streak: u32,
     /// The walks from there, and what they have in common.
     walks: u32,
     common: Vec<u64>,
@@ -84,14 +88,18 @@ impl Engine {
     /// Look at a place that was reached often: what is known about it, if it is hot.
     fn look(&self, i: &mut Inner, head: u64, mode: Mode) -> Option<Place> {
         let now = Instant::now();
-        let place = i.places.entry((head, mode)).or_insert(Place { since: None, looks: 0, walks: 0, common: Vec::new() });
-        let soon = place.since.is_some_and(|t| now - t <= SOON) || self.options.hot < ANY;
-        if soon || place.walks != 0 {
+        let fresh = Place { since: None, misses: 0, streak: 0, walks: 0, common: Vec::new() };
+        let place = i.places.entry((head, mode)).or_insert(fresh);
+        let since = place.since.replace(now);
+        if since.is_some_and(|t| now - t <= SOON * self.options.hot) {
+            place.streak += 1;
+        } else if since.is_some() {
+            (place.streak, place.misses) = (0, place.misses + 1);
+        }
+        if place.walks != 0 || place.streak >= STREAK || self.options.hot < ANY {
             return i.places.remove(&(head, mode));
         }
-        place.since = Some(now);
-        place.looks += 1;
-        if place.looks > LOOKS {
+        if place.misses >= LOOKS {
             i.places.remove(&(head, mode));
             i.cache.settle(head, mode);
         }
