@@ -260,3 +260,29 @@ fn agree(options: Options) -> Stats {
     cpus.into_iter().for_each(|cpu| engine.drop_cpu(cpu));
     engine.stats()
 }
+
+/// Code that is only ever interpreted is left when a signal waits, as translated code is.
+#[test]
+fn interpreted_code_can_be_left() {
+    // b .
+    let program = Program(RefCell::new(vec![0x1400_0000]));
+    let engine = Engine::new(&GUEST, Options { cold: u32::MAX, ..Options::default() }).expect("code memory");
+    let mut cpu = engine.new_cpu(None);
+    let pending = cpu.pending.as_ptr() as usize;
+    let other = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        // SAFETY: the CPU lives until this thread has been waited for.
+        unsafe { &*(pending as *const std::sync::atomic::AtomicU32) }.store(1, std::sync::atomic::Ordering::Release);
+    });
+    // Who never comes back is noticed.
+    // SAFETY: plain call; the default action ends the process.
+    unsafe { libc::alarm(60) };
+    cpu.pc = BASE;
+    assert_eq!(engine.run(&mut cpu, &program), Exit::Pending);
+    // SAFETY: as above.
+    unsafe { libc::alarm(0) };
+    assert_eq!(cpu.pc, BASE);
+    assert!(engine.stats().interpreted > 0 && engine.translations() == 0);
+    other.join().expect("the other thread");
+    engine.drop_cpu(cpu);
+}
