@@ -62,7 +62,7 @@ fn word(r: &mut Random, n: usize) -> u32 {
     let to = (r.below(WORDS / STEP) * STEP) as i32 - n as i32;
     let (to19, to14) = ((to as u32 & 0x7_ffff) << 5, (to.clamp(-0x2000, 0x1fff) as u32 & 0x3fff) << 5);
     let target = TARGETS.start + r.below(TARGETS.len()) as u32;
-    match if n % STEP == RETURN_CHECK + 1 && r.below(2) == 0 { 15 } else { r.below(20) } {
+    match if n % STEP == RETURN_CHECK + 1 && r.below(2) == 0 { 15 } else { r.below(21) } {
         // add, eor, sub, adds, movz, csel
         0..=2 => 0x9100_0000 | (r.below(4096) as u32) << 10 | a << 5 | d,
         3 => 0xca00_0000 | b << 16 | a << 5 | d,
@@ -86,7 +86,9 @@ fn word(r: &mut Random, n: usize) -> u32 {
         // fadd, fmul of doubles; fmov x, d
         17 => 0x1e60_2800 | b << 16 | a << 5 | d,
         18 => 0x1e60_0800 | b << 16 | a << 5 | d,
-        _ => 0x9e66_0000 | a << 5 | d,
+        19 => 0x9e66_0000 | a << 5 | d,
+        // mrs fpsr: what was raised, whoever executed it
+        _ => 0xd53b_4420 | d,
     }
 }
 
@@ -247,7 +249,9 @@ fn agree(options: Options) -> Stats {
         start(&mut r, cpu);
         let nzcv = r.below(16) as u8;
         engine.set_nzcv(cpu, nzcv);
+        engine.set_fpsr(cpu, 0);
         (reference.gpr, reference.vec, reference.pc, reference.fpcr) = (cpu.gpr, cpu.vec, cpu.pc, cpu.fpcr);
+        (reference.fpsr, reference.qc) = (0, 0);
         interp.nzcv = nzcv;
         interpret(&program, &mut reference, &mut interp, &mut block);
         translate(&engine, &program, cpu);
