@@ -150,11 +150,6 @@ impl Lookup {
             i = (i + 1) & (self.slots.len() - 1);
         }
     }
-    /// The key will be looked for soon.
-    #[inline]
-    fn expect(&self, pc: u64, mode: Mode) {
-        host::prefetch(&self.slots[self.start(tag(pc, mode))]);
-    }
     /// Make room for `n` more.
     fn reserve(&mut self, n: usize) {
         if (self.filled + n) * 3 <= self.slots.len() * 2 {
@@ -308,19 +303,16 @@ impl Cache {
         helper: &dyn Fn(u16) -> u64,
         cut: bool,
     ) -> Option<u64> {
-        let Made { pc, start, end, mode, .. } = *made;
         if self.blocks.capacity() == 0 {
             // Not before the guest runs: then the allocator has been told where to take its memory from.
             (self.blocks, self.links, self.points) = (roomy(), roomy(), roomy());
         }
         let at = self.area.alloc(e.code.len())?;
-        // In a large table each of them is a cache miss: all at once, while the code is placed.
-        self.lookup.expect(pc, mode);
-        e.links.iter().for_each(|l| self.lookup.expect(l.target, mode));
         self.place(at, e, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
         let id = self.blocks.len() as u32;
+        let Made { pc, start, end, mode, .. } = *made;
         let points = self.points.len() as u32;
         self.points.extend(e.points.iter().map(|p| Placed {
             host: at + p.host,

@@ -114,13 +114,6 @@ pub fn short_branch_word(_old: u32, _at: u32, _to: u32) -> Option<u32> {
     None
 }
 
-/// What is there will be read soon.
-#[inline]
-pub fn prefetch<T>(at: &T) {
-    // SAFETY: has no effect but on the cache.
-    unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(at).cast()) };
-}
-
 /// Code was written: instruction fetch sees it by itself.
 pub fn code_changed(_written: *const u8, _executed: *const u8, _len: usize) {}
 

@@ -114,13 +114,6 @@ pub fn short_branch_word(old: u32, at: u32, to: u32) -> Option<u32> {
     asm::retarget(old, at, to)
 }
 
-/// What is there will be read soon.
-#[inline]
-pub fn prefetch<T>(at: &T) {
-    // SAFETY: has no effect but on the cache.
-    unsafe { asm!("prfm pldl1keep, [{}]", in(reg) std::ptr::from_ref(at), options(readonly, nostack, preserves_flags)) };
-}
-
 /// Code was written through one mapping: instruction fetch is to see it through the other.
 pub fn code_changed(written: *const u8, executed: *const u8, len: usize) {
     // SAFETY: reads a register, then cleans and invalidates lines of caches, which changes no memory; the ranges are mapped.
