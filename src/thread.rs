@@ -151,10 +151,15 @@ impl Task {
 
     /// A write that was refused only so that we notice it: let it happen. What else there is to be said about it.
     fn written(&mut self, mut fault: HostFault) -> Option<HostFault> {
-        /// Pages that one instruction can touch, and what other threads can do meanwhile.
-        const ATTEMPTS: usize = 16;
+        /// Pages that one instruction can touch …
+        const PAGES: usize = 16;
+        /// … and what other threads can do meanwhile: who executes the page translates it again, and has it watched, before the write has happened.
+        const ATTEMPTS: usize = 10_000;
         let runtime = self.vcpu.runtime;
-        for _ in 0..ATTEMPTS {
+        for n in 0..ATTEMPTS {
+            if n >= PAGES {
+                std::thread::yield_now();
+            }
             let ranges = match fault.write && fault.info.signo == libc::SIGSEGV {
                 true => self.thread.mem.unwatch(GuestAddr(fault.info.rest[0]).host()),
                 false => Vec::new(),
