@@ -180,10 +180,10 @@ impl Machine for Vcpu {
 
     fn leave_family(&mut self, thread: &Thread) {
         let family = self.runtime.engine.family();
-        if family < 0 {
-            return;
-        }
         if self.borrower {
+            if family < 0 {
+                return;
+            }
             // The memory, and what it knows, is another process's; the descriptor is not.
             // SAFETY: a descriptor of the runtime's, which the guest can't have put anything else in place of.
             unsafe { sys::raw(libc::SYS_close, [family as u64, 0, 0, 0, 0, 0]) };

@@ -1,8 +1,8 @@
 //! Code that was executed a few times only is interpreted (`guest::InterpretFn`), if the guest has an interpreter: more than half of what a program
-//! starts with is executed once, and to translate it costs as much as to interpret it some thirty times.
+//! starts with is executed once, and to translate it costs as much as to interpret it some ten times.
 //!
 //! How often code was reached is counted by where it was reached, in a small table without keys: those who share an entry are translated a little
-//! earlier. The table is shared with children, so that what each of them executes once is translated after all.
+//! earlier. The table is shared with children, so that what each of them executes once is translated after all; who changes its rights begins one of its own.
 
 use super::stats::Counters;
 use super::{region, Engine, Exit, Inner};

@@ -1,5 +1,6 @@
 //! What an engine shares with those of its relatives: see [`store`](super::store).
 
+use super::cold::Heat;
 use super::stats::Counters;
 use super::store::{Made, Store, Sum};
 use super::{Engine, Inner, Options};
@@ -101,15 +102,17 @@ impl Engine {
 
     /// Before this process gets other rights than its relatives: share nothing from here on.
     pub fn leave_family(&self) {
-        if self.family() >= 0 {
-            self.inner.with(|i| {
-                if let Some(store) = &mut i.store {
-                    store.flush();
-                }
-                i.store = None;
-                self.family.store(-1, Relaxed);
-            });
-        }
+        self.inner.with(|i| {
+            if i.heat.is_some() {
+                // Who else writes there could keep this process from translating.
+                i.heat = Heat::new();
+            }
+            if let Some(store) = &mut i.store {
+                store.flush();
+            }
+            i.store = None;
+            self.family.store(-1, Relaxed);
+        });
     }
 }
 

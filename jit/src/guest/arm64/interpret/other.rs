@@ -3,7 +3,6 @@
 
 use super::super::lift::{self, Insn};
 use super::{Machine, Step};
-use crate::cpu::Cpu;
 use crate::guarded::{self, Fault};
 use crate::guest::{Fetch, Hints, Limits};
 use crate::ir::interp::{Exit, Interp, MemFault, Memory};
@@ -86,7 +85,7 @@ pub fn other(m: &mut Machine<'_>, i: Insn) -> Step {
             return Step::Leave;
         }
         interp.nzcv = m.nzcv;
-        match run(interp, block, m.cpu) {
+        match interp.run(block, m.cpu, &mut Guarded) {
             Exit::Jump(_) => {
                 m.nzcv = interp.nzcv;
                 Step::Next
@@ -94,8 +93,4 @@ pub fn other(m: &mut Machine<'_>, i: Insn) -> Step {
             _ => Step::Leave,
         }
     })
-}
-
-fn run(interp: &mut Interp, block: &Block, cpu: &mut Cpu) -> Exit {
-    interp.run(block, cpu, &mut Guarded)
 }
