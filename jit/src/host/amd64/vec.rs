@@ -176,7 +176,7 @@ impl Emitter<'_> {
 
     /// All ones.
     pub fn ones(&mut self, d: u8) {
-        self.asm.v3(p66(0x76), d, d, d);
+        self.asm.vones(d);
     }
 
     /// `d` = bytes of `a` by a constant control.
@@ -437,8 +437,7 @@ impl Emitter<'_> {
         let d = self.def_early();
         self.v3_shuffle(d, t);
         if self.asm.avx {
-            self.asm.v3(p3a(0x4c), d, d, a);
-            self.asm.u8(VS << 4);
+            self.asm.v3i(p3a(0x4c), d, d, a, VS << 4);
         } else {
             // The top bits as a mask.
             let top = self.asm.constant(splat(0, 0x80));

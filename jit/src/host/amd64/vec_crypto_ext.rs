@@ -90,8 +90,7 @@ impl Emitter<'_> {
     fn rotate_right(&mut self, n: u8) {
         if self.feat.avx512 {
             // vprorq: the destination is the extra operand, 0 the group number.
-            self.asm.evex(encw(1, 1, 0x72), 0, VS, VS);
-            return self.asm.u8(n);
+            return self.asm.evex(encw(1, 1, 0x72), 0, VS, Rm::R(VS), Some(n));
         }
         let t = self.vtemp();
         self.asm.vshift(0x73, 2, t, VS, n);

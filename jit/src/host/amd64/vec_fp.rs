@@ -346,7 +346,7 @@ impl Emitter<'_> {
         self.asm.vmov(VS, k);
         let scalar = (arr.width() == Width::Scalar) as u8;
         let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar, w: arr.log2() == 3 };
-        self.asm.vex(e, VS, t, Rm::R(b), 0);
+        self.asm.vex(e, VS, t, Rm::R(b), None);
         self.asm.vmov(d, VS);
         if let Some(from) = from {
             self.fallback_ool(from, [a, b, 0], d);
@@ -427,7 +427,7 @@ impl Emitter<'_> {
         let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar as u8, w: arr.log2() == 3 };
         let t = if d == a { d } else { VS };
         self.asm.vmov(t, a);
-        self.asm.vex(e, t, b, Rm::R(c), 0);
+        self.asm.vex(e, t, b, Rm::R(c), None);
         if scalar && 1usize << self.known(inst.args[0]) > arr_bytes(arr) {
             self.vlow(d, Rm::R(t), arr);
         } else {

@@ -161,8 +161,7 @@ impl Emitter<'_> {
         self.asm.v3(by(0x47), d, a, VS);
         if signed {
             self.asm.vshift(0x70 + log2, 6, VS, b, (8 << log2) - 8);
-            self.asm.v3(p3a(if log2 == 3 { 0x4b } else { 0x4a }), d, d, t);
-            self.asm.u8(VS << 4);
+            self.asm.v3i(p3a(if log2 == 3 { 0x4b } else { 0x4a }), d, d, t, VS << 4);
         } else {
             self.asm.v3(POR, d, d, t);
         }
