@@ -168,6 +168,7 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
         cpu.pc = point.pc;
         cpu.exit_kind = ExitKind::Fault as u32;
         cpu.exit_arg = signal as u64;
+        cpu.exit_imm = learned(signal, 1, point) as u64;
         g[libc::REG_RIP as usize] = run.exit as i64;
     }
 }

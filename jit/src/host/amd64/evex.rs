@@ -145,6 +145,16 @@ impl Asm {
         self.vmov(d, to);
     }
 
+    /// A comparison of FP numbers for the sake of its exceptions; `scratch` is changed.
+    pub fn compare(&mut self, e: Enc, scratch: u8, a: u8, b: Rm, imm: u8) {
+        let high = a >= 16 || matches!(b, Rm::R(n) if n >= 16);
+        // Mask register 1 takes the result there, and nothing else.
+        match high {
+            true => self.evex(Enc { w: e.pp & 1 == 1, ..e }, 1, a, b, Some(imm)),
+            false => self.v3i(e, scratch, a, b, imm),
+        }
+    }
+
     /// All bits one.
     pub fn vones(&mut self, d: u8) {
         match d < 16 {

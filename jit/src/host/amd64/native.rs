@@ -124,8 +124,9 @@ pub fn misaligned(host: &HostContext, at: &Point, signal: i32, addr: u64) -> Opt
 }
 
 /// What a synchronous signal says about the instruction: bits of [`hint`].
-pub fn learned(signal: i32, addr: u64) -> u8 {
+pub fn learned(signal: i32, addr: u64, at: &Point) -> u8 {
     match signal {
+        libc::SIGFPE if at.bits & regs::point::NANS != 0 => hint::NANS,
         libc::SIGFPE => hint::SOFT_FP,
         // A non-canonical address: #GP, see above.
         libc::SIGSEGV if addr == 0 => hint::TAGGED,

@@ -31,6 +31,8 @@ pub mod point {
     pub const ALIGNED: u8 = 2;
     /// In the code that finds the target of an indirect branch, which is in rax: nothing has happened yet.
     pub const BRANCH: u8 = 4;
+    /// What traps here is the look for NaNs before a fused multiply-add.
+    pub const NANS: u8 = 8;
 }
 
 /// Pins for a guest's heat lists.

@@ -275,8 +275,19 @@ impl Emitter<'_> {
         let (arr, lane) = (inst.arr(), inst.imm as usize & 15);
         let e = arr.ebytes();
         if arr.width() == Width::W128 && e >= 4 {
-            let a = self.rm(inst.args[0]);
+            let v = inst.args[0];
+            let a = match self.ra.peek(v) {
+                Some(_) => Rm::R(self.reg(v)),
+                // From memory a lane is as good as the whole.
+                None => self.place(v),
+            };
             let d = self.def();
+            match a {
+                // movddup, and vbroadcastss: no more than a load.
+                Rm::M(a) if e == 8 => return self.asm.v2(enc(3, 1, 0x12), d, a.plus((lane as i32 & 1) * 8)),
+                Rm::M(a) if self.asm.avx => return self.asm.v2(p38(0x18), d, a.plus((lane as i32 & 3) * 4)),
+                _ => {}
+            }
             let sel = if e == 4 { lane as u8 & 3 } else { (lane as u8 & 1) * 2 };
             let imm = if e == 4 { sel * 0x55 } else { (sel | (sel + 1) << 2) * 0x11 };
             return self.asm.v2i(p66(0x70), d, a, imm);

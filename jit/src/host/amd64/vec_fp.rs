@@ -3,7 +3,8 @@
 //! **NaNs.** Invalid is unmasked in MXCSR: an operation that would make a NaN, meets a signalling one or converts out of range traps; the
 //! runtime marks the guest instruction [`SOFT_FP`](crate::ir::hint::SOFT_FP) and redoes it by the software path. What is left are
 //! quiet NaNs that pass through, and there x86 and Arm agree (the first operand's wins) as long as operands keep their order.
-//! Fused multiply-add is the exception: Arm prefers the addend's NaN, so an unordered addend goes out of line.
+//! Fused multiply-add is the exception: Arm prefers the addend's NaN. A comparison before it traps then, two addends at a time where it can be; where that
+//! has happened ([`NANS`](crate::ir::hint::NANS)), unordered addends go out of line.
 //!
 //! **Traps redo the whole guest instruction**, so no instruction that can trap may come after a write to a guest register: with
 //! two-address encodings the result is made in scratch.
@@ -12,9 +13,10 @@
 
 use super::asm::{cc, enc, p3a, p66, r, Enc, Near, Rm};
 use super::emit::Emitter;
-use super::regs::{home_addr, VS};
+use super::regs::{home_addr, point, VS};
 use super::vec::arr_bytes;
-use crate::ir::{Arr, Inst, Op, Round, Value, Width, JAVASCRIPT};
+use crate::ir::{hint, Arr, Inst, Op, Round, Value, Width, JAVASCRIPT};
+use crate::regalloc::{Home, DEAD};
 
 /// The form of an SSE arithmetic opcode for an arrangement of S or D lanes.
 pub fn form(arr: Arr, op: u8) -> Enc {
@@ -408,14 +410,90 @@ impl Emitter<'_> {
         self.fallback_ool(from, [a, 0, 0], d);
     }
 
+    /// a + b * c.
     fn fma(&mut self, inst: &Inst) {
+        if self.hint & hint::NANS != 0 {
+            return self.fma_of_nans(inst);
+        }
+        let arr = inst.arr();
+        let [a, b] = [0, 1].map(|k| self.fp_operand(inst.args[k], arr));
+        let c = self.fp_second(inst.args[2], arr);
+        let d = self.def();
+        self.refuse_nan(inst, a);
+        self.point();
+        self.multiply_add(inst, d, a, b, c);
+    }
+
+    /// Trap if the addend of the multiply-add `inst`, in `a`, is a NaN. Along with that goes the next addend that is there already.
+    fn refuse_nan(&mut self, inst: &Inst, a: u8) {
+        let root = self.ra.root(inst.args[0]) as u16;
+        if let Some(n) = self.no_nans.iter().position(|&v| v == (root, inst.aux)) {
+            self.no_nans.swap_remove(n);
+            return;
+        }
+        let arr = inst.arr();
+        let next = self.next_addend(inst);
+        let other = next.map_or(Rm::R(a), |v| self.place(v));
+        self.no_nans.extend(next.map(|v| (self.ra.root(v) as u16, inst.aux)));
+        self.point_bits(point::NANS);
+        // Unordered, signalling of any NaN.
+        self.asm.compare(form(arr, 0xc2), VS, a, other, 0x13);
+    }
+
+    /// The addend of the next multiply-add of such lanes, if it is another value that exists by now.
+    fn next_addend(&self, inst: &Inst) -> Option<Value> {
+        /// How far it is looked for, in IR.
+        const NEAR: usize = 32;
+        let arr = inst.arr();
+        let near = self.b.insts.iter().enumerate().skip(self.i + 1).take(NEAR);
+        let mut next =
+            near.filter(|(n, i)| i.op == Op::FMla && i.aux == inst.aux && !self.ra.vals[*n].is(DEAD)).filter(|(_, i)| {
+                let v = i.args[0];
+                let there = self.ra.peek(v).is_some() || !matches!(self.ra.home(v), Home::None);
+                let clean = arr.width() != Width::W64 || self.known(v) <= 3;
+                let root = self.ra.root(v);
+                there
+                    && clean
+                    && root < self.i
+                    && root != self.ra.root(inst.args[0])
+                    && !self.no_nans.contains(&(root as u16, i.aux))
+            });
+        let (_, next) = next.next()?;
+        let pc = self.b.pc_of(next);
+        let hinted = self.b.hints.iter().any(|&(at, bits)| at == pc && bits & (hint::NANS | hint::SOFT_FP) != 0);
+        (!hinted).then_some(next.args[0])
+    }
+
+    /// `v` with nothing harmful beyond the lanes of `arr`, in a register or in memory.
+    fn fp_second(&mut self, v: Value, arr: Arr) -> Rm {
+        if arr.width() == Width::W64 {
+            return Rm::R(self.fp_operand(v, arr));
+        }
+        self.rm(v)
+    }
+
+    fn multiply_add(&mut self, inst: &Inst, d: u8, a: u8, b: u8, c: Rm) {
+        let arr = inst.arr();
+        let scalar = arr.width() == Width::Scalar;
+        let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar as u8, w: arr.log2() == 3 };
+        let t = if d == a { d } else { VS };
+        self.asm.vmov(t, a);
+        self.asm.vex(e, t, b, c, None);
+        if scalar && 1usize << self.known(inst.args[0]) > arr_bytes(arr) {
+            self.vlow(d, Rm::R(t), arr);
+        } else {
+            self.asm.vmov(d, t);
+        }
+    }
+
+    /// The same where addends have been NaNs: these go out of line.
+    fn fma_of_nans(&mut self, inst: &Inst) {
         let arr = inst.arr();
         self.clobber_flags();
         let [a, b, c] = inst.args.map(|v| self.fp_operand(v, arr));
         let d = self.def();
         self.point();
-        let scalar = arr.width() == Width::Scalar;
-        let from = if scalar {
+        let from = if arr.width() == Width::Scalar {
             self.asm.v2(enc(arr.log2() - 2, 1, 0x2e), a, Rm::R(a));
             self.asm.jcc_near(cc::P)
         } else {
@@ -424,15 +502,7 @@ impl Emitter<'_> {
             self.asm.test(false, r::AX, r::AX);
             self.asm.jcc_near(cc::NE)
         };
-        let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar as u8, w: arr.log2() == 3 };
-        let t = if d == a { d } else { VS };
-        self.asm.vmov(t, a);
-        self.asm.vex(e, t, b, Rm::R(c), None);
-        if scalar && 1usize << self.known(inst.args[0]) > arr_bytes(arr) {
-            self.vlow(d, Rm::R(t), arr);
-        } else {
-            self.asm.vmov(d, t);
-        }
+        self.multiply_add(inst, d, a, b, Rm::R(c));
         self.fallback_ool(from, [a, b, c], d);
     }
 }
