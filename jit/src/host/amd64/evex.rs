@@ -46,7 +46,9 @@ fn form_0f(e: Enc) -> Option<(bool, u8)> {
         // Moves, arithmetic and permutes of packed numbers.
         (0 | 1, 0x10 | 0x11 | 0x14 | 0x15 | 0x28 | 0x29 | 0x51 | 0x54..=0x59 | 0x5c..=0x5f | 0xc6) => (e.pp == 1, 4),
         (0 | 1, 0x2e | 0x2f) => (e.pp == 1, 2 + e.pp),
-        (0, 0x5a) | (2, 0xe6) => (false, 3),
+        (0, 0x5a) => (false, 3),
+        // (With W, from 64 bits.)
+        (2, 0xe6) if !e.w => (false, 3),
         (1, 0x5a | 0xe6) | (3, 0xe6) => (true, 4),
         (0..=2, 0x5b) => (false, 4),
         // Scalars.

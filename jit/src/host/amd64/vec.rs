@@ -199,8 +199,31 @@ impl Emitter<'_> {
     }
 
     // --- bitwise -------------------------------------------------------------------------------------
+    /// A register for the result = any function of the bits of three values, with AVX-512.
+    pub fn ternary(&mut self, [x, y, z]: [Value; 3], f: fn(u8, u8, u8) -> u8) -> u8 {
+        let at = [self.reg(x), self.reg(y), self.reg(z)];
+        let d = self.def();
+        // The result's register is one of the operands.
+        let first = at.iter().position(|&n| n == d).unwrap_or(0);
+        let (second, third) = ((first + 1) % 3, (first + 2) % 3);
+        self.asm.vmov(d, at[first]);
+        // Which bits the function makes of those of the operands, which are numbers of three bits together.
+        let table = (0..8u8).fold(0, |t, n| {
+            let mut v = [0; 3];
+            (v[first], v[second], v[third]) = (n >> 2, n >> 1 & 1, n & 1);
+            t | (f(v[0], v[1], v[2]) & 1) << n
+        });
+        self.asm.evex(p3a(0x25), d, at[second], Rm::R(at[third]), Some(table));
+        d
+    }
+
     fn vnot(&mut self, inst: &Inst) {
         let not = inst.op == Op::VNot;
+        if self.feat.avx512 && !not {
+            let [a, b, _] = inst.args;
+            let d = self.ternary([a, b, b], |a, b, _| a | !b);
+            return self.clean(d, inst.arr(), 4);
+        }
         let b = self.rm(inst.args[!not as usize]);
         self.ones(VS);
         self.asm.v3(p66(0xef), VS, VS, b);
@@ -218,6 +241,11 @@ impl Emitter<'_> {
     }
 
     fn bsl(&mut self, inst: &Inst) {
+        if self.feat.avx512 {
+            let d = self.ternary(inst.args, |a, b, c| a & b | !a & c);
+            let known = self.known(inst.args[1]).max(self.known(inst.args[2]));
+            return self.clean(d, inst.arr(), known);
+        }
         let a = self.reg(inst.args[0]);
         let b = self.rm(inst.args[1]);
         let c = self.rm(inst.args[2]);

@@ -20,6 +20,8 @@ impl Emitter<'_> {
     pub fn crypto_ext(&mut self, inst: &Inst) -> bool {
         let n = (inst.imm >> 8) as u8;
         match Crypto::from_bits(inst.imm) {
+            Crypto::Eor3 if self.feat.avx512 => _ = self.ternary(inst.args, |a, b, c| a ^ b ^ c),
+            Crypto::Bcax if self.feat.avx512 => _ = self.ternary(inst.args, |a, b, c| a ^ b & !c),
             Crypto::Eor3 => {
                 let [a, b] = [0, 1].map(|k| self.reg(inst.args[k]));
                 self.asm.v3(PXOR, VS, a, b);

@@ -16,7 +16,7 @@ use super::emit::Emitter;
 use super::regs::{home_addr, point, VS};
 use super::vec::arr_bytes;
 use crate::ir::{hint, Arr, Inst, Op, Round, Value, Width, JAVASCRIPT};
-use crate::regalloc::{Home, DEAD};
+use crate::regalloc::{Home, DEAD, NONE};
 
 /// The form of an SSE arithmetic opcode for an arrangement of S or D lanes.
 pub fn form(arr: Arr, op: u8) -> Enc {
@@ -433,35 +433,40 @@ impl Emitter<'_> {
         }
         let arr = inst.arr();
         let next = self.next_addend(inst);
-        let other = next.map_or(Rm::R(a), |v| self.place(v));
-        self.no_nans.extend(next.map(|v| (self.ra.root(v) as u16, inst.aux)));
+        self.no_nans.extend(next.map(|(root, _)| (root, inst.aux)));
         self.point_bits(point::NANS);
         // Unordered, signalling of any NaN.
-        self.asm.compare(form(arr, 0xc2), VS, a, other, 0x13);
+        self.asm.compare(form(arr, 0xc2), VS, a, next.map_or(Rm::R(a), |n| n.1), 0x13);
     }
 
-    /// The addend of the next multiply-add of such lanes, if it is another value that exists by now.
-    fn next_addend(&self, inst: &Inst) -> Option<Value> {
+    /// The addend of the next multiply-add of such lanes, if it is another value that exists by now: its root and where it is.
+    fn next_addend(&self, inst: &Inst) -> Option<(u16, Rm)> {
         /// How far it is looked for, in IR.
         const NEAR: usize = 32;
-        let arr = inst.arr();
-        let near = self.b.insts.iter().enumerate().skip(self.i + 1).take(NEAR);
-        let mut next =
-            near.filter(|(n, i)| i.op == Op::FMla && i.aux == inst.aux && !self.ra.vals[*n].is(DEAD)).filter(|(_, i)| {
-                let v = i.args[0];
-                let there = self.ra.peek(v).is_some() || !matches!(self.ra.home(v), Home::None);
-                let clean = arr.width() != Width::W64 || self.known(v) <= 3;
-                let root = self.ra.root(v);
-                there
-                    && clean
-                    && root < self.i
-                    && root != self.ra.root(inst.args[0])
-                    && !self.no_nans.contains(&(root as u16, i.aux))
-            });
-        let (_, next) = next.next()?;
+        let narrow = inst.arr().width() == Width::W64;
+        let such = |n: usize, i: &Inst| i.op == Op::FMla && i.aux == inst.aux && !self.ra.vals[n].is(DEAD);
+        let near = self.b.insts.iter().enumerate().skip(self.i + 1).take(NEAR).filter(|&(n, i)| such(n, i));
+        let (next, root, at) = near.filter(|(_, i)| !narrow || self.known(i.args[0]) <= 3).find_map(|(_, i)| {
+            let root = self.ra.root(i.args[0]) as u16;
+            let new = root as usize != self.ra.root(inst.args[0]) && !self.no_nans.contains(&(root, i.aux));
+            Some((i, root, self.whereabouts(i.args[0]).filter(|_| new)?))
+        })?;
         let pc = self.b.pc_of(next);
         let hinted = self.b.hints.iter().any(|&(at, bits)| at == pc && bits & (hint::NANS | hint::SOFT_FP) != 0);
-        (!hinted).then_some(next.args[0])
+        (!hinted).then_some((root, at))
+    }
+
+    /// Where `v`, perhaps an operand of a later instruction, is now. What is yet to be read from a guest register is there: the register isn't set before.
+    fn whereabouts(&self, v: Value) -> Option<Rm> {
+        let root = self.ra.root(v);
+        let def = &self.b.insts[root];
+        if root >= self.i {
+            return (def.op == Op::Get).then(|| match self.ra.pin(def.reg()) {
+                NONE => Rm::M(home_addr(Home::Slot(def.reg()))),
+                pin => Rm::R(pin),
+            });
+        }
+        (self.ra.peek(v).is_some() || self.ra.home(v) != Home::None).then(|| self.place(v))
     }
 
     /// `v` with nothing harmful beyond the lanes of `arr`, in a register or in memory.

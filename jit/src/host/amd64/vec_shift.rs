@@ -29,6 +29,8 @@ impl Emitter<'_> {
                     self.asm.v3(p66(0xf8), d, d, s);
                 }
             }
+            // vpsraq
+            (3, 4) if self.feat.avx512 => self.asm.evex(Enc { w: true, ..p66(0x72) }, 4, d, Rm::R(a), Some(n)),
             (3, 4) => {
                 self.asm.vshift(0x73, 2, d, a, n);
                 let s = self.asm.constant(splat(3, 1 << (63 - n)));
@@ -149,6 +151,7 @@ impl Emitter<'_> {
                 self.asm.vzero(d);
                 self.asm.v3(p66(0x64), d, d, a);
             }
+            3 if self.feat.avx512 => self.shift_imm_lanes(4, 3, d, a, 63),
             3 => {
                 self.asm.v2i(p66(0x70), d, a, 0xf5);
                 self.asm.vshift(0x72, 4, d, d, 31);
