@@ -312,7 +312,7 @@ pub(super) fn aligned() -> Box<Aligned> {
 }
 
 /// Run `words` from a random state; whether there was something to compare.
-fn trial(m: &mut Machine, r: &mut Rng, words: Vec<u32>, buf: &mut [u8]) -> bool {
+pub(super) fn trial(m: &mut Machine, r: &mut Rng, words: Vec<u32>, buf: &mut [u8]) -> bool {
     let mut start = Cpu::new();
     seed_state(&mut start, r, buf.as_ptr() as u64);
     let bytes = (0..BUF / 8).flat_map(|_| fp_number(r).to_le_bytes()).collect();
