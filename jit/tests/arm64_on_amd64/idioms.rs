@@ -64,7 +64,7 @@ fn multiply_adds() {
         (0..3 + r.below(8))
             .map(|_| {
                 let (d, n, m, a) = (reg(r), reg(r), reg(r), reg(r));
-                match (r.below(8), kind) {
+                match (r.below(8), if r.below(4) == 0 { r.below(4) } else { kind }) {
                     // mov, fadd, ldr q, [x20, #16 * n].
                     (0, _) => 0x4ea0_1c00 | n << 16 | n << 5 | d,
                     (1, _) => 0x4e60_d400 | m << 16 | n << 5 | d,
