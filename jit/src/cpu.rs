@@ -137,6 +137,8 @@ pub struct Cpu {
     pub call_args: [u128; 3],
     /// Its result.
     pub call_result: u128,
+    /// Of the host's own, within an instruction.
+    pub copy: u128,
     /// Engine: the epoch in which the thread entered translated code, 0 while it is outside.
     pub epoch: AtomicU64,
     /// Engine: the epoch whose code the return stack leads to.

@@ -1,6 +1,7 @@
 //! amd64.
 
 use jit::code::HostContext;
+use jit::host::frame_vectors;
 use libc::ucontext_t;
 
 core::arch::global_asm!(
@@ -81,18 +82,15 @@ impl Frame<'_> {
             REG_R13, REG_R14, REG_R15,
         ];
         let gregs = &self.0.uc_mcontext.gregs;
+        let fp = self.0.uc_mcontext.fpregs;
         // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
-        let fp = unsafe { &*self.0.uc_mcontext.fpregs };
-        let vec = fp._xmm.map(|x| {
-            let [a, b, c, d] = x.element.map(u128::from);
-            a | b << 32 | c << 64 | d << 96
-        });
+        let (vec, fpctl) = unsafe { (frame_vectors(fp), (*fp).mxcsr) };
         HostContext {
             gpr: ORDER.map(|r| gregs[r as usize] as u64),
             vec,
             pc: gregs[REG_RIP as usize] as u64,
             flags: gregs[REG_EFL as usize] as u64,
-            fpctl: fp.mxcsr,
+            fpctl,
         }
     }
 }

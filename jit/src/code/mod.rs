@@ -619,7 +619,7 @@ impl Engine {
             let void = c.is_void(host.pc);
             let resume = c.stub(host::STUB_FAULT);
             let pc = at.pc;
-            let learned = match host::learned(signal, addr) {
+            let learned = match host::learned(signal, addr, &at) {
                 ir::hint::SOFT_FP if self.guest.fp != ir::FpRules::Arm => 0,
                 ir::hint::TAGGED if !self.guest.tagged => 0,
                 learned => learned,

@@ -95,7 +95,7 @@ impl Counters {
     }
 
     pub fn learned(&self, bits: u8) {
-        Counters::add(&self.learned_fp, (bits & hint::SOFT_FP != 0).into());
+        Counters::add(&self.learned_fp, (bits & (hint::SOFT_FP | hint::NANS) != 0).into());
         Counters::add(&self.learned_tagged, (bits & hint::TAGGED != 0).into());
     }
 

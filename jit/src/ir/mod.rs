@@ -140,6 +140,8 @@ pub mod hint {
     pub const TAGGED: u8 = 2;
     /// What is ordered may be misaligned: on hosts whose ordered accesses may not, it is a plain access with a barrier.
     pub const UNALIGNED: u8 = 4;
+    /// Addends of the instruction's fused multiply-adds may be NaNs: it doesn't rely on a trap any more.
+    pub const NANS: u8 = 8;
 }
 
 /// No operands.

@@ -45,7 +45,7 @@ pub struct Val {
 // SAFETY: plain numbers, and the first kind of home.
 unsafe impl Zeroed for Val {}
 
-/// Bit of `Val::want`: the value is an operand on the way to what the register is set to.
+/// Bit of `Val::want`: the value is an operand on the way to what the register is set to, or was its content for a while.
 pub(super) const CHAINED: u8 = 0x80;
 
 /// In `Val::conditions`: something may look at all of the flags.
@@ -122,6 +122,12 @@ fn set(insts: &Table<Inst>, vals: &mut Table<Val>, i: usize, behind: &mut Behind
     let dead = if g == 128 { !std::mem::take(&mut behind.flags_live) } else { behind.set[g] < behind.barrier };
     if dead {
         behind.flags_whole &= g != 128;
+        // Until the register is set again nobody looks at its pin: the value is welcome there, unless it must make way for the next.
+        let root = vals[inst.args[0].index()].root as usize;
+        let v = &mut vals[root];
+        if g < 128 && v.want == NONE && v.uses != 0 && (g < 64 || in_one_place(insts[v.last as usize].op)) {
+            v.want = g as u8 | CHAINED;
+        }
         return false;
     }
     behind.set[g] = i as u16;
@@ -219,6 +225,52 @@ fn in_place(op: Op) -> u8 {
         Op::Select => 6,
         _ => 0,
     }
+}
+
+/// Vector operations whose result may be made in an operand's register.
+#[inline]
+fn in_one_place(op: Op) -> bool {
+    use Op::*;
+    matches!(
+        op,
+        VAnd | VOr
+            | VXor
+            | VAndn
+            | VLow
+            | VDupLane
+            | VInsert
+            | VExt
+            | VZip1
+            | VZip2
+            | VRev
+            | VNot
+            | VOrn
+            | VAdd
+            | VSub
+            | VNeg
+            | VMul
+            | VSmax
+            | VSmin
+            | VUmax
+            | VUmin
+            | VCmpEq
+            | VCmpGt
+            | VUrhadd
+            | VShlI
+            | VUshrI
+            | VSshrI
+            | VSliI
+            | VSriI
+            | VSxtl
+            | VUxtl
+            | VShrn
+            | VTbx
+            | Aese
+            | Aesd
+            | Aesmc
+            | Aesimc
+            | VPmull
+    )
 }
 
 /// Count a use, seen from behind: whether it is the last one.

@@ -480,15 +480,16 @@ impl Way {
     }
 }
 
-/// What the engine does at an FP trap: the instruction is to be done by software. Once.
+/// What the engine does at an FP trap: it learns how the instruction is to be done. Each thing once.
 fn soften(b: &mut Block, cpu: &Cpu) -> Result<(), String> {
     if cpu.exit_arg != libc::SIGFPE as u64 {
         return Err(format!("signal {} at {:x}", cpu.exit_arg, cpu.pc));
     }
+    let learned = cpu.exit_imm as u8;
     match b.hints.binary_search_by_key(&cpu.pc, |h| h.0) {
-        Ok(n) if b.hints[n].1 & hint::SOFT_FP != 0 => return Err(format!("a second FP trap at {:x}", cpu.pc)),
-        Ok(n) => b.hints[n].1 |= hint::SOFT_FP,
-        Err(n) => b.hints.insert(n, (cpu.pc, hint::SOFT_FP)),
+        Ok(n) if b.hints[n].1 & learned != 0 => return Err(format!("a second FP trap at {:x}", cpu.pc)),
+        Ok(n) => b.hints[n].1 |= learned,
+        Err(n) => b.hints.insert(n, (cpu.pc, learned)),
     }
     Ok(())
 }

@@ -20,12 +20,14 @@ impl Fetch for Words<'_> {
     }
 }
 
-/// Instructions to do in software (or that are misaligned), and whether to expect tagged pointers (of which there are none: the result is the same).
-struct Soft<'a>(&'a [u64], bool);
+/// What has been learned about instructions (software also stands for misaligned), and whether to expect tagged pointers (of which there are none: the result is the same).
+struct Soft<'a>(&'a [(u64, u8)], bool);
 
 impl Hints for Soft<'_> {
     fn hint(&self, pc: u64) -> u8 {
-        (self.0.contains(&pc) as u8 * (hint::SOFT_FP | hint::UNALIGNED)) | (self.1 as u8 * hint::TAGGED)
+        let learned = self.0.iter().filter(|s| s.0 == pc).fold(0, |l, s| l | s.1);
+        let unaligned = if learned & hint::SOFT_FP != 0 { hint::UNALIGNED } else { 0 };
+        learned | unaligned | (self.1 as u8 * hint::TAGGED)
     }
 }
 
@@ -66,7 +68,7 @@ impl Memory for Buffer {
     }
 }
 
-pub(super) fn lift(words: &[u32], mode: Mode, soft: &[u64]) -> Block {
+pub(super) fn lift(words: &[u32], mode: Mode, soft: &[(u64, u8)]) -> Block {
     let mut b = Block::default();
     b.clear(PC, mode);
     (GUEST.lift)(&mut b, &Words(words), &Soft(soft, words[0] & 1 != 0), Limits { insns: words.len() as u32, side_exits: 8 });
@@ -253,13 +255,17 @@ impl Trial<'_> {
                 }
                 // Nor does it mind misaligned atomics on an arm64 host without FEAT_LSE2.
                 let atomic = |i: &Inst| (Op::LoadEx as u16..=Op::AtomicCasp as u16).contains(&(i.op as u16));
-                if cpu.exit_arg == libc::SIGBUS as u64 && soft.contains(&cpu.pc) && b.insts.iter().any(atomic) {
+                if cpu.exit_arg == libc::SIGBUS as u64 && soft.iter().any(|s| s.0 == cpu.pc) && b.insts.iter().any(atomic) {
                     return false;
                 }
-                if soft.contains(&cpu.pc) || !matches!(cpu.exit_arg as i32, libc::SIGFPE | libc::SIGBUS) {
+                let learned = match cpu.exit_imm as u8 {
+                    0 => hint::SOFT_FP,
+                    learned => learned,
+                };
+                if soft.contains(&(cpu.pc, learned)) || !matches!(cpu.exit_arg as i32, libc::SIGFPE | libc::SIGBUS) {
                     self.fail(&b, &cpu, format!("signal {}", cpu.exit_arg));
                 }
-                soft.push(cpu.pc);
+                soft.push((cpu.pc, learned));
                 if at > 0 {
                     let before = lift(&self.words[..at], mode, &[]);
                     let (want, mut nzcv, ..) = self.interpret(&before, base);
@@ -306,7 +312,7 @@ pub(super) fn aligned() -> Box<Aligned> {
 }
 
 /// Run `words` from a random state; whether there was something to compare.
-fn trial(m: &mut Machine, r: &mut Rng, words: Vec<u32>, buf: &mut [u8]) -> bool {
+pub(super) fn trial(m: &mut Machine, r: &mut Rng, words: Vec<u32>, buf: &mut [u8]) -> bool {
     let mut start = Cpu::new();
     seed_state(&mut start, r, buf.as_ptr() as u64);
     let bytes = (0..BUF / 8).flat_map(|_| fp_number(r).to_le_bytes()).collect();

@@ -7,6 +7,7 @@ mod direct;
 mod edges;
 mod forms;
 mod guest;
+mod idioms;
 mod int;
 #[allow(dead_code)]
 #[path = "../common/random.rs"]

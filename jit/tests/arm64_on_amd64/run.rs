@@ -160,11 +160,7 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
             REG_R13, REG_R14, REG_R15,
         ];
         let gregs = order.map(|n| g[n as usize] as u64);
-        let fp = &*c.uc_mcontext.fpregs;
-        let mut xmm = [0u128; 16];
-        for (x, f) in xmm.iter_mut().zip(&fp._xmm) {
-            *x = (0..4).rev().fold(0, |v, k| v << 32 | f.element[k] as u128);
-        }
+        let xmm = frame_vectors(c.uc_mcontext.fpregs);
         jit::host::amd64::regs::spill_from_context(m.host.pins(), cpu, &gregs, &xmm, point.bits);
         if point.flags != 0 {
             cpu.flags = jit::host::amd64::flags::flags_at_rest(g[libc::REG_EFL as usize] as u64, point.flags);
@@ -172,6 +168,7 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
         cpu.pc = point.pc;
         cpu.exit_kind = ExitKind::Fault as u32;
         cpu.exit_arg = signal as u64;
+        cpu.exit_imm = learned(signal, 1, point) as u64;
         g[libc::REG_RIP as usize] = run.exit as i64;
     }
 }

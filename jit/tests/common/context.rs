@@ -15,14 +15,15 @@ mod imp {
 
     pub unsafe fn context(uc: &ucontext_t) -> HostContext {
         let gregs = &uc.uc_mcontext.gregs;
+        let fp = uc.uc_mcontext.fpregs;
         // SAFETY: by the contract, the kernel's.
-        let fp = unsafe { &*uc.uc_mcontext.fpregs };
+        let (vec, fpctl) = unsafe { (jit::host::frame_vectors(fp), (*fp).mxcsr) };
         HostContext {
             gpr: ORDER.map(|r| gregs[r as usize] as u64),
-            vec: fp._xmm.map(|x| x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128)),
+            vec,
             pc: gregs[REG_RIP as usize] as u64,
             flags: gregs[REG_EFL as usize] as u64,
-            fpctl: fp.mxcsr,
+            fpctl,
         }
     }
     pub fn sp(uc: &ucontext_t) -> u64 {

@@ -198,13 +198,13 @@ fn host_context(uc: &libc::ucontext_t) -> HostContext {
     ];
     let gregs = &uc.uc_mcontext.gregs;
     // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
-    let fp = unsafe { &*uc.uc_mcontext.fpregs };
+    let (vec, fpctl) = unsafe { (host::frame_vectors(uc.uc_mcontext.fpregs), (*uc.uc_mcontext.fpregs).mxcsr) };
     HostContext {
         gpr: ORDER.map(|r| gregs[r as usize] as u64),
-        vec: fp._xmm.map(|x| x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128)),
+        vec,
         pc: gregs[REG_RIP as usize] as u64,
         flags: gregs[REG_EFL as usize] as u64,
-        fpctl: fp.mxcsr,
+        fpctl,
     }
 }
 

@@ -60,7 +60,7 @@ pub const NOREG: u8 = 0xff;
 /// Base of an address inside the block's constant pool; the displacement is the offset there.
 const POOL: u8 = 0xfe;
 /// "Base" of an address without one that moves with the guest's code.
-const PLACED: u8 = 0xfd;
+pub(super) const PLACED: u8 = 0xfd;
 
 /// A memory operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +271,7 @@ impl Asm {
     }
     /// Append the low `len` bytes of `v`, at most 8.
     #[inline(always)]
-    fn put(&mut self, v: u64, len: u32) {
+    pub(super) fn put(&mut self, v: u64, len: u32) {
         debug_assert!(len <= 8);
         let at = self.code.len();
         if self.code.capacity() - at < 8 {
@@ -368,7 +368,7 @@ impl Asm {
     // --- operand encoding --------------------------------------------------------------------------
     /// Two runs of bytes, `len` and `len2` of at most 8 each.
     #[inline(always)]
-    fn put2(&mut self, v: u64, len: u32, v2: u64, len2: u32) {
+    pub(super) fn put2(&mut self, v: u64, len: u32, v2: u64, len2: u32) {
         debug_assert!(len <= 8 && len2 <= 8);
         let at = self.code.len();
         if self.code.capacity() - at < 16 {
@@ -409,7 +409,7 @@ impl Asm {
 
     /// REX bits X and B of an address.
     #[inline(always)]
-    fn xb(a: Addr) -> u32 {
+    pub(super) fn xb(a: Addr) -> u32 {
         // Neither NOREG nor the pool is a register: bits 3 and 4 tell.
         let high = |n: u8| (n >> 3 & !(n >> 4) & 1) as u32;
         high(a.index) << 1 | high(a.base)
@@ -418,7 +418,7 @@ impl Asm {
     /// Addresses in the pool and without a base, behind opcode bytes.
     #[cold]
     #[inline(never)]
-    fn odd_address(&mut self, head: u64, len: u32, reg: u8, a: Addr, tail: u8) {
+    pub(super) fn odd_address(&mut self, head: u64, len: u32, reg: u8, a: Addr, tail: u8) {
         let reg = (reg as u64 & 7) << 3;
         if a.base == POOL {
             self.put2(head, len, reg | 5, 1);
@@ -487,12 +487,16 @@ impl Asm {
         self.put2(head, len, rest, rest_len);
     }
 
-    /// A VEX.128 instruction (`v` = the extra operand, 0 when there is none).
+    /// A VEX.128 instruction (`v` = the extra operand, 0 when there is none), or what stands for it on registers from 16 up (see `evex`).
     #[inline]
-    pub fn vex(&mut self, e: Enc, reg: u8, v: u8, rm: Rm, tail: u8) {
+    pub fn vex(&mut self, e: Enc, reg: u8, v: u8, rm: Rm, imm: Option<u8>) {
         match rm {
-            Rm::R(n) => self.vex_reg(e, reg, v, n),
-            Rm::M(a) => self.vex_mem(e, reg, v, a, tail),
+            Rm::R(n) if (reg | v | n) < 16 => self.vex_reg(e, reg, v, n),
+            Rm::M(a) if (reg | v) < 16 => self.vex_mem(e, reg, v, a, imm.is_some() as u8),
+            _ => return self.high(e, reg, v, rm, imm),
+        }
+        if let Some(c) = imm {
+            self.u8(c);
         }
     }
 
@@ -676,7 +680,7 @@ impl Asm {
     }
     /// A BMI instruction of three registers: `reg, v, r/m`.
     pub fn bmi(&mut self, pp: u8, op: u8, w: bool, d: u8, v: u8, s: impl Into<Rm>) {
-        self.vex(Enc { pp, map: 2, op, w }, d, v, s.into(), 0);
+        self.vex(Enc { pp, map: 2, op, w }, d, v, s.into(), None);
     }
 
     // --- jumps -------------------------------------------------------------------------------------
@@ -748,18 +752,24 @@ impl Asm {
     // --- vector instructions ---------------------------------------------------------------------------
     /// `op d, rm` (no third operand), e.g. moves, pabs, pshufd, sqrt of packed.
     pub fn v2(&mut self, e: Enc, d: u8, s: impl Into<Rm>) {
-        self.v2_tail(e, d, s.into(), 0);
+        self.v2_imm(e, d, s.into(), None);
     }
     /// The same with an immediate.
     pub fn v2i(&mut self, e: Enc, d: u8, s: impl Into<Rm>, imm: u8) {
-        self.v2_tail(e, d, s.into(), 1);
-        self.u8(imm);
+        self.v2_imm(e, d, s.into(), Some(imm));
     }
-    fn v2_tail(&mut self, e: Enc, d: u8, s: Rm, tail: u8) {
+    fn v2_imm(&mut self, e: Enc, d: u8, s: Rm, imm: Option<u8>) {
         if self.avx {
-            self.vex(e, d, 0, s, tail);
+            self.vex(e, d, 0, s, imm);
         } else {
-            self.op(e, false, d, s, tail, false);
+            self.op_imm(e, d, s, imm);
+        }
+    }
+    /// A legacy-encoded vector instruction with its immediate.
+    fn op_imm(&mut self, e: Enc, d: u8, s: Rm, imm: Option<u8>) {
+        self.op(e, false, d, s, imm.is_some() as u8, false);
+        if let Some(c) = imm {
+            self.u8(c);
         }
     }
     /// Whole-register move.
@@ -776,31 +786,29 @@ impl Asm {
     }
     /// `d = a op b`. With legacy encodings `d` must not be `b` unless it is also `a`.
     pub fn v3(&mut self, e: Enc, d: u8, a: u8, b: impl Into<Rm>) {
-        self.v3_tail(e, d, a, b.into(), 0);
+        self.v3_imm(e, d, a, b.into(), None);
     }
     /// The same with an immediate.
     pub fn v3i(&mut self, e: Enc, d: u8, a: u8, b: impl Into<Rm>, imm: u8) {
-        self.v3_tail(e, d, a, b.into(), 1);
-        self.u8(imm);
+        self.v3_imm(e, d, a, b.into(), Some(imm));
     }
-    fn v3_tail(&mut self, e: Enc, d: u8, a: u8, b: Rm, tail: u8) {
+    fn v3_imm(&mut self, e: Enc, d: u8, a: u8, b: Rm, imm: Option<u8>) {
         if self.avx {
-            self.vex(e, d, a, b, tail);
+            self.vex(e, d, a, b, imm);
         } else {
             debug_assert!(d == a || b != Rm::R(d), "two-address conflict");
             self.vmov(d, a);
-            self.op(e, false, d, b, tail, false);
+            self.op_imm(e, d, b, imm);
         }
     }
     /// Shift group: `d = a shifted by the constant` (`ext` = the group number).
     pub fn vshift(&mut self, op: u8, ext: u8, d: u8, a: u8, n: u8) {
         if self.avx {
-            self.vex(p66(op), ext, d, Rm::R(a), 1);
+            self.vex(p66(op), ext, d, Rm::R(a), Some(n));
         } else {
             self.vmov(d, a);
-            self.op(p66(op), false, ext, Rm::R(d), 1, false);
+            self.op_imm(p66(op), ext, Rm::R(d), Some(n));
         }
-        self.u8(n);
     }
     /// For legacy encodings, `d = a`.
     pub fn vmov_if_legacy(&mut self, d: u8, a: u8) {
@@ -811,19 +819,18 @@ impl Asm {
     /// `d = a op s` where register `s` is a general one; with legacy encodings `d` must be `a`.
     pub fn v3_gpr(&mut self, e: Enc, d: u8, a: u8, s: Rm) {
         if self.avx {
-            self.vex(e, d, a, s, 0);
+            self.vex(e, d, a, s, None);
         } else {
-            self.op(e, false, d, s, 0, false);
+            self.op_imm(e, d, s, None);
         }
     }
     /// The same with an immediate.
     pub fn v3i_gpr(&mut self, e: Enc, d: u8, a: u8, s: Rm, imm: u8) {
         if self.avx {
-            self.vex(e, d, a, s, 1);
+            self.vex(e, d, a, s, Some(imm));
         } else {
-            self.op(e, false, d, s, 1, false);
+            self.op_imm(e, d, s, Some(imm));
         }
-        self.u8(imm);
     }
     /// All bits zero.
     pub fn vzero(&mut self, d: u8) {

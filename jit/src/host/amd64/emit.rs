@@ -148,6 +148,8 @@ pub struct Emitter<'a> {
     pub frames: Vec<u64>,
     /// The same for each of its ways out of line.
     pub left_in: Vec<u64>,
+    /// Roots without NaNs in the lanes of an arrangement (`aux`), as far as that has not been made use of.
+    pub no_nans: Vec<(u16, u8)>,
 }
 
 impl<'a> Emitter<'a> {
@@ -161,8 +163,8 @@ impl<'a> Emitter<'a> {
         ool: &'a mut Vec<Ool>,
     ) -> Self {
         let ef = FlagState { val: NO_FLAGS, shape: Shape::Sub, arch: NO_FLAGS, slot_current: true, slot_val: NO_FLAGS };
-        let (frames, left_in) = Default::default();
-        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef, done_ahead: usize::MAX, frames, left_in }
+        let (frames, left_in, no_nans) = Default::default();
+        Emitter { asm, ra, b, feat, out, ool, i: 0, pc: b.pc, hint: 0, ef, done_ahead: usize::MAX, frames, left_in, no_nans }
     }
 
     /// Emit everything.

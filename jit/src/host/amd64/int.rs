@@ -464,8 +464,7 @@ impl Emitter<'_> {
 
     /// `d = s` rotated, with BMI2.
     fn rorx(&mut self, w: bool, d: u8, s: u8, n: u8) {
-        self.asm.vex(super::asm::Enc { pp: 3, map: 3, op: 0xf0, w }, d, 0, Rm::R(s), 1);
-        self.asm.u8(n);
+        self.asm.vex(super::asm::Enc { pp: 3, map: 3, op: 0xf0, w }, d, 0, Rm::R(s), Some(n));
     }
 
     /// `d = a` shifted by `n` with BMI2. Uses rax.
@@ -676,7 +675,7 @@ impl Emitter<'_> {
         let e = super::asm::Enc { pp: 3, map: 2, op: 0xf6, w };
         // reg: the high half, the extra operand: the low half (the high one wins where they are the same).
         let (high, low) = if inst.op == Op::Umulh { (d, d) } else { (r::AX, d) };
-        self.asm.vex(e, high, low, b, 0);
+        self.asm.vex(e, high, low, b, None);
     }
 
     fn divide(&mut self, inst: &Inst) {

@@ -11,6 +11,9 @@
 //! | xmm11–xmm14 | temporaries |
 //! | xmm15 | the emitter's scratch |
 //!
+//! With AVX-512 xmm0–xmm9 and xmm16–xmm31 are guest vector registers, xmm10–xmm13 temporaries, and xmm14 is for instructions that don't know
+//! registers from 16 up: see [`evex`].
+//!
 //! Guest registers without a pin live in their `Cpu` slots and are used as memory operands.
 //! MXCSR runs with Invalid unmasked: what could give a NaN that x86 and Arm choose differently traps (SIGFPE) and is redone by the
 //! exact software path; see `vec_fp`.
@@ -21,6 +24,7 @@ pub mod asm;
 mod bits;
 mod cond;
 pub mod emit;
+pub mod evex;
 mod exits;
 mod features;
 pub mod flags;
@@ -56,7 +60,7 @@ pub struct HostContext {
     /// General registers.
     pub gpr: [u64; 16],
     /// Vector registers.
-    pub vec: [u128; 16],
+    pub vec: [u128; 32],
     /// Program counter.
     pub pc: u64,
     /// Condition flags register.
@@ -79,8 +83,8 @@ pub struct Amd64 {
 impl Amd64 {
     /// For a guest's heat lists.
     pub fn new(hot_gprs: &[GuestReg], hot_vecs: &[GuestReg], features: Features) -> Amd64 {
-        let pins = regs::make_pins(hot_gprs, hot_vecs);
-        let ra = Alloc::new(regs::target(&pins));
+        let pins = regs::make_pins(hot_gprs, hot_vecs, &features);
+        let ra = Alloc::new(regs::target(&pins, &features));
         Amd64 { pins, features, asm: asm::Asm::default(), ra, ool: Vec::new(), count_misses: false }
     }
 
@@ -96,7 +100,7 @@ impl Amd64 {
 
     /// Emit the common stubs into `out`; returns their offsets by [`stubs::Stub`].
     pub fn emit_stubs(&self, out: &mut Emitted) -> [u32; stubs::STUBS] {
-        stubs::emit_stubs(&self.pins, self.features.avx, self.count_misses, out)
+        stubs::emit_stubs(&self.pins, &self.features, self.count_misses, out)
     }
 
     fn try_emit(&mut self, block: &mut Block, out: &mut Emitted) -> bool {

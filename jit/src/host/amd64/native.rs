@@ -5,10 +5,56 @@ use crate::cpu::Cpu;
 use crate::host::{Backend, Point};
 use crate::ir::{hint, FpRules, Round};
 use capstone::prelude::*;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 pub use super::flags::{nzcv_from_rest, rest_from_nzcv};
 pub use super::helpers::{fpsr, set_fpsr};
 pub use super::{Amd64 as Native, Features, HostContext};
+
+/// The vector registers of a signal's frame. Of those from 16 up the frame has what the processor calls state component 7, if anything.
+///
+/// # Safety
+/// The kernel made the frame.
+pub unsafe fn frame_vectors(fp: *const libc::_libc_fpstate) -> [u128; 32] {
+    const MAGIC: u32 = 0x4650_5853;
+    const HI16_ZMM: u64 = 1 << 7;
+    /// Of the legacy area, what the kernel says of the rest; behind it, the header, which begins with the components that aren't all zero.
+    const RESERVED: usize = 464;
+    const HEADER: usize = 512;
+    let mut all = [0; 32];
+    let at = fp.cast::<u8>();
+    // SAFETY: by the contract; what lies behind the legacy area is there if the kernel says so.
+    unsafe {
+        for (v, x) in all.iter_mut().zip(&(*fp)._xmm) {
+            *v = x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128);
+        }
+        let saved = at.add(RESERVED + 8).cast::<u64>().read_unaligned();
+        let size = at.add(RESERVED + 16).cast::<u32>().read_unaligned() as usize;
+        let offset = hi16_zmm();
+        if at.add(RESERVED).cast::<u32>().read_unaligned() != MAGIC || saved & HI16_ZMM == 0 || size < offset + 16 * 64 {
+            return all;
+        }
+        if at.add(HEADER).cast::<u64>().read_unaligned() & HI16_ZMM != 0 {
+            for (n, v) in all[16..].iter_mut().enumerate() {
+                *v = at.add(offset + 64 * n).cast::<u128>().read_unaligned();
+            }
+        }
+    }
+    all
+}
+
+/// Where the component lies in the frame. (CPUID can take a microsecond, or many in a virtual machine.)
+fn hi16_zmm() -> usize {
+    static OFFSET: AtomicU32 = AtomicU32::new(0);
+    match OFFSET.load(Relaxed) {
+        0 => {
+            let offset = std::arch::x86_64::__cpuid_count(0xd, 7).ebx;
+            OFFSET.store(offset, Relaxed);
+            offset as usize
+        }
+        offset => offset as usize,
+    }
+}
 
 /// What that call takes on the stack.
 pub const LINK_FRAME: u64 = 8;
@@ -78,8 +124,9 @@ pub fn misaligned(host: &HostContext, at: &Point, signal: i32, addr: u64) -> Opt
 }
 
 /// What a synchronous signal says about the instruction: bits of [`hint`].
-pub fn learned(signal: i32, addr: u64) -> u8 {
+pub fn learned(signal: i32, addr: u64, at: &Point) -> u8 {
     match signal {
+        libc::SIGFPE if at.bits & regs::point::NANS != 0 => hint::NANS,
         libc::SIGFPE => hint::SOFT_FP,
         // A non-canonical address: #GP, see above.
         libc::SIGSEGV if addr == 0 => hint::TAGGED,

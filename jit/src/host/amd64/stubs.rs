@@ -12,6 +12,7 @@
 
 use super::asm::{cc, enc, r, state, Addr, Alu, Asm, Near, Rm};
 use super::regs::home_addr;
+use super::Features;
 use crate::code::trace::heat_entry;
 use crate::cpu::{Cpu, ExitKind, JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
 use crate::host::{Emitted, Link, Pins, Reloc, NO_BRANCH};
@@ -61,11 +62,11 @@ const VOLATILE: [u8; 8] = [r::CX, r::DX, r::SI, r::DI, 8, 9, 10, 11];
 const SAVED: [u8; 6] = [r::BX, r::BP, 12, 13, 14, 15];
 
 /// Emit the stubs into `out` (cleared first); with `count`, misses are counted. Returns their offsets.
-pub fn emit_stubs(pins: &Pins, avx: bool, count: bool, out: &mut Emitted) -> [u32; STUBS] {
+pub fn emit_stubs(pins: &Pins, features: &Features, count: bool, out: &mut Emitted) -> [u32; STUBS] {
     let mut at = [0; STUBS];
     out.clear();
     let mut asm = Asm::default();
-    asm.begin(std::mem::take(&mut out.code), avx);
+    asm.begin(std::mem::take(&mut out.code), features.avx);
     let a = &mut asm;
     let abort = enter(a, pins, &mut at);
     a_align(a);
@@ -110,7 +111,7 @@ pub fn emit_stubs(pins: &Pins, avx: bool, count: bool, out: &mut Emitted) -> [u3
     a.jmp_back(at[Stub::FaultExit as usize]);
     a_align(a);
     at[Stub::Eval as usize] = a.pos();
-    eval(a, out);
+    eval(a, if features.avx512 { 32 } else { 16 }, out);
     at[Stub::EvalEnd as usize] = a.pos();
     out.code = std::mem::take(&mut asm.code);
     at
@@ -275,15 +276,15 @@ fn fault_exit(a: &mut Asm) {
     a.u8(0xc3);
 }
 
-fn eval(a: &mut Asm, out: &mut Emitted) {
+fn eval(a: &mut Asm, vecs: u8, out: &mut Emitted) {
     // To the host's stack, a multiple of 16.
     a.store(3, state!(eval_sp), r::SP);
     a.mov(true, r::SP, state!(host_sp));
     for n in VOLATILE {
         push(a, n);
     }
-    a.alu_imm(Alu::Sub, true, r::SP, 256);
-    for n in 0..16u8 {
+    a.alu_imm(Alu::Sub, true, r::SP, vecs as i32 * 16);
+    for n in 0..vecs {
         a.vstore(Addr::base(r::SP, n as i32 * 16), n);
     }
     a.lea(true, r::DI, Addr::base(r::BP, -(Cpu::BIAS as i32)));
@@ -292,7 +293,7 @@ fn eval(a: &mut Asm, out: &mut Emitted) {
     out.relocs.push(Reloc::Helper { at: a.pos(), helper: 0 });
     a.bytes(&[0; 8]);
     a.op(enc(0, 0, 0xff), false, 2, Rm::R(r::AX), 0, false);
-    for n in 0..16u8 {
+    for n in 0..vecs {
         a.vmov(n, Addr::base(r::SP, n as i32 * 16));
     }
     a.mov(true, r::SP, state!(eval_sp));

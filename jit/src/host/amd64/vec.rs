@@ -176,7 +176,7 @@ impl Emitter<'_> {
 
     /// All ones.
     pub fn ones(&mut self, d: u8) {
-        self.asm.v3(p66(0x76), d, d, d);
+        self.asm.vones(d);
     }
 
     /// `d` = bytes of `a` by a constant control.
@@ -199,8 +199,31 @@ impl Emitter<'_> {
     }
 
     // --- bitwise -------------------------------------------------------------------------------------
+    /// A register for the result = any function of the bits of three values, with AVX-512.
+    pub fn ternary(&mut self, [x, y, z]: [Value; 3], f: fn(u8, u8, u8) -> u8) -> u8 {
+        let at = [self.reg(x), self.reg(y), self.reg(z)];
+        let d = self.def();
+        // The result's register is one of the operands.
+        let first = at.iter().position(|&n| n == d).unwrap_or(0);
+        let (second, third) = ((first + 1) % 3, (first + 2) % 3);
+        self.asm.vmov(d, at[first]);
+        // Which bits the function makes of those of the operands, which are numbers of three bits together.
+        let table = (0..8u8).fold(0, |t, n| {
+            let mut v = [0; 3];
+            (v[first], v[second], v[third]) = (n >> 2, n >> 1 & 1, n & 1);
+            t | (f(v[0], v[1], v[2]) & 1) << n
+        });
+        self.asm.evex(p3a(0x25), d, at[second], Rm::R(at[third]), Some(table));
+        d
+    }
+
     fn vnot(&mut self, inst: &Inst) {
         let not = inst.op == Op::VNot;
+        if self.feat.avx512 && !not {
+            let [a, b, _] = inst.args;
+            let d = self.ternary([a, b, b], |a, b, _| a | !b);
+            return self.clean(d, inst.arr(), 4);
+        }
         let b = self.rm(inst.args[!not as usize]);
         self.ones(VS);
         self.asm.v3(p66(0xef), VS, VS, b);
@@ -218,6 +241,11 @@ impl Emitter<'_> {
     }
 
     fn bsl(&mut self, inst: &Inst) {
+        if self.feat.avx512 {
+            let d = self.ternary(inst.args, |a, b, c| a & b | !a & c);
+            let known = self.known(inst.args[1]).max(self.known(inst.args[2]));
+            return self.clean(d, inst.arr(), known);
+        }
         let a = self.reg(inst.args[0]);
         let b = self.rm(inst.args[1]);
         let c = self.rm(inst.args[2]);
@@ -275,8 +303,19 @@ impl Emitter<'_> {
         let (arr, lane) = (inst.arr(), inst.imm as usize & 15);
         let e = arr.ebytes();
         if arr.width() == Width::W128 && e >= 4 {
-            let a = self.rm(inst.args[0]);
+            let v = inst.args[0];
+            let a = match self.ra.peek(v) {
+                Some(_) => Rm::R(self.reg(v)),
+                // From memory a lane is as good as the whole.
+                None => self.place(v),
+            };
             let d = self.def();
+            match a {
+                // movddup, and vbroadcastss: no more than a load.
+                Rm::M(a) if e == 8 => return self.asm.v2(enc(3, 1, 0x12), d, a.plus((lane as i32 & 1) * 8)),
+                Rm::M(a) if self.asm.avx => return self.asm.v2(p38(0x18), d, a.plus((lane as i32 & 3) * 4)),
+                _ => {}
+            }
             let sel = if e == 4 { lane as u8 & 3 } else { (lane as u8 & 1) * 2 };
             let imm = if e == 4 { sel * 0x55 } else { (sel | (sel + 1) << 2) * 0x11 };
             return self.asm.v2i(p66(0x70), d, a, imm);
@@ -437,8 +476,7 @@ impl Emitter<'_> {
         let d = self.def_early();
         self.v3_shuffle(d, t);
         if self.asm.avx {
-            self.asm.v3(p3a(0x4c), d, d, a);
-            self.asm.u8(VS << 4);
+            self.asm.v3i(p3a(0x4c), d, d, a, VS << 4);
         } else {
             // The top bits as a mask.
             let top = self.asm.constant(splat(0, 0x80));

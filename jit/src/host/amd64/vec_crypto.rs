@@ -88,7 +88,7 @@ impl Emitter<'_> {
 
     /// SHA instructions have no VEX form. (The upper halves of the ymm registers are clean: mixing costs nothing.)
     fn sha(&mut self, e: Enc, d: u8, s: impl Into<Rm>) {
-        self.asm.op(e, false, d, s.into(), 0, false);
+        self.asm.legacy(e, d, s.into(), None);
     }
 
     /// Where `v` is now. It can change with the next register that is asked for.
@@ -117,8 +117,7 @@ impl Emitter<'_> {
         self.asm.v2i(PSHUFD, t, t, 0x1b);
         let x = self.place(x);
         self.asm.v2i(PSHUFD, VS, x, 0x1b);
-        self.asm.op(SHA1RNDS4, false, VS, Rm::R(t), 1, false);
-        self.asm.u8(f);
+        self.asm.legacy(SHA1RNDS4, VS, Rm::R(t), Some(f));
         let d = self.def();
         self.asm.v2i(PSHUFD, d, VS, 0x1b);
     }

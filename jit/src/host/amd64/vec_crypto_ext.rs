@@ -20,6 +20,8 @@ impl Emitter<'_> {
     pub fn crypto_ext(&mut self, inst: &Inst) -> bool {
         let n = (inst.imm >> 8) as u8;
         match Crypto::from_bits(inst.imm) {
+            Crypto::Eor3 if self.feat.avx512 => _ = self.ternary(inst.args, |a, b, c| a ^ b ^ c),
+            Crypto::Bcax if self.feat.avx512 => _ = self.ternary(inst.args, |a, b, c| a ^ b & !c),
             Crypto::Eor3 => {
                 let [a, b] = [0, 1].map(|k| self.reg(inst.args[k]));
                 self.asm.v3(PXOR, VS, a, b);
@@ -90,8 +92,7 @@ impl Emitter<'_> {
     fn rotate_right(&mut self, n: u8) {
         if self.feat.avx512 {
             // vprorq: the destination is the extra operand, 0 the group number.
-            self.asm.evex(encw(1, 1, 0x72), 0, VS, VS);
-            return self.asm.u8(n);
+            return self.asm.evex(encw(1, 1, 0x72), 0, VS, Rm::R(VS), Some(n));
         }
         let t = self.vtemp();
         self.asm.vshift(0x73, 2, t, VS, n);

@@ -257,6 +257,9 @@ impl Emitter<'_> {
             self.asm.v2(CVTDQ2PS, d, Rm::R(a));
             return self.unscale(inst, d);
         }
+        if self.feat.avx512 {
+            return self.quads_to_fp(inst, 0xe6);
+        }
         let a = self.reg(inst.args[0]);
         let cvt = encw(3, 1, 0x2a);
         self.asm.v2(encw(1, 1, 0x7e), a, Rm::R(r::AX));
@@ -275,9 +278,25 @@ impl Emitter<'_> {
         self.unscale(inst, d);
     }
 
+    /// From lanes of 64 bits by vcvtqq2pd or vcvtuqq2pd.
+    fn quads_to_fp(&mut self, inst: &Inst, op: u8) {
+        let arr = inst.arr();
+        let a = match arr.width() {
+            // Other lanes must not be inexact.
+            Width::Scalar if self.known(inst.args[0]) > 3 => self.low_copy(inst.args[0], arr),
+            _ => self.reg(inst.args[0]),
+        };
+        let d = self.def();
+        self.asm.evex(encw(2, 1, op), d, 0, Rm::R(a), None);
+        self.unscale(inst, d);
+    }
+
     /// From unsigned lanes: both halves of a number are exact, and only their sum is rounded.
     pub fn uint_lanes_to_fp(&mut self, inst: &Inst) {
         let arr = inst.arr();
+        if arr.log2() == 3 && self.feat.avx512 {
+            return self.quads_to_fp(inst, 0x7a);
+        }
         let t = self.vtemp();
         if arr.log2() == 2 {
             let a = match arr.width() {

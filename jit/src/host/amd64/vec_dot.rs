@@ -3,7 +3,7 @@
 //! VNNI multiplies unsigned by signed bytes. Of two signed factors one is taken plus 128, of two unsigned ones less 128 (the sign bit
 //! flipped, either way), and 128 times the sum of the others makes up for it.
 
-use super::asm::{p38, p66, Asm, Enc, Rm};
+use super::asm::{p38, p66, Enc, Rm};
 use super::emit::Emitter;
 use super::regs::VS;
 use super::vec::splat;
@@ -13,16 +13,6 @@ const PXOR: Enc = p66(0xef);
 const PADDD: Enc = p66(0xfe);
 const PMADDWD: Enc = p66(0xf5);
 const PSHUFD: Enc = p66(0x70);
-
-impl Asm {
-    /// An instruction of AVX-512VL on the low 16 registers, unmasked.
-    pub fn evex(&mut self, e: Enc, reg: u8, v: u8, rm: u8) {
-        let high = |n: u8| !n >> 3 & 1;
-        let first = high(reg) << 7 | 1 << 6 | high(rm) << 5 | 1 << 4 | e.map;
-        let second = (e.w as u8) << 7 | (!v & 15) << 3 | 1 << 2 | e.pp;
-        self.bytes(&[0x62, first, second, 1 << 3, e.op, 0xc0 | (reg & 7) << 3 | rm & 7]);
-    }
-}
 
 impl Emitter<'_> {
     /// Emit `vdot` directly, if there is a way.
@@ -62,9 +52,9 @@ impl Emitter<'_> {
     /// vpdpbusd: `d` += unsigned bytes of `u` times signed bytes of `s`.
     fn dpbusd(&mut self, d: u8, u: u8, s: u8) {
         if self.feat.avx512 {
-            self.asm.evex(p38(0x50), d, u, s);
+            self.asm.evex(p38(0x50), d, u, Rm::R(s), None);
         } else {
-            self.asm.vex(p38(0x50), d, u, Rm::R(s), 0);
+            self.asm.vex(p38(0x50), d, u, Rm::R(s), None);
         }
     }
 

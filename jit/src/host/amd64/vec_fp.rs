@@ -3,7 +3,8 @@
 //! **NaNs.** Invalid is unmasked in MXCSR: an operation that would make a NaN, meets a signalling one or converts out of range traps; the
 //! runtime marks the guest instruction [`SOFT_FP`](crate::ir::hint::SOFT_FP) and redoes it by the software path. What is left are
 //! quiet NaNs that pass through, and there x86 and Arm agree (the first operand's wins) as long as operands keep their order.
-//! Fused multiply-add is the exception: Arm prefers the addend's NaN, so an unordered addend goes out of line.
+//! Fused multiply-add is the exception: Arm prefers the addend's NaN. A comparison before it traps then, two addends at a time where it can be; where that
+//! has happened ([`NANS`](crate::ir::hint::NANS)), unordered addends go out of line.
 //!
 //! **Traps redo the whole guest instruction**, so no instruction that can trap may come after a write to a guest register: with
 //! two-address encodings the result is made in scratch.
@@ -12,9 +13,10 @@
 
 use super::asm::{cc, enc, p3a, p66, r, Enc, Near, Rm};
 use super::emit::Emitter;
-use super::regs::{home_addr, VS};
+use super::regs::{home_addr, point, VS};
 use super::vec::arr_bytes;
-use crate::ir::{Arr, Inst, Op, Round, Value, Width, JAVASCRIPT};
+use crate::ir::{hint, Arr, Inst, Op, Round, Value, Width, JAVASCRIPT};
+use crate::regalloc::{Home, DEAD, NONE};
 
 /// The form of an SSE arithmetic opcode for an arrangement of S or D lanes.
 pub fn form(arr: Arr, op: u8) -> Enc {
@@ -346,7 +348,7 @@ impl Emitter<'_> {
         self.asm.vmov(VS, k);
         let scalar = (arr.width() == Width::Scalar) as u8;
         let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar, w: arr.log2() == 3 };
-        self.asm.vex(e, VS, t, Rm::R(b), 0);
+        self.asm.vex(e, VS, t, Rm::R(b), None);
         self.asm.vmov(d, VS);
         if let Some(from) = from {
             self.fallback_ool(from, [a, b, 0], d);
@@ -408,14 +410,95 @@ impl Emitter<'_> {
         self.fallback_ool(from, [a, 0, 0], d);
     }
 
+    /// a + b * c.
     fn fma(&mut self, inst: &Inst) {
+        if self.hint & hint::NANS != 0 {
+            return self.fma_of_nans(inst);
+        }
+        let arr = inst.arr();
+        let [a, b] = [0, 1].map(|k| self.fp_operand(inst.args[k], arr));
+        let c = self.fp_second(inst.args[2], arr);
+        let d = self.def();
+        self.refuse_nan(inst, a);
+        self.point();
+        self.multiply_add(inst, d, a, b, c);
+    }
+
+    /// Trap if the addend of the multiply-add `inst`, in `a`, is a NaN. Along with that goes the next addend that is there already.
+    fn refuse_nan(&mut self, inst: &Inst, a: u8) {
+        let root = self.ra.root(inst.args[0]) as u16;
+        if let Some(n) = self.no_nans.iter().position(|&v| v == (root, inst.aux)) {
+            self.no_nans.swap_remove(n);
+            return;
+        }
+        let arr = inst.arr();
+        let next = self.next_addend(inst);
+        self.no_nans.extend(next.map(|(root, _)| (root, inst.aux)));
+        self.point_bits(point::NANS);
+        // Unordered, signalling of any NaN.
+        self.asm.compare(form(arr, 0xc2), VS, a, next.map_or(Rm::R(a), |n| n.1), 0x13);
+    }
+
+    /// The addend of the next multiply-add of such lanes, if it is another value that exists by now: its root and where it is.
+    fn next_addend(&self, inst: &Inst) -> Option<(u16, Rm)> {
+        /// How far it is looked for, in IR.
+        const NEAR: usize = 32;
+        let narrow = inst.arr().width() == Width::W64;
+        let such = |n: usize, i: &Inst| i.op == Op::FMla && i.aux == inst.aux && !self.ra.vals[n].is(DEAD);
+        let near = self.b.insts.iter().enumerate().skip(self.i + 1).take(NEAR).filter(|&(n, i)| such(n, i));
+        let (next, root, at) = near.filter(|(_, i)| !narrow || self.known(i.args[0]) <= 3).find_map(|(_, i)| {
+            let root = self.ra.root(i.args[0]) as u16;
+            let new = root as usize != self.ra.root(inst.args[0]) && !self.no_nans.contains(&(root, i.aux));
+            Some((i, root, self.whereabouts(i.args[0]).filter(|_| new)?))
+        })?;
+        let pc = self.b.pc_of(next);
+        let hinted = self.b.hints.iter().any(|&(at, bits)| at == pc && bits & (hint::NANS | hint::SOFT_FP) != 0);
+        (!hinted).then_some((root, at))
+    }
+
+    /// Where `v`, perhaps an operand of a later instruction, is now. What is yet to be read from a guest register is there: the register isn't set before.
+    fn whereabouts(&self, v: Value) -> Option<Rm> {
+        let root = self.ra.root(v);
+        let def = &self.b.insts[root];
+        if root >= self.i {
+            return (def.op == Op::Get).then(|| match self.ra.pin(def.reg()) {
+                NONE => Rm::M(home_addr(Home::Slot(def.reg()))),
+                pin => Rm::R(pin),
+            });
+        }
+        (self.ra.peek(v).is_some() || self.ra.home(v) != Home::None).then(|| self.place(v))
+    }
+
+    /// `v` with nothing harmful beyond the lanes of `arr`, in a register or in memory.
+    fn fp_second(&mut self, v: Value, arr: Arr) -> Rm {
+        if arr.width() == Width::W64 {
+            return Rm::R(self.fp_operand(v, arr));
+        }
+        self.rm(v)
+    }
+
+    fn multiply_add(&mut self, inst: &Inst, d: u8, a: u8, b: u8, c: Rm) {
+        let arr = inst.arr();
+        let scalar = arr.width() == Width::Scalar;
+        let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar as u8, w: arr.log2() == 3 };
+        let t = if d == a { d } else { VS };
+        self.asm.vmov(t, a);
+        self.asm.vex(e, t, b, c, None);
+        if scalar && 1usize << self.known(inst.args[0]) > arr_bytes(arr) {
+            self.vlow(d, Rm::R(t), arr);
+        } else {
+            self.asm.vmov(d, t);
+        }
+    }
+
+    /// The same where addends have been NaNs: these go out of line.
+    fn fma_of_nans(&mut self, inst: &Inst) {
         let arr = inst.arr();
         self.clobber_flags();
         let [a, b, c] = inst.args.map(|v| self.fp_operand(v, arr));
         let d = self.def();
         self.point();
-        let scalar = arr.width() == Width::Scalar;
-        let from = if scalar {
+        let from = if arr.width() == Width::Scalar {
             self.asm.v2(enc(arr.log2() - 2, 1, 0x2e), a, Rm::R(a));
             self.asm.jcc_near(cc::P)
         } else {
@@ -424,15 +507,7 @@ impl Emitter<'_> {
             self.asm.test(false, r::AX, r::AX);
             self.asm.jcc_near(cc::NE)
         };
-        let e = Enc { pp: 1, map: 2, op: 0xb8 + scalar as u8, w: arr.log2() == 3 };
-        let t = if d == a { d } else { VS };
-        self.asm.vmov(t, a);
-        self.asm.vex(e, t, b, Rm::R(c), 0);
-        if scalar && 1usize << self.known(inst.args[0]) > arr_bytes(arr) {
-            self.vlow(d, Rm::R(t), arr);
-        } else {
-            self.asm.vmov(d, t);
-        }
+        self.multiply_add(inst, d, a, b, Rm::R(c));
         self.fallback_ool(from, [a, b, c], d);
     }
 }

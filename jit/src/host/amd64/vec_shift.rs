@@ -3,7 +3,7 @@
 use super::asm::{p38, p3a, p66, Enc, Rm};
 use super::emit::Emitter;
 use super::regs::VS;
-use super::vec::splat;
+use super::vec::{arr_bytes, splat};
 use super::vec_arith::{add, equal, sub, PAND, PANDN, POR, PXOR};
 use crate::ir::{Inst, Op};
 
@@ -29,6 +29,8 @@ impl Emitter<'_> {
                     self.asm.v3(p66(0xf8), d, d, s);
                 }
             }
+            // vpsraq
+            (3, 4) if self.feat.avx512 => self.asm.evex(Enc { w: true, ..p66(0x72) }, 4, d, Rm::R(a), Some(n)),
             (3, 4) => {
                 self.asm.vshift(0x73, 2, d, a, n);
                 let s = self.asm.constant(splat(3, 1 << (63 - n)));
@@ -44,6 +46,10 @@ impl Emitter<'_> {
         let bits = arr.ebits() as u8;
         let n = inst.imm as u8;
         let a = self.reg(inst.args[0]);
+        if self.rotates(self.i) {
+            let d = self.def();
+            return self.rotate_left(log2, d, a, if inst.op == Op::VShlI { n } else { bits - n });
+        }
         let ext = match inst.op {
             Op::VShlI => 6,
             Op::VUshrI | Op::VUrshrI => 2,
@@ -76,7 +82,15 @@ impl Emitter<'_> {
     pub fn shift_insert(&mut self, inst: &Inst) {
         let (arr, log2) = (inst.arr(), inst.arr().log2());
         let (bits, n) = (arr.ebits(), inst.imm as u32);
-        let (a, b, d) = self.two(inst);
+        let rotation = self.rotation(inst);
+        if let Some(by) = rotation.filter(|_| self.feat.avx512) {
+            let done = self.rotates(self.ra.root(inst.args[0]));
+            let a = self.reg(inst.args[!done as usize]);
+            let d = self.def();
+            return if done { self.asm.vmov(d, a) } else { self.rotate_left(log2, d, a, by) };
+        }
+        let a = self.reg(inst.args[0]);
+        let b = self.reg(inst.args[1]);
         let left = inst.op == Op::VSliI;
         let lanes = u64::MAX >> (64 - bits);
         let keep = match (left, n >= bits) {
@@ -84,15 +98,49 @@ impl Emitter<'_> {
             (false, true) => lanes,
             (false, false) => lanes & !(lanes >> n),
         };
+        let d;
         if n >= bits {
+            d = self.def();
             self.asm.vmov(d, a);
         } else {
             self.shift_imm_lanes(if left { 6 } else { 2 }, log2, VS, b, n as u8);
+            d = self.def();
+            if rotation.is_some() {
+                return self.v3x(POR, d, a, VS, true);
+            }
             let keep = self.asm.constant(splat(log2, keep));
             self.asm.v3(PAND, d, a, keep);
             self.asm.v3(POR, d, d, VS);
         }
         self.clean(d, arr, 4);
+    }
+
+    /// If SLI or SRI `inst` puts what a shift the other way has left of its other operand beside the rest: by how much that rotates to the left.
+    fn rotation(&self, inst: &Inst) -> Option<u8> {
+        let (log2, bits) = (inst.arr().log2(), inst.arr().ebits() as u64);
+        let [rest, whole] = [0, 1].map(|k| self.ra.root(inst.args[k]));
+        let shift = &self.b.insts[rest];
+        let left = match (shift.op, inst.op) {
+            (Op::VUshrI, Op::VSliI) => inst.imm,
+            (Op::VShlI, Op::VSriI) => shift.imm,
+            _ => return None,
+        };
+        let same = shift.aux == inst.aux && self.ra.root(shift.args[0]) == whole && shift.imm + inst.imm == bits;
+        (same && log2 >= 2 && arr_bytes(inst.arr()) == 16).then_some(left as u8)
+    }
+
+    /// Whether the shift `i` has no use but in a rotation, and is that already.
+    fn rotates(&self, i: usize) -> bool {
+        let v = &self.ra.vals[i];
+        let shift = matches!(self.b.insts[i].op, Op::VUshrI | Op::VShlI) && v.uses == 1 && self.feat.avx512;
+        shift
+            && self.ra.root(self.b.insts[v.last as usize].args[0]) == i
+            && self.rotation(&self.b.insts[v.last as usize]).is_some()
+    }
+
+    /// vprold, vprolq: the destination is the extra operand, 1 the group number.
+    fn rotate_left(&mut self, log2: u8, d: u8, a: u8, n: u8) {
+        self.asm.evex(Enc { w: log2 == 3, ..p66(0x72) }, 1, d, Rm::R(a), Some(n));
     }
 
     // --- lane by lane --------------------------------------------------------------------------------
@@ -103,6 +151,7 @@ impl Emitter<'_> {
                 self.asm.vzero(d);
                 self.asm.v3(p66(0x64), d, d, a);
             }
+            3 if self.feat.avx512 => self.shift_imm_lanes(4, 3, d, a, 63),
             3 => {
                 self.asm.v2i(p66(0x70), d, a, 0xf5);
                 self.asm.vshift(0x72, 4, d, d, 31);
@@ -161,8 +210,7 @@ impl Emitter<'_> {
         self.asm.v3(by(0x47), d, a, VS);
         if signed {
             self.asm.vshift(0x70 + log2, 6, VS, b, (8 << log2) - 8);
-            self.asm.v3(p3a(if log2 == 3 { 0x4b } else { 0x4a }), d, d, t);
-            self.asm.u8(VS << 4);
+            self.asm.v3i(p3a(if log2 == 3 { 0x4b } else { 0x4a }), d, d, t, VS << 4);
         } else {
             self.asm.v3(POR, d, d, t);
         }

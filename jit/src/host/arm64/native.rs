@@ -79,7 +79,7 @@ pub fn misaligned(_host: &HostContext, _at: &Point, _signal: i32, _addr: u64) ->
 }
 
 /// What a synchronous signal says about the instruction: bits of [`hint`].
-pub fn learned(signal: i32, _addr: u64) -> u8 {
+pub fn learned(signal: i32, _addr: u64, _at: &Point) -> u8 {
     match signal {
         libc::SIGBUS => hint::UNALIGNED,
         _ => 0,
