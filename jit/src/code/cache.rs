@@ -545,6 +545,16 @@ impl Cache {
         self.pages.any(range)
     }
 
+    /// What the page with `pc` was tagged with, or 0.
+    pub fn page_tag(&self, pc: u64) -> u64 {
+        self.pages.tag(pc)
+    }
+
+    /// Tag a page.
+    pub fn tag_page(&mut self, pc: u64, tag: u64) {
+        self.pages.set_tag(pc, tag);
+    }
+
     /// Void every block that depends on code in the guest range; `gone` is told each one's pc.
     pub fn invalidate(&mut self, range: Range<u64>, gone: &mut dyn FnMut(u64)) {
         let mut pages = std::mem::take(&mut self.pages);

@@ -32,6 +32,7 @@ impl Engine {
         for c in std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)) {
             c.area.share();
         }
+        self.keep_heat(i);
         if let Some(store) = &mut i.store {
             store.flush();
         }

@@ -247,7 +247,7 @@ impl Engine {
                 retired: Vec::new(),
                 hints: BTreeMap::new(),
                 places: BTreeMap::new(),
-                heat: (guest.interpret.is_some() && options.cold > 1).then(cold::Heat::new).flatten(),
+                heat: None,
                 for_parent: None,
                 from_children: None,
                 store: None,
@@ -405,11 +405,21 @@ impl Engine {
 
     /// `None` if it is to be interpreted.
     fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
-        match i.cache.find(pc, mode) {
+        match self.find(i, pc, mode, mem) {
             Some(h) => Ok(Some(h)),
             None if self.is_cold(i, pc) => Ok(None),
             None => self.translate(i, pc, mode, mem).map(Some),
         }
+    }
+
+    /// Entry of the translation of `pc`, if this process has it, or gets it with its page from relatives.
+    fn find(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
+        let found = i.cache.find(pc, mode);
+        if found.is_none() && i.store.is_some() && i.cache.page_tag(pc) == 0 {
+            self.adopt_page(i, pc, mode, mem);
+            return i.cache.find(pc, mode);
+        }
+        found
     }
 
     fn lift(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch, limits: Limits) {

@@ -56,6 +56,8 @@ struct Page {
     /// The lines on which any of the blocks depends.
     lines: u64,
     parts: Vec<Part>,
+    /// See [`Pages::tag`].
+    tag: u64,
 }
 
 impl Page {
@@ -123,6 +125,21 @@ impl Pages {
             }) as usize;
         }
         &mut self.pages[self.last]
+    }
+
+    /// Whatever somebody wants to know of the page that `pc` is in; 0 at first.
+    #[inline]
+    pub fn tag(&self, pc: u64) -> u64 {
+        let n = pc >> LOG2_PAGE;
+        match self.pages.get(self.last).filter(|p| p.number == n) {
+            Some(p) => p.tag,
+            None => self.find(n).map_or(0, |p| p.tag),
+        }
+    }
+
+    /// Change it.
+    pub fn set_tag(&mut self, pc: u64, tag: u64) {
+        self.at(pc >> LOG2_PAGE).tag = tag;
     }
 
     fn find(&self, n: u64) -> Option<&Page> {

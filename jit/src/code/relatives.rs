@@ -1,7 +1,7 @@
 //! What an engine shares with those of its relatives: see [`store`](super::store).
 
 use super::cold::Heat;
-use super::stats::Counters;
+use super::stats::{Counters, Stopwatch};
 use super::store::{Made, Store, Sum};
 use super::{Engine, Inner, Options};
 use crate::guest::Fetch;
@@ -36,6 +36,30 @@ impl Engine {
         Some(self.publish(i, &made, &[]))
     }
 
+    /// Code of this page is reached for the first time: copy all that relatives have translated there.
+    #[cold]
+    pub(super) fn adopt_page(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) {
+        let _busy = self.busy(i);
+        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
+        let Some(store) = &mut i.store else { return };
+        let Some(sum) = store.page_sum(pc, mem) else { return i.cache.tag_page(pc, 1) };
+        i.cache.tag_page(pc, sum[0] | 1);
+        let mut next = store.last_in_page(sum);
+        while let (Some(record), Some(store)) = (next, &mut i.store) {
+            let (made, before) = store.record(record, sum, pc, mode, mem);
+            next = before;
+            // A cache that is nearly full had better have room for what is executed.
+            let Some(made) = made.filter(|_| i.cache.area.is_half_empty()) else { continue };
+            if i.cache.find(made.pc, mode).is_none()
+                && Engine::common(i, made.start..made.end, mode)
+                && i.store.as_ref().is_some_and(|s| s.read_record(record, &made, &mut i.emitted))
+            {
+                Counters::add(&self.count.found, 1);
+                self.publish(i, &made, &[]);
+            }
+        }
+    }
+
     /// Let relatives have the block that has just been placed.
     pub(super) fn tell_family(&self, i: &mut Inner, mem: &dyn Fetch) {
         if i.store.is_none() {
@@ -61,6 +85,7 @@ impl Engine {
         }
         self.inner.with(|i| {
             i.store = Store::create(self.made_for(i));
+            self.share_heat(i);
             self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
         });
     }
@@ -89,6 +114,7 @@ impl Engine {
         }
         self.inner.with(|i| {
             i.store = Store::adopt(fd, number, self.made_for(i));
+            self.share_heat(i);
             self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
         });
     }

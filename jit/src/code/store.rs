@@ -11,9 +11,14 @@
 //! the runtime gives it up ([`Engine::leave_family`](super::Engine::leave_family)) before the process changes what it may do, and hands it on only to itself.
 //! It is mapped for reading alone, so that a stray write of one program harms no other; to append, it is mapped for a moment.
 //!
-//! **Layout.** [`Header`]; `BUCKETS` words (high half: part of the key, low half: offset of a record in units of 16 bytes, 0 = empty); records. Who
+//! **Pages.** Records of one page of guest code are a list, which is found by a sum over the page: who gets to a page for the first time copies all of them
+//! at once, for one look at its bytes. What isn't there then is looked for by itself.
+//!
+//! **Layout.** [`Header`]; `BUCKETS` words (high half: part of the key, low half: offset of a record in units of 16 bytes, 0 = empty); `PAGES` more of the same
+//! form, for the last record of each page; counts of what is reached ([`Heat`](super::cold::Heat)), which alone all may write at any time; records. Who
 //! appends holds the file's lock (`fcntl`), which ends with the process. A record is whole before its word is there.
 
+use super::cold::Heat;
 use crate::guest::Fetch;
 use crate::host::{Emitted, Link, Point, Reloc, NO_BRANCH};
 use crate::ir::Mode;
@@ -24,8 +29,12 @@ const SIZE: usize = 128 << 20;
 const BUCKETS: usize = 1 << 17;
 /// How many words after a key's own may hold it.
 const REACH: usize = 16;
-const FIRST: usize = size_of::<Header>() + BUCKETS * 8;
-const MAGIC: u64 = u64::from_le_bytes(*b"rf-code1");
+const PAGES: usize = 1 << 16;
+const PAGES_AT: usize = size_of::<Header>() + BUCKETS * 8;
+const HEAT_AT: usize = (PAGES_AT + PAGES * 8).next_multiple_of(PAGE);
+const FIRST: usize = HEAT_AT + super::cold::ENTRIES;
+const MAGIC: u64 = u64::from_le_bytes(*b"rf-code2");
+const PAGE: usize = 4096;
 /// So many bytes of records are worth a visit to the file.
 const ENOUGH: usize = 256 << 10;
 /// Words of guest code that a key is made of, at most.
@@ -52,6 +61,8 @@ struct Header {
 #[derive(Clone, Copy, Default)]
 struct Head {
     sum: [u64; 2],
+    /// Of the page in which `pc` is.
+    page: [u64; 2],
     pc: u64,
     mode: u32,
     /// What it depends on, relative to `pc`.
@@ -64,7 +75,28 @@ struct Head {
     points: u16,
     cold: u16,
     code: u32,
+    /// The record of this page before this one, in units of 16 bytes, or 0.
+    before: u32,
+    _pad: u32,
 }
+
+impl Head {
+    /// What the record is about where its code is at `pc`.
+    fn at(&self, pc: u64) -> Made {
+        Made {
+            pc,
+            start: pc.wrapping_add_signed(self.start.into()),
+            end: pc.wrapping_add_signed(self.end.into()),
+            mode: Mode(self.mode),
+            flags_dead: self.flags_dead != 0,
+            insns: self.insns.into(),
+        }
+    }
+}
+
+/// Where a record is, in units of 16 bytes.
+#[derive(Clone, Copy)]
+pub struct Record(u32);
 
 type Four = [u32; 4];
 type Two = [u32; 2];
@@ -92,9 +124,9 @@ pub struct Store {
     fd: i32,
     map: *const u8,
     made_for: u64,
-    /// Records to append, and where in them each begins, with its key.
+    /// Records to append, and where in them each begins, with its keys: its own and the page's.
     fresh: Vec<u8>,
-    keys: Vec<(u64, u32)>,
+    keys: Vec<([u64; 2], u32)>,
     words: Vec<u32>,
     /// The last key that was looked for: what isn't found is made and added.
     wanted: (u64, Mode, u64),
@@ -227,37 +259,89 @@ impl Store {
             if !same_place || head.mode != mode.0 {
                 continue;
             }
-            let (start, end) = (pc.wrapping_add_signed(head.start.into()), pc.wrapping_add_signed(head.end.into()));
-            if self.sum(start..end, mem) != Some(head.sum) || !self.read((word as u32 as usize) << 4, &head, pc, out) {
+            let made = head.at(pc);
+            if self.sum(made.start..made.end, mem) != Some(head.sum) || !self.read((word as u32 as usize) << 4, &head, pc, out) {
                 continue;
             }
-            let flags_dead = head.flags_dead != 0;
-            return Some(Made { pc, start, end, mode, flags_dead, insns: head.insns.into() });
+            return Some(made);
         }
         None
     }
 
+    /// The sum of the page that `pc` is in now, if all of it can be fetched.
+    pub fn page_sum(&mut self, pc: u64, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        const WORDS: usize = PAGE / 4;
+        self.words.resize(WORDS.max(self.words.len()), 0);
+        let words = &mut self.words[..WORDS];
+        if mem.own_code(pc) || mem.fetch(pc & !(PAGE as u64 - 1), words) != WORDS {
+            return None;
+        }
+        // Each waits for its own last product only.
+        let mut lanes = [0, 1, 2, 3].map(|n| Sum::new(self.made_for ^ n));
+        for eight in words.chunks_exact(8) {
+            for (lane, two) in lanes.iter_mut().zip(eight.chunks_exact(2)) {
+                lane.word(two[0] as u64 | (two[1] as u64) << 32);
+            }
+        }
+        let mut all = Sum::new(PAGE as u64);
+        lanes.iter().flat_map(Sum::get).for_each(|w| all.word(w));
+        Some(all.get())
+    }
+
+    /// The last record of the page whose sum this is.
+    pub fn last_in_page(&self, sum: [u64; 2]) -> Option<Record> {
+        let found = (0..REACH).map(|n| self.page_word(sum[0], n)).take_while(|&w| w != 0).find(|w| w >> 32 == sum[0] >> 32)?;
+        Some(Record(found as u32))
+    }
+
+    /// What a record of the page with `pc`, whose sum is `sum`, is about there, if that is still so and it is of this mode; and the record before it.
+    pub fn record(
+        &mut self,
+        record: Record,
+        sum: [u64; 2],
+        pc: u64,
+        mode: Mode,
+        mem: &dyn Fetch,
+    ) -> (Option<Made>, Option<Record>) {
+        let Some(head) = self.head((record.0 as usize) << 4) else { return (None, None) };
+        // (Whoever writes a record writes it behind the one before.)
+        let before = (head.before != 0 && head.before < record.0).then_some(Record(head.before));
+        let page = pc & !(PAGE as u64 - 1);
+        let made = head.at(page | head.pc & (PAGE as u64 - 1));
+        let inside = made.start >= page && made.end <= page + PAGE as u64;
+        let fits = head.mode == mode.0 && head.page == sum && (inside || self.sum(made.start..made.end, mem) == Some(head.sum));
+        (fits.then_some(made), before)
+    }
+
+    /// Read a record that is about what was made; false if it can't be moved there.
+    pub fn read_record(&self, record: Record, made: &Made, out: &mut Emitted) -> bool {
+        let at = (record.0 as usize) << 4;
+        self.head(at).is_some_and(|head| self.read(at, &head, made.pc, out))
+    }
+
     /// Keep a translation that has just been made.
     pub fn add(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) {
-        let Some((key, head)) = self.describe(made, e, mem) else { return };
+        let Some((keys, head)) = self.describe(made, e, mem) else { return };
         let begin = self.fresh.len();
         if write(&mut self.fresh, &head, e).is_none() {
             self.fresh.truncate(begin);
             return;
         }
-        self.keys.push((key, begin as u32));
+        self.keys.push((keys, begin as u32));
         if self.fresh.len() >= ENOUGH {
             self.flush();
         }
     }
 
-    fn describe(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) -> Option<(u64, Head)> {
+    fn describe(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) -> Option<([u64; 2], Head)> {
         let key = match self.wanted {
             (pc, mode, key) if (pc, mode) == (made.pc, made.mode) && key != 0 => key,
             _ => self.key(made.pc, made.mode, mem)?,
         };
+        let page = self.page_sum(made.pc, mem).unwrap_or_default();
         let head = Head {
             sum: self.sum(made.start..made.end, mem)?,
+            page,
             pc: made.pc,
             mode: made.mode.0,
             start: i32::try_from(made.start.wrapping_sub(made.pc) as i64).ok()?,
@@ -269,8 +353,10 @@ impl Store {
             points: e.points.len().try_into().ok()?,
             cold: e.cold.try_into().ok()?,
             code: e.code.len() as u32,
+            before: 0,
+            _pad: 0,
         };
-        Some((key, head))
+        Some(([key, page[0]], head))
     }
 
     /// Append what is new. Nothing is lost but time if that can't be done.
@@ -313,11 +399,18 @@ impl Store {
             self.fresh.as_ptr().copy_to_nonoverlapping(to.add(used), self.fresh.len());
             (*to.cast::<Header>()).used.store((used + self.fresh.len()) as u64, Relaxed);
             let words = to.add(size_of::<Header>()).cast::<AtomicU64>();
-            for &(key, at) in &self.keys {
-                let word = key >> 32 << 32 | (used as u64 + at as u64) >> 4;
+            let pages = to.add(PAGES_AT).cast::<AtomicU64>();
+            for &([key, page], at) in &self.keys {
+                let record = (used as u64 + at as u64) >> 4;
                 let free = (0..REACH).map(|n| &*words.add(slot(key, n))).find(|w| w.load(Relaxed) == 0);
                 if let Some(free) = free {
-                    free.store(word, Release);
+                    free.store(key >> 32 << 32 | record, Release);
+                }
+                let last = |w: &&AtomicU64| [0, page >> 32].contains(&(w.load(Relaxed) >> 32));
+                let last = (0..REACH).map(|n| &*pages.add(page_slot(page, n))).find(last);
+                if let Some(last) = last.filter(|_| page != 0) {
+                    (*to.add((record as usize) << 4).cast::<Head>()).before = last.load(Relaxed) as u32;
+                    last.store(page >> 32 << 32 | record, Release);
                 }
             }
         }
@@ -326,6 +419,16 @@ impl Store {
     fn bucket(&self, key: u64, n: usize) -> u64 {
         // SAFETY: within the file; others change it atomically.
         unsafe { (*self.map.add(size_of::<Header>()).cast::<AtomicU64>().add(slot(key, n))).load(Acquire) }
+    }
+
+    fn page_word(&self, key: u64, n: usize) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.map.add(PAGES_AT).cast::<AtomicU64>().add(page_slot(key, n))).load(Acquire) }
+    }
+
+    /// The counts that the family shares of how often code was reached.
+    pub fn heat(&self) -> Option<Heat> {
+        Heat::of_file(self.fd, HEAT_AT)
     }
 
     fn head(&self, at: usize) -> Option<Head> {
@@ -412,10 +515,14 @@ fn slot(key: u64, n: usize) -> usize {
     (key as usize).wrapping_add(n) & (BUCKETS - 1)
 }
 
+fn page_slot(key: u64, n: usize) -> usize {
+    (key as usize).wrapping_add(n) & (PAGES - 1)
+}
+
 fn write(to: &mut Vec<u8>, head: &Head, e: &Emitted) -> Option<()> {
     let mut word = |words: &[u32]| words.iter().for_each(|w| to.extend_from_slice(&w.to_le_bytes()));
     // The fields fill the structure: no byte of it is undefined.
-    const { assert!(size_of::<Head>() == 16 + 8 + 12 + 12 + 4 + 4) };
+    const { assert!(size_of::<Head>() == 32 + 8 + 12 + 12 + 4 + 4 + 8) };
     // SAFETY: plain numbers.
     let bytes: [u32; size_of::<Head>() / 4] = unsafe { std::mem::transmute(*head) };
     word(&bytes);
