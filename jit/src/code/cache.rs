@@ -12,6 +12,8 @@
 //! has counted enough it leaves for the engine instead, which makes a trace there, or says that none is worth it; then
 //! all links lead to the trace, or to the block, without a counter.
 
+mod adopt;
+
 use super::area::Area;
 use super::filter::Filter;
 use super::pages::Pages;
@@ -56,14 +58,29 @@ enum Kind {
     Counter,
 }
 
-/// A [`Point`], smaller: there are more of them than of anything else.
-struct Placed {
-    /// Offset in the area.
+/// A [`Point`], smaller: there are more of them than of anything else. As it is in the store, too.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Placed {
+    /// Offset in the block's code.
     host: u32,
     /// Distance from the block's pc.
     pc: i32,
     flags: u8,
     bits: u8,
+    _pad: u16,
+}
+
+impl Placed {
+    /// A point of the block at `pc`.
+    pub fn new(p: &Point, pc: u64) -> Placed {
+        Placed { host: p.host, pc: p.pc.wrapping_sub(pc) as i32, flags: p.flags, bits: p.bits, _pad: 0 }
+    }
+
+    /// As words.
+    pub fn words(&self) -> [u32; 3] {
+        [self.host, self.pc as u32, self.flags as u32 | (self.bits as u32) << 8]
+    }
 }
 
 struct Link {
@@ -303,24 +320,31 @@ impl Cache {
         helper: &dyn Fn(u16) -> u64,
         cut: bool,
     ) -> Option<u64> {
-        if self.blocks.capacity() == 0 {
-            // Not before the guest runs: then the allocator has been told where to take its memory from.
-            (self.blocks, self.links, self.points) = (roomy(), roomy(), roomy());
-        }
+        self.make_lists();
         let at = self.area.alloc(e.code.len())?;
         self.place(at, e, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
+        let (points, links) = (self.points.len() as u32, self.links.len() as u32);
+        self.points.extend(e.points.iter().map(|p| Placed::new(p, made.pc)));
+        let counts = |l: &host::Link| !parts.is_empty() || l.target <= made.pc && !host::is_call(&e.code, l.at);
+        self.new_links(e.links.iter().copied(), at, counts);
+        self.announce(made, parts, at, (points, links), cut);
+        Some(self.area.addr(at))
+    }
+
+    fn make_lists(&mut self) {
+        if self.blocks.capacity() == 0 {
+            // Not before the guest runs: then the allocator has been told where to take its memory from.
+            (self.blocks, self.links, self.points) = (roomy(), roomy(), roomy());
+        }
+    }
+
+    /// The rest of [`Cache::publish`], for code that has been placed at `at`; its points and links are the last, from these on.
+    fn announce(&mut self, made: &Made, parts: &[Range<u64>], at: u32, (points, links): (u32, u32), cut: bool) {
         let id = self.blocks.len() as u32;
         let Made { pc, start, end, mode, .. } = *made;
-        let points = self.points.len() as u32;
-        self.points.extend(e.points.iter().map(|p| Placed {
-            host: at + p.host,
-            pc: p.pc.wrapping_sub(pc) as i32,
-            flags: p.flags,
-            bits: p.bits,
-        }));
-        let links = self.links.len() as u32;
+        let end_links = self.links.len() as u32;
         self.blocks.push(Block {
             pc,
             start,
@@ -335,9 +359,7 @@ impl Cache {
             kind: if parts.is_empty() { Kind::Cold } else { Kind::Settled },
             counter: NONE,
         });
-        let counts = |l: &host::Link| !parts.is_empty() || l.target <= pc && !host::is_call(&e.code, l.at);
-        self.new_links(&e.links, at, counts);
-        self.lookup.reserve(e.links.len() + 1);
+        self.lookup.reserve((end_links - links) as usize + 1);
         let entry = self.probe(pc, mode);
         let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(pc, mode, id + 1)));
         self.lookup.filled += (before == 0) as usize;
@@ -351,7 +373,7 @@ impl Cache {
         }
         // Steps are not linked.
         if !mode.alone() {
-            (links..links + e.links.len() as u32).for_each(|n| self.add_link(n, mode));
+            (links..end_links).for_each(|n| self.add_link(n, mode));
         }
         if parts.is_empty() {
             self.pages.insert(start..end, id, &self.filter);
@@ -359,11 +381,10 @@ impl Cache {
             parts.iter().for_each(|part| self.pages.insert(part.clone(), id, &self.filter));
             self.parts.insert(id, parts.to_vec());
         }
-        Some(self.area.addr(at))
     }
 
     /// The links of the block that was placed at offset `at`, which lead to their stubs still.
-    fn new_links(&mut self, links: &[host::Link], at: u32, counts: impl Fn(&host::Link) -> bool) {
+    fn new_links(&mut self, links: impl Iterator<Item = host::Link>, at: u32, counts: impl Fn(&host::Link) -> bool) {
         for l in links {
             let n = self.links.len() as u32;
             if !l.direct {
@@ -378,7 +399,7 @@ impl Cache {
                 next: NONE,
                 cut: false,
                 direct: l.direct,
-                counts: self.heat != 0 && counts(l),
+                counts: self.heat != 0 && counts(&l),
                 of_counter: false,
             });
         }
@@ -435,7 +456,7 @@ impl Cache {
                 kind,
                 counter: NONE,
             });
-            self.new_links(&e.links, at, |_| false);
+            self.new_links(e.links.iter().copied(), at, |_| false);
             self.links[links as usize].of_counter = true;
             self.connect(links, block, false);
         }
@@ -678,8 +699,8 @@ impl Cache {
         let b = &self.blocks[i];
         let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
         let points = &self.points[b.points as usize..end];
-        let p = &points[points.partition_point(|p| p.host <= off).checked_sub(1)?];
-        Some(Point { host: p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
+        let p = &points[points.partition_point(|p| p.host <= off - b.host).checked_sub(1)?];
+        Some(Point { host: b.host + p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
     }
 
     /// Little of what is kept is still good, as after long patching of code: a fresh cache costs less than the memory of this one.

@@ -482,12 +482,17 @@ impl Engine {
         host
     }
 
-    /// Publish what was emitted, or found in the family's store; its entry.
-    fn publish(&self, i: &mut Inner, made: &Made, parts: &[Range<u64>]) -> u64 {
+    /// Before anything is published.
+    fn make_writable(&self, i: &mut Inner) {
         if i.cache.wasteful() || i.cache.area.own().is_err() {
             // Mostly dead code, or no memory for a copy of our own after a fork: start afresh.
             self.flush(i);
         }
+    }
+
+    /// Publish what was emitted; its entry.
+    fn publish(&self, i: &mut Inner, made: &Made, parts: &[Range<u64>]) -> u64 {
+        self.make_writable(i);
         let cut = self.interrupting.load(Acquire) != 0;
         let host = match i.cache.publish(made, parts, &i.emitted, &host::helper, cut) {
             Some(h) => h,
@@ -496,12 +501,17 @@ impl Engine {
                 i.cache.publish(made, parts, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
             }
         };
-        self.count.translation(made.insns, &i.emitted);
+        self.published(made, host, i.emitted.code.len(), i.emitted.links.len());
+        host
+    }
+
+    /// Say that a translation was placed at `host`.
+    fn published(&self, made: &Made, host: u64, bytes: usize, links: usize) {
+        self.count.translation(made.insns, bytes, links);
         if let Some(watcher) = self.options.watcher {
             // SAFETY: the block has just been placed there.
-            watcher.placed(made.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, i.emitted.code.len()) });
+            watcher.placed(made.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, bytes) });
         }
-        host
     }
 
     /// Replace the cache by an empty one; the old one, and the epoch that it was current in.

@@ -1,13 +1,18 @@
 //! What an engine shares with those of its relatives: see [`store`](super::store).
 
+use super::cache::Cache;
 use super::cold::Heat;
 use super::stats::{Counters, Stopwatch};
-use super::store::{Made, Store, Sum};
+use super::store::{Made, Store, Stored, Sum};
 use super::{Engine, Inner, Options};
 use crate::guest::Fetch;
 use crate::host;
 use crate::ir::{self, Mode};
-use std::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// What was learned about instructions.
+type Learned = BTreeMap<u64, u8>;
 
 impl Engine {
     /// A sum of everything that translations of this process depend on beside guest code and mode. That both are the same program is given.
@@ -22,18 +27,29 @@ impl Engine {
     }
 
     /// Whether translations of code in the range may be shared: nothing was learned about it in this process.
-    fn common(i: &Inner, range: std::ops::Range<u64>, mode: Mode) -> bool {
-        !mode.alone() && (i.hints.is_empty() || i.hints.range(range).next().is_none())
+    fn common(hints: &Learned, range: std::ops::Range<u64>, mode: Mode) -> bool {
+        !mode.alone() && (hints.is_empty() || hints.range(range).next().is_none())
     }
 
     /// The translation of the code at `pc` that a relative has made.
     pub(super) fn find_in_family(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
-        let made = i.store.as_mut()?.find(pc, mode, mem, &mut i.emitted)?;
-        if !Engine::common(i, made.start..made.end, mode) {
+        i.store.as_ref()?;
+        self.make_writable(i);
+        let cut = self.interrupting.load(Acquire) != 0;
+        let Inner { store, cache, hints, .. } = i;
+        let (made, stored) = store.as_mut()?.find(pc, mode, mem)?;
+        self.adopt(cache, hints, &made, &stored, cut)
+    }
+
+    /// Publish a relative's translation, if it holds here.
+    fn adopt(&self, cache: &mut Cache, hints: &Learned, made: &Made, stored: &Stored<'_>, cut: bool) -> Option<u64> {
+        if !Engine::common(hints, made.start..made.end, made.mode) {
             return None;
         }
-        Counters::add(&self.count.found, 1);
-        Some(self.publish(i, &made, &[]))
+        let host = cache.adopt(made, stored, &host::helper, cut)?;
+        Counters::add_alone(&self.count.found, 1);
+        self.published(made, host, stored.code.len(), stored.links.len());
+        Some(host)
     }
 
     /// Code of this page is reached for the first time: copy all that relatives have translated there.
@@ -45,17 +61,19 @@ impl Engine {
         let Some(sum) = store.page_sum(pc, mem) else { return i.cache.tag_page(pc, 1) };
         i.cache.tag_page(pc, sum[0] | 1);
         let mut next = store.last_in_page(sum);
-        while let (Some(record), Some(store)) = (next, &mut i.store) {
-            let (made, before) = store.record(record, sum, pc, mode, mem);
+        if next.is_none() {
+            return;
+        }
+        self.make_writable(i);
+        i.cache.tag_page(pc, sum[0] | 1);
+        let cut = self.interrupting.load(Acquire) != 0;
+        let Inner { store: Some(store), cache, hints, .. } = i else { return };
+        // A cache that is nearly full had better have room for what is executed.
+        while let Some(record) = next.filter(|_| cache.area.is_half_empty()) {
+            let (found, before) = store.record(record, sum, pc, mode, mem);
             next = before;
-            // A cache that is nearly full had better have room for what is executed.
-            let Some(made) = made.filter(|_| i.cache.area.is_half_empty()) else { continue };
-            if i.cache.find(made.pc, mode).is_none()
-                && Engine::common(i, made.start..made.end, mode)
-                && i.store.as_ref().is_some_and(|s| s.read_record(record, &made, &mut i.emitted))
-            {
-                Counters::add(&self.count.found, 1);
-                self.publish(i, &made, &[]);
+            if let Some((made, stored)) = found.filter(|(made, _)| cache.find(made.pc, mode).is_none()) {
+                self.adopt(cache, hints, &made, &stored, cut);
             }
         }
     }
@@ -66,7 +84,7 @@ impl Engine {
             return;
         }
         let made = made(&i.block);
-        if Engine::common(i, made.start..made.end, made.mode) {
+        if Engine::common(&i.hints, made.start..made.end, made.mode) {
             if let Some(store) = &mut i.store {
                 store.add(&made, &i.emitted, mem);
             }

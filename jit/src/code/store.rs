@@ -18,9 +18,10 @@
 //! form, for the last record of each page; counts of what is reached ([`Heat`](super::cold::Heat)), which alone all may write at any time; records. Who
 //! appends holds the file's lock (`fcntl`), which ends with the process. A record is whole before its word is there.
 
+use super::cache::Placed;
 use super::cold::Heat;
 use crate::guest::Fetch;
-use crate::host::{Emitted, Link, Point, Reloc, NO_BRANCH};
+use crate::host::{Emitted, Link, Reloc, NO_BRANCH};
 use crate::ir::Mode;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -80,6 +81,8 @@ struct Head {
     _pad: u32,
 }
 
+const _: () = assert!(size_of::<Head>() % 16 == 0 && size_of::<Placed>() == 12);
+
 impl Head {
     /// What the record is about where its code is at `pc`.
     fn at(&self, pc: u64) -> Made {
@@ -92,6 +95,16 @@ impl Head {
             insns: self.insns.into(),
         }
     }
+}
+
+/// A translation in the store.
+pub struct Stored<'a> {
+    pub code: &'a [u8],
+    pub links: &'a [Four],
+    pub relocs: &'a [Two],
+    pub points: &'a [Placed],
+    /// How far from where it was made its guest code lies here.
+    pub by: u64,
 }
 
 /// Where a record is, in units of 16 bytes.
@@ -242,8 +255,8 @@ impl Store {
         self.keys.clear();
     }
 
-    /// Find the translation of what lies at `pc` now; `out` is what a host would have emitted.
-    pub fn find(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch, out: &mut Emitted) -> Option<Made> {
+    /// Find the translation of what lies at `pc` now.
+    pub fn find(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<(Made, Stored<'_>)> {
         let key = self.key(pc, mode, mem)?;
         self.wanted = (pc, mode, key);
         for n in 0..REACH {
@@ -254,16 +267,16 @@ impl Store {
             if word >> 32 != key >> 32 {
                 continue;
             }
-            let Some(head) = self.head((word as u32 as usize) << 4) else { continue };
+            let at = (word as u32 as usize) << 4;
+            let Some(head) = self.head(at) else { continue };
             let same_place = (head.pc ^ pc) & 0xfff == 0;
             if !same_place || head.mode != mode.0 {
                 continue;
             }
             let made = head.at(pc);
-            if self.sum(made.start..made.end, mem) != Some(head.sum) || !self.read((word as u32 as usize) << 4, &head, pc, out) {
-                continue;
+            if self.sum(made.start..made.end, mem) == Some(head.sum) {
+                return Some((made, self.stored(at, &head, pc)?));
             }
-            return Some(made);
         }
         None
     }
@@ -294,7 +307,7 @@ impl Store {
         Some(Record(found as u32))
     }
 
-    /// What a record of the page with `pc`, whose sum is `sum`, is about there, if that is still so and it is of this mode; and the record before it.
+    /// A record of the page with `pc`, whose sum is `sum`, if it is of this mode and right there; and the record before it.
     pub fn record(
         &mut self,
         record: Record,
@@ -302,21 +315,17 @@ impl Store {
         pc: u64,
         mode: Mode,
         mem: &dyn Fetch,
-    ) -> (Option<Made>, Option<Record>) {
-        let Some(head) = self.head((record.0 as usize) << 4) else { return (None, None) };
+    ) -> (Option<(Made, Stored<'_>)>, Option<Record>) {
+        let at = (record.0 as usize) << 4;
+        let Some(head) = self.head(at) else { return (None, None) };
         // (Whoever writes a record writes it behind the one before.)
         let before = (head.before != 0 && head.before < record.0).then_some(Record(head.before));
         let page = pc & !(PAGE as u64 - 1);
         let made = head.at(page | head.pc & (PAGE as u64 - 1));
         let inside = made.start >= page && made.end <= page + PAGE as u64;
         let fits = head.mode == mode.0 && head.page == sum && (inside || self.sum(made.start..made.end, mem) == Some(head.sum));
-        (fits.then_some(made), before)
-    }
-
-    /// Read a record that is about what was made; false if it can't be moved there.
-    pub fn read_record(&self, record: Record, made: &Made, out: &mut Emitted) -> bool {
-        let at = (record.0 as usize) << 4;
-        self.head(at).is_some_and(|head| self.read(at, &head, made.pc, out))
+        let found = if fits { self.stored(at, &head, made.pc).map(|s| (made, s)) } else { None };
+        (found, before)
     }
 
     /// Keep a translation that has just been made.
@@ -439,43 +448,28 @@ impl Store {
         Some(unsafe { self.map.add(at).cast::<Head>().read_unaligned() })
     }
 
-    /// Read the record at `at` as if it were for `pc`.
-    fn read(&self, at: usize, head: &Head, pc: u64, out: &mut Emitted) -> bool {
+    /// What belongs to the head at `at`, for code at `pc`.
+    fn stored(&self, at: usize, head: &Head, pc: u64) -> Option<Stored<'_>> {
         let (links, relocs, points) = (head.links as usize, head.relocs as usize, head.points as usize);
-        let tables = links * size_of::<Four>() + (relocs + points) * size_of::<Two>();
+        let tables = links * size_of::<Four>() + relocs * size_of::<Two>() + points * size_of::<Placed>();
         let from = at + size_of::<Head>();
         if from + tables + head.code as usize > SIZE {
-            return false;
+            return None;
         }
-        out.clear();
-        // SAFETY: within the file (as just seen), written before its word.
+        // SAFETY: within the file (as just seen), of words and bytes that may have any value, aligned (records and their heads are multiples of 16
+        // bytes), and nobody writes a record that a word leads to.
         unsafe {
             let l = self.map.add(from).cast::<Four>();
             let r = l.add(links).cast::<Two>();
-            let p = r.add(relocs);
-            let code = p.add(points).cast::<u8>();
-            out.code.extend_from_slice(std::slice::from_raw_parts(code, head.code as usize));
-            out.links.extend((0..links).map(|n| {
-                let [at, stub, site, target] = l.add(n).read_unaligned();
-                Link {
-                    at: at & !DIRECT,
-                    stub,
-                    site,
-                    target: pc.wrapping_add_signed((target as i32).into()),
-                    direct: at & DIRECT != 0,
-                    short: NO_BRANCH,
-                }
-            }));
-            out.points.extend((0..points).map(|n| {
-                let [host, rest] = p.add(n).read_unaligned();
-                let [pc_low, pc_high, flags, bits] = rest.to_le_bytes();
-                let away = i16::from_le_bytes([pc_low, pc_high]);
-                Point { host, pc: pc.wrapping_add_signed(away.into()), flags, bits }
-            }));
-            out.relocs.extend((0..relocs).map(|n| reloc(r.add(n).read_unaligned())));
+            let p = r.add(relocs).cast::<Placed>();
+            Some(Stored {
+                code: std::slice::from_raw_parts(p.add(points).cast(), head.code as usize),
+                links: std::slice::from_raw_parts(l, links),
+                relocs: std::slice::from_raw_parts(r, relocs),
+                points: std::slice::from_raw_parts(p, points),
+                by: pc.wrapping_sub(head.pc),
+            })
         }
-        (out.cold, out.data) = (head.cold.into(), head.code);
-        out.move_places(pc.wrapping_sub(head.pc))
     }
 
     /// Where to look for a translation: some of what lies at its beginning.
@@ -538,17 +532,20 @@ fn write(to: &mut Vec<u8>, head: &Head, e: &Emitted) -> Option<()> {
             Reloc::Place { at, wide } => [at, 2 << 16 | wide as u32],
         });
     }
-    for p in &e.points {
-        let away = i16::try_from(p.pc.wrapping_sub(head.pc) as i64).ok()?;
-        let [low, high] = away.to_le_bytes();
-        word(&[p.host, u32::from_le_bytes([low, high, p.flags, p.bits])]);
-    }
+    e.points.iter().for_each(|p| word(&Placed::new(p, head.pc).words()));
     to.extend_from_slice(&e.code);
     to.resize(to.len().next_multiple_of(16), 0);
     Some(())
 }
 
-fn reloc([at, what]: Two) -> Reloc {
+/// A link as it was, of the block that lies at `pc` now.
+pub fn link([at, stub, site, target]: Four, pc: u64) -> Link {
+    let target = pc.wrapping_add_signed((target as i32).into());
+    Link { at: at & !DIRECT, stub, site, target, direct: at & DIRECT != 0, short: NO_BRANCH }
+}
+
+/// A relocation as it was.
+pub fn reloc([at, what]: Two) -> Reloc {
     match what >> 16 {
         0 => Reloc::Stub { at, stub: what as u8 },
         1 => Reloc::Helper { at, helper: what as u16 },
