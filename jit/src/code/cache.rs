@@ -34,7 +34,7 @@ struct Block {
     end: u64,
     mode: Mode,
     host: u32,
-    /// First of its points; they end where the next block's begin.
+    /// First of its points; they end where the next block's begin. (Those of an adopted block are in `Cache::lent`.)
     points: u32,
     /// First of its links; they end where the next block's begin.
     links: u32,
@@ -208,6 +208,7 @@ pub struct Cache {
     blocks: Vec<Block>,
     links: Vec<Link>,
     points: Vec<Placed>,
+    lent: adopt::Lent,
     lookup: Lookup,
     /// Valid blocks by the guest code that they depend on.
     pages: Pages,
@@ -255,6 +256,7 @@ impl Cache {
             blocks: Vec::new(),
             links: Vec::new(),
             points: Vec::new(),
+            lent: adopt::Lent::default(),
             lookup: Lookup::new(),
             pages: Pages::default(),
             filter,
@@ -698,7 +700,10 @@ impl Cache {
         let i = self.block_at(pc)?;
         let b = &self.blocks[i];
         let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
-        let points = &self.points[b.points as usize..end];
+        let points = match &self.points[b.points as usize..end] {
+            [] => self.lent.points(i),
+            own => own,
+        };
         let p = &points[points.partition_point(|p| p.host <= off - b.host).checked_sub(1)?];
         Some(Point { host: b.host + p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
     }

@@ -70,6 +70,10 @@ impl Engine {
         let Inner { store: Some(store), cache, hints, .. } = i else { return };
         // A cache that is nearly full had better have room for what is executed.
         while let Some(record) = next.filter(|_| cache.area.is_half_empty()) {
+            if let Some(before) = store.before(record) {
+                // It comes while this one is copied.
+                store.prefetch(before);
+            }
             let (found, before) = store.record(record, sum, pc, mode, mem);
             next = before;
             if let Some((made, stored)) = found.filter(|(made, _)| cache.find(made.pc, mode).is_none()) {
@@ -131,6 +135,7 @@ impl Engine {
             return;
         }
         self.inner.with(|i| {
+            debug_assert!(i.store.is_none());
             i.store = Store::adopt(fd, number, self.made_for(i));
             self.share_heat(i);
             self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
@@ -154,6 +159,7 @@ impl Engine {
             if let Some(store) = &mut i.store {
                 store.flush();
             }
+            std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)).for_each(Cache::leave_store);
             i.store = None;
             self.family.store(-1, Relaxed);
         });

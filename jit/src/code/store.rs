@@ -21,7 +21,7 @@
 use super::cache::Placed;
 use super::cold::Heat;
 use crate::guest::Fetch;
-use crate::host::{Emitted, Link, Reloc, NO_BRANCH};
+use crate::host::{self, Emitted, Link, Reloc, NO_BRANCH};
 use crate::ir::Mode;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -307,6 +307,20 @@ impl Store {
         Some(Record(found as u32))
     }
 
+    /// The record of the same page before this one.
+    pub fn before(&self, record: Record) -> Option<Record> {
+        let before = self.head((record.0 as usize) << 4)?.before;
+        // (Whoever writes a record writes it behind the one before.)
+        (before != 0 && before < record.0).then_some(Record(before))
+    }
+
+    /// Have a record in the processor's caches soon.
+    pub fn prefetch(&self, record: Record) {
+        const MOSTLY: usize = 512;
+        let at = self.map.wrapping_add((record.0 as usize) << 4);
+        (0..MOSTLY).step_by(64).for_each(|n| host::prefetch(at.wrapping_add(n)));
+    }
+
     /// A record of the page with `pc`, whose sum is `sum`, if it is of this mode and right there; and the record before it.
     pub fn record(
         &mut self,
@@ -317,9 +331,7 @@ impl Store {
         mem: &dyn Fetch,
     ) -> (Option<(Made, Stored<'_>)>, Option<Record>) {
         let at = (record.0 as usize) << 4;
-        let Some(head) = self.head(at) else { return (None, None) };
-        // (Whoever writes a record writes it behind the one before.)
-        let before = (head.before != 0 && head.before < record.0).then_some(Record(head.before));
+        let (Some(head), before) = (self.head(at), self.before(record)) else { return (None, None) };
         let page = pc & !(PAGE as u64 - 1);
         let made = head.at(page | head.pc & (PAGE as u64 - 1));
         let inside = made.start >= page && made.end <= page + PAGE as u64;
