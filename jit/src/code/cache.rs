@@ -568,14 +568,14 @@ impl Cache {
         self.pages.any(range)
     }
 
-    /// What the page with `pc` was tagged with, or 0.
-    pub fn page_tag(&self, pc: u64) -> u64 {
-        self.pages.tag(pc)
+    /// How often relatives' translations of the page with `pc` were looked for.
+    pub fn page_tried(&self, pc: u64) -> u8 {
+        self.pages.tried(pc)
     }
 
-    /// Tag a page.
-    pub fn tag_page(&mut self, pc: u64, tag: u64) {
-        self.pages.set_tag(pc, tag);
+    /// Change that.
+    pub fn try_page(&mut self, pc: u64, tried: u8) {
+        self.pages.set_tried(pc, tried);
     }
 
     /// Void every block that depends on code in the guest range; `gone` is told each one's pc.

@@ -2,7 +2,7 @@
 //! starts with is executed once, and to translate it costs as much as to interpret it some ten times.
 //!
 //! How often code was reached is counted by where it was reached, in a small table without keys: those who share an entry are translated a little
-//! earlier. The table is shared with children, and in a family with all of it (then code is known by what its page holds), so that what each of them
+//! earlier. The table is shared with children, and in a family with all of it (then code is known by what it is), so that what each of them
 //! executes once is translated after all; who changes its rights begins one of its own.
 
 use super::stats::Counters;
@@ -11,6 +11,7 @@ use super::{region, Engine, Exit, Inner};
 use crate::cpu::Cpu;
 use crate::guest::{Fetch, Interpreted};
 use crate::host;
+use crate::ir::Mode;
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering::*};
 
@@ -64,7 +65,7 @@ impl Drop for Heat {
 
 impl Engine {
     /// Code at `pc`, which is not translated, was reached: whether it is to be interpreted.
-    pub(super) fn is_cold(&self, i: &mut Inner, pc: u64) -> bool {
+    pub(super) fn is_cold(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> bool {
         self.keep_heat(i);
         let Some(heat) = &i.heat else { return false };
         // To copy a relative's translation is little more work than to interpret the code twice.
@@ -73,10 +74,8 @@ impl Engine {
             n @ 0..256 => (n >> (self.count.interpreted.load(Relaxed) >> LOG2_AGE).min(31)).max(n.min(least)),
             n => n,
         };
-        let place = match i.cache.page_tag(pc) {
-            0 => pc,
-            tag => tag << 12 | pc & 0xfff,
-        };
+        // Relatives have the same code elsewhere.
+        let place = i.store.as_ref().and_then(|s| s.key(pc, mode, mem)).unwrap_or(pc);
         heat.count(place, often)
     }
 
@@ -118,7 +117,7 @@ impl Engine {
             let (pc, mode) = (cpu.pc, self.mode(cpu));
             let found = self.inner.with(|i| match self.find(i, pc, mode, mem) {
                 Some(host) => Some(Ok(host)),
-                None if end == Interpreted::Branch && self.is_cold(i, pc) => None,
+                None if end == Interpreted::Branch && self.is_cold(i, pc, mode, mem) => None,
                 None => Some(self.translate(i, pc, mode, mem)),
             });
             if let Some(found) = found {

@@ -407,7 +407,7 @@ impl Engine {
     fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         match self.find(i, pc, mode, mem) {
             Some(h) => Ok(Some(h)),
-            None if self.is_cold(i, pc) => Ok(None),
+            None if self.is_cold(i, pc, mode, mem) => Ok(None),
             None => self.translate(i, pc, mode, mem).map(Some),
         }
     }
@@ -415,7 +415,7 @@ impl Engine {
     /// Entry of the translation of `pc`, if this process has it, or gets it with its page from relatives.
     fn find(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
         let found = i.cache.find(pc, mode);
-        if found.is_none() && i.store.is_some() && i.cache.page_tag(pc) == 0 {
+        if found.is_none() && i.store.is_some() {
             self.adopt_page(i, pc, mode, mem);
             return i.cache.find(pc, mode);
         }

@@ -56,8 +56,8 @@ struct Page {
     /// The lines on which any of the blocks depends.
     lines: u64,
     parts: Vec<Part>,
-    /// See [`Pages::tag`].
-    tag: u64,
+    /// See [`Pages::tried`].
+    tried: u8,
 }
 
 impl Page {
@@ -127,19 +127,19 @@ impl Pages {
         &mut self.pages[self.last]
     }
 
-    /// Whatever somebody wants to know of the page that `pc` is in; 0 at first.
+    /// How often something was tried about the page that `pc` is in.
     #[inline]
-    pub fn tag(&self, pc: u64) -> u64 {
+    pub fn tried(&self, pc: u64) -> u8 {
         let n = pc >> LOG2_PAGE;
         match self.pages.get(self.last).filter(|p| p.number == n) {
-            Some(p) => p.tag,
-            None => self.find(n).map_or(0, |p| p.tag),
+            Some(p) => p.tried,
+            None => self.find(n).map_or(0, |p| p.tried),
         }
     }
 
     /// Change it.
-    pub fn set_tag(&mut self, pc: u64, tag: u64) {
-        self.at(pc >> LOG2_PAGE).tag = tag;
+    pub fn set_tried(&mut self, pc: u64, tried: u8) {
+        self.at(pc >> LOG2_PAGE).tried = tried;
     }
 
     fn find(&self, n: u64) -> Option<&Page> {

@@ -52,34 +52,28 @@ impl Engine {
         Some(host)
     }
 
-    /// Code of this page is reached for the first time: copy all that relatives have translated there.
+    /// Code at `pc` isn't translated: copy all that relatives have translated in its page, unless that has been tried.
     #[cold]
     pub(super) fn adopt_page(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) {
-        let _busy = self.busy(i);
-        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
-        let Some(store) = &mut i.store else { return };
-        let Some(sum) = store.page_sum(pc, mem) else { return i.cache.tag_page(pc, 1) };
-        i.cache.tag_page(pc, sum[0] | 1);
-        let mut next = store.last_in_page(sum);
-        if next.is_none() {
+        // Where one piece of code isn't known, another may be.
+        const TRIES: u8 = 3;
+        let tried = i.cache.page_tried(pc);
+        if i.store.is_none() || tried >= TRIES {
             return;
         }
+        let _busy = self.busy(i);
+        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
         self.make_writable(i);
-        i.cache.tag_page(pc, sum[0] | 1);
         let cut = self.interrupting.load(Acquire) != 0;
         let Inner { store: Some(store), cache, hints, .. } = i else { return };
-        // A cache that is nearly full had better have room for what is executed.
-        while let Some(record) = next.filter(|_| cache.area.is_half_empty()) {
-            if let Some(before) = store.before(record) {
-                // It comes while this one is copied.
-                store.prefetch(before);
-            }
-            let (found, before) = store.record(record, sum, pc, mode, mem);
-            next = before;
-            if let Some((made, stored)) = found.filter(|(made, _)| cache.find(made.pc, mode).is_none()) {
+        let adopted = store.adopt_page(pc, mode, mem, &mut |made, stored| {
+            if cache.find(made.pc, mode).is_none() {
                 self.adopt(cache, hints, &made, &stored, cut);
             }
-        }
+            // A cache that is nearly full had better have room for what is executed.
+            cache.area.is_half_empty()
+        });
+        cache.try_page(pc, if adopted { TRIES } else { tried + 1 });
     }
 
     /// Let relatives have the block that has just been placed.

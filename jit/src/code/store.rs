@@ -11,8 +11,8 @@
 //! the runtime gives it up ([`Engine::leave_family`](super::Engine::leave_family)) before the process changes what it may do, and hands it on only to itself.
 //! It is mapped for reading alone, so that a stray write of one program harms no other; to append, it is mapped for a moment.
 //!
-//! **Pages.** Records of one page of guest code are a list, which is found by a sum over the page: who gets to a page for the first time copies all of them
-//! at once, for one look at its bytes. What isn't there then is looked for by itself.
+//! **Pages.** Records of one page of guest code, as a sum over the page has it, are a list: who finds the first copies all that hold at once, and reads
+//! each line of the page but once for it. What isn't there then is looked for by itself.
 //!
 //! **Layout.** [`Header`]; `BUCKETS` words (high half: part of the key, low half: offset of a record in units of 16 bytes, 0 = empty); `PAGES` more of the same
 //! form, for the last record of each page; counts of what is reached ([`Heat`](super::cold::Heat)), which alone all may write at any time; records. Who
@@ -107,9 +107,35 @@ pub struct Stored<'a> {
     pub by: u64,
 }
 
-/// Where a record is, in units of 16 bytes.
-#[derive(Clone, Copy)]
-pub struct Record(u32);
+/// A page of guest code, of which lines are read as they are wanted.
+struct Lines {
+    at: u64,
+    /// Bit n: line n was read.
+    read: u64,
+    words: [u32; PAGE / 4],
+}
+
+impl Lines {
+    /// The sum of the code in a range, if that is in the page and can be fetched.
+    fn sum(&mut self, range: Range<u64>, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        const LINE: usize = PAGE / 4 / 64;
+        let (first, end) = (range.start.checked_sub(self.at)? as usize / 4, range.end.checked_sub(self.at)?.div_ceil(4) as usize);
+        if range.start & 3 != 0 || first >= end || end > self.words.len() {
+            return None;
+        }
+        let (line, last) = (first / LINE, (end - 1) / LINE);
+        let wanted = u64::MAX >> (63 - (last - line)) << line & !self.read;
+        if wanted != 0 {
+            let (from, to) = (wanted.trailing_zeros() as usize, 64 - wanted.leading_zeros() as usize);
+            let words = &mut self.words[from * LINE..to * LINE];
+            if mem.fetch(self.at + (from * LINE * 4) as u64, words) != words.len() {
+                return None;
+            }
+            self.read |= wanted;
+        }
+        Some(Sum::of(&self.words[first..end]))
+    }
+}
 
 type Four = [u32; 4];
 type Two = [u32; 2];
@@ -281,12 +307,47 @@ impl Store {
         None
     }
 
+    /// Tell `take` of all translations of code in the page of `pc`, as it is now, as long as it likes; false if there is none at `pc`.
+    pub fn adopt_page(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch, take: &mut dyn FnMut(Made, Stored<'_>) -> bool) -> bool {
+        let Some(page) = self.page_of(pc, mode, mem) else { return false };
+        let mut lines = Lines { at: pc & !(PAGE as u64 - 1), read: 0, words: [0; PAGE / 4] };
+        let mut next = self.last_in_page(page);
+        while let Some(at) = next {
+            let Some(head) = self.head(at) else { break };
+            // (Whoever writes a record writes it behind the one before.)
+            next = Some((head.before as usize) << 4).filter(|&b| b != 0 && b < at);
+            if let Some(next) = next {
+                // It comes while this one is copied.
+                self.prefetch(next);
+            }
+            let made = head.at(lines.at | head.pc & (PAGE as u64 - 1));
+            let fits = head.page == page && head.mode == mode.0;
+            if !fits || lines.sum(made.start..made.end, mem).or_else(|| self.sum(made.start..made.end, mem)) != Some(head.sum) {
+                continue;
+            }
+            if let Some(stored) = self.stored(at, &head, made.pc) {
+                if !take(made, stored) {
+                    break;
+                }
+            }
+        }
+        true
+    }
+
+    /// The sum of the page in which somebody has translated what seems to lie at `pc`.
+    fn page_of(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        let key = self.key(pc, mode, mem)?;
+        let words = (0..REACH).map(|n| self.bucket(key, n)).take_while(|&w| w != 0).filter(|w| w >> 32 == key >> 32);
+        let mut heads = words.filter_map(|w| self.head((w as u32 as usize) << 4));
+        heads.find(|h| (h.pc ^ pc) & 0xfff == 0 && h.mode == mode.0).map(|h| h.page)
+    }
+
     /// The sum of the page that `pc` is in now, if all of it can be fetched.
-    pub fn page_sum(&mut self, pc: u64, mem: &dyn Fetch) -> Option<[u64; 2]> {
+    fn page_sum(&mut self, pc: u64, mem: &dyn Fetch) -> Option<[u64; 2]> {
         const WORDS: usize = PAGE / 4;
         self.words.resize(WORDS.max(self.words.len()), 0);
         let words = &mut self.words[..WORDS];
-        if mem.own_code(pc) || mem.fetch(pc & !(PAGE as u64 - 1), words) != WORDS {
+        if mem.fetch(pc & !(PAGE as u64 - 1), words) != WORDS {
             return None;
         }
         // Each waits for its own last product only.
@@ -301,43 +362,16 @@ impl Store {
         Some(all.get())
     }
 
-    /// The last record of the page whose sum this is.
-    pub fn last_in_page(&self, sum: [u64; 2]) -> Option<Record> {
+    /// Where the last record is of the page whose sum this is.
+    fn last_in_page(&self, sum: [u64; 2]) -> Option<usize> {
         let found = (0..REACH).map(|n| self.page_word(sum[0], n)).take_while(|&w| w != 0).find(|w| w >> 32 == sum[0] >> 32)?;
-        Some(Record(found as u32))
-    }
-
-    /// The record of the same page before this one.
-    pub fn before(&self, record: Record) -> Option<Record> {
-        let before = self.head((record.0 as usize) << 4)?.before;
-        // (Whoever writes a record writes it behind the one before.)
-        (before != 0 && before < record.0).then_some(Record(before))
+        Some((found as u32 as usize) << 4)
     }
 
     /// Have a record in the processor's caches soon.
-    pub fn prefetch(&self, record: Record) {
+    fn prefetch(&self, at: usize) {
         const MOSTLY: usize = 512;
-        let at = self.map.wrapping_add((record.0 as usize) << 4);
-        (0..MOSTLY).step_by(64).for_each(|n| host::prefetch(at.wrapping_add(n)));
-    }
-
-    /// A record of the page with `pc`, whose sum is `sum`, if it is of this mode and right there; and the record before it.
-    pub fn record(
-        &mut self,
-        record: Record,
-        sum: [u64; 2],
-        pc: u64,
-        mode: Mode,
-        mem: &dyn Fetch,
-    ) -> (Option<(Made, Stored<'_>)>, Option<Record>) {
-        let at = (record.0 as usize) << 4;
-        let (Some(head), before) = (self.head(at), self.before(record)) else { return (None, None) };
-        let page = pc & !(PAGE as u64 - 1);
-        let made = head.at(page | head.pc & (PAGE as u64 - 1));
-        let inside = made.start >= page && made.end <= page + PAGE as u64;
-        let fits = head.mode == mode.0 && head.page == sum && (inside || self.sum(made.start..made.end, mem) == Some(head.sum));
-        let found = if fits { self.stored(at, &head, made.pc).map(|s| (made, s)) } else { None };
-        (found, before)
+        (0..MOSTLY).step_by(64).for_each(|n| host::prefetch(self.map.wrapping_add(at + n)));
     }
 
     /// Keep a translation that has just been made.
@@ -485,7 +519,7 @@ impl Store {
     }
 
     /// Where to look for a translation: some of what lies at its beginning.
-    fn key(&self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
+    pub fn key(&self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
         let mut words = [0; KEY_WORDS];
         // Not beyond the page, where another mapping may begin in one process and not in another.
         let room = ((0x1000 - (pc & 0xfff)) / 4).min(KEY_WORDS as u64) as usize;
@@ -511,9 +545,7 @@ impl Store {
                 more => got += more,
             }
         }
-        let mut s = Sum::new(n as u64);
-        s.words(&self.words[..n]);
-        Some(s.get())
+        Some(Sum::of(&self.words[..n]))
     }
 }
 
@@ -569,6 +601,13 @@ pub fn reloc([at, what]: Two) -> Reloc {
 pub(super) struct Sum([u64; 2]);
 
 impl Sum {
+    /// Of words and their number.
+    fn of(words: &[u32]) -> [u64; 2] {
+        let mut s = Sum::new(words.len() as u64);
+        s.words(words);
+        s.get()
+    }
+
     pub fn new(seed: u64) -> Sum {
         Sum([seed ^ 0x9e37_79b9_7f4a_7c15, seed ^ 0xc2b2_ae3d_27d4_eb4f])
     }
