@@ -227,13 +227,12 @@ pub struct Cache {
 
 /// An empty list with room for what any program needs, so that it hardly ever moves; some of its pages are made at once, at half the price of a
 /// page fault each.
-fn roomy<T>() -> Vec<T> {
+fn roomy<T>(surely: usize) -> Vec<T> {
     const SIZE: usize = 256 << 10;
-    const SURELY: usize = 64 << 10;
     let mut list: Vec<T> = Vec::with_capacity(SIZE / size_of::<T>());
     let start = list.as_mut_ptr().wrapping_byte_sub(list.as_ptr() as usize & 4095);
     // SAFETY: pages of which at least a part is the list's own; nothing in them changes. Where the kernel doesn't know the advice they come by faults.
-    unsafe { libc::madvise(start.cast(), SURELY, libc::MADV_POPULATE_WRITE) };
+    unsafe { libc::madvise(start.cast(), surely, libc::MADV_POPULATE_WRITE) };
     list
 }
 
@@ -338,7 +337,7 @@ impl Cache {
     fn make_lists(&mut self) {
         if self.blocks.capacity() == 0 {
             // Not before the guest runs: then the allocator has been told where to take its memory from.
-            (self.blocks, self.links, self.points) = (roomy(), roomy(), roomy());
+            (self.blocks, self.links, self.points) = (roomy(32 << 10), roomy(64 << 10), roomy(8 << 10));
         }
     }
 
