@@ -432,6 +432,7 @@ impl Engine {
         let _busy = self.busy(i);
         let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
         if let Some(host) = self.find_in_family(i, pc, mode, mem) {
+            Engine::tell_parent(i, pc, mode);
             return Ok(host);
         }
         self.lift(i, pc, mode, mem, lift::LIMITS);
@@ -448,9 +449,7 @@ impl Engine {
         lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
         let host = self.place(i);
         self.tell_family(i, mem);
-        if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
-            i.for_parent = None;
-        }
+        Engine::tell_parent(i, pc, mode);
         if self.options.dump_asm {
             dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }

@@ -63,17 +63,22 @@ impl Engine {
         }
         let _busy = self.busy(i);
         let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
+        let Some(page) = i.store.as_ref().and_then(|s| s.page_of(pc, mode, mem)) else {
+            return i.cache.try_page(pc, tried + 1);
+        };
+        // Not before there is something to write: after a fork it may mean to copy all.
         self.make_writable(i);
         let cut = self.interrupting.load(Acquire) != 0;
         let Inner { store: Some(store), cache, hints, .. } = i else { return };
-        let adopted = store.adopt_page(pc, mode, mem, &mut |made, stored| {
+        store.adopt_page((pc, page), mode, mem, &mut |made, stored| {
             if cache.find(made.pc, mode).is_none() {
                 self.adopt(cache, hints, &made, &stored, cut);
             }
             // A cache that is nearly full had better have room for what is executed.
             cache.area.is_half_empty()
         });
-        cache.try_page(pc, if adopted { TRIES } else { tried + 1 });
+        cache.try_page(pc, TRIES);
+        Engine::tell_parent(i, pc, mode);
     }
 
     /// Let relatives have the block that has just been placed.

@@ -307,9 +307,14 @@ impl Store {
         None
     }
 
-    /// Tell `take` of all translations of code in the page of `pc`, as it is now, as long as it likes; false if there is none at `pc`.
-    pub fn adopt_page(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch, take: &mut dyn FnMut(Made, Stored<'_>) -> bool) -> bool {
-        let Some(page) = self.page_of(pc, mode, mem) else { return false };
+    /// Tell `take` of all translations of code in the page of `pc`, as it is now, as long as it likes; `page` is what [`Store::page_of`] said.
+    pub fn adopt_page(
+        &mut self,
+        (pc, page): (u64, [u64; 2]),
+        mode: Mode,
+        mem: &dyn Fetch,
+        take: &mut dyn FnMut(Made, Stored<'_>) -> bool,
+    ) {
         let mut lines = Lines { at: pc & !(PAGE as u64 - 1), read: 0, words: [0; PAGE / 4] };
         let mut next = self.last_in_page(page);
         while let Some(at) = next {
@@ -331,11 +336,10 @@ impl Store {
                 }
             }
         }
-        true
     }
 
     /// The sum of the page in which somebody has translated what seems to lie at `pc`.
-    fn page_of(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<[u64; 2]> {
+    pub fn page_of(&self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<[u64; 2]> {
         let key = self.key(pc, mode, mem)?;
         let words = (0..REACH).map(|n| self.bucket(key, n)).take_while(|&w| w != 0).filter(|w| w >> 32 == key >> 32);
         let mut heads = words.filter_map(|w| self.head((w as u32 as usize) << 4));
