@@ -22,6 +22,10 @@ found() {
 }
 read -r one all <<<"$(found stay)"
 if [ "${one:-0}" -gt $((${all:-0} * 9 / 10)) ] && [ "${all:-0}" -gt 100 ]; then pass "programs find translations"; else fail "programs find translations" "$one of $all"; fi
+# What a relative has translated knows its own guest instructions, in the family and after leaving it.
+for way in stay unshare; do
+    same "faults in what was found are exact ($way)" "exact"$'\n'"exact" "$(RUN_FOREIGN_TEST=cold=1 run "$TMP/relative" stay "$TMP/relative" fault $way)"
+done
 # --- it doesn't show -------------------------------------------------------------------------------
 nothing="0 files, 0 hidden, not mapped"
 same "a program sees nothing of it" "$nothing"$'\n'"$nothing" "$(run "$TMP/relative" stay "$TMP/relative" look)"

@@ -223,6 +223,85 @@ fn what_was_only_looked_at_counts() {
     assert_eq!(run(&second, live), 13, "the carry of the last subs");
 }
 
+/// A page of code that sets x0 to the index in `what` and calls the system, for each at its offset in words.
+fn page(what: &[usize]) -> Code {
+    let mut words = vec![0xd503_201f; 1024];
+    for (n, &at) in what.iter().enumerate() {
+        words[at] = 0xd280_0000 | (n as u32) << 5; // mov x0, #n
+        words[at + 1] = SVC;
+    }
+    mapped(&words)
+}
+
+/// x0 after what lies at a word of the code, and how many translations there are and of these were found.
+fn at(engine: &Engine, code: &Code, word: usize) -> (u64, u64, u64) {
+    let mut cpu = engine.new_cpu(None);
+    cpu.pc = code.at + word as u64 * 4;
+    assert_eq!(engine.run(&mut cpu, code), Exit::Syscall);
+    let x0 = cpu.gpr[0];
+    engine.drop_cpu(cpu);
+    let s = engine.stats();
+    (x0, s.translations, s.found)
+}
+
+/// Who reaches one piece of code gets all that relatives have translated in its page, but what is not the same there.
+#[test]
+fn a_page_is_adopted_as_a_whole_but_for_what_is_different() {
+    let places = [0, 300, 510, 512, 700, 1022];
+    let first = engine();
+    first.found_family();
+    let code = page(&places);
+    for (n, &word) in places.iter().enumerate() {
+        assert_eq!(at(&first, &code, word), (n as u64, n as u64 + 1, 0));
+    }
+    let second = relative(&first);
+    let code = page(&places);
+    for n in [3, 0, 1, 2, 4, 5] {
+        assert_eq!(at(&second, &code, places[n]), (n as u64, 6, 6));
+    }
+    // The same page but for one place, and half of another.
+    let third = relative(&second);
+    let code = page(&places);
+    code.words.borrow_mut()[300] = 0xd280_0fe0; // mov x0, #127
+    code.words.borrow_mut()[701] = 0xd400_0041; // svc #2
+    assert_eq!(at(&third, &code, 510), (2, 4, 4));
+    assert_eq!(at(&third, &code, 300), (127, 5, 4));
+    assert_eq!(at(&third, &code, 700), (4, 6, 4));
+    assert_eq!(at(&third, &code, 0), (0, 6, 4));
+    // What changes after it was adopted is void, as anything is.
+    code.words.borrow_mut()[0] = 0xd280_0fe0;
+    third.invalidate(code.at, 4);
+    assert_eq!(at(&third, &code, 0), (127, 7, 4));
+    // Nor is it adopted again by who has begun in a place that no relative knows.
+    let fourth = relative(&third);
+    let code = page(&[3, 511]);
+    assert_eq!(at(&fourth, &code, 3), (0, 1, 0));
+    assert_eq!(at(&fourth, &code, 511), (1, 2, 0));
+}
+
+/// Each process of a family may reach code too few times to translate it; together they do.
+#[test]
+fn what_is_reached_is_counted_in_the_family() {
+    let cold = |often| Engine::new(&GUEST, Options { cold: often, ..Options::default() }).expect("an engine");
+    let first = cold(4);
+    first.found_family();
+    let mut last = first;
+    // (x0, translations, found)
+    for expected in [(0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 1, 1)] {
+        let code = page(&[40]);
+        assert_eq!(at(&last, &code, 40), expected);
+        let (fd, number) = last.family_handle().expect("a family");
+        let next = cold(4);
+        // SAFETY: a descriptor for the new engine to own.
+        next.join_family(unsafe { libc::dup(fd) }, number);
+        last = next;
+    }
+    // Who leaves begins anew.
+    last.leave_family();
+    let code = page(&[40]);
+    assert_eq!([1, 2, 3, 4].map(|_| at(&last, &code, 40).1), [0, 0, 0, 1]);
+}
+
 #[test]
 fn a_family_is_left_for_good_and_strangers_are_not_believed() {
     let first = engine();

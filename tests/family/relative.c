@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static void must(int r, const char *what) {
@@ -64,9 +66,43 @@ static void look(void) {
   printf("%d files, %d hidden, %s\n", files, there + 2 - listed, strstr(maps, "memfd:code") ? "mapped" : "not mapped");
 }
 
+#ifdef __aarch64__
+extern char load_here[];
+
+// Loads by a pointer, with a register that only the block itself knows.
+__attribute__((noinline)) static long load(long *p, long v) {
+  long r;
+  asm volatile("add x9, %1, #1\n.globl load_here\nload_here: ldr %0, [%2]\nadd %0, %0, x9" : "=r"(r) : "r"(v), "r"(p) : "x9");
+  return r;
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context) {
+  mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
+  puts(m->pc == (unsigned long)load_here && m->regs[9] == 41 && info->si_addr == (void *)16 ? "exact" : "wrong");
+  _exit(0);
+}
+
+// A fault in code that has been executed before going the way.
+static void fault(const char *way) {
+  struct sigaction a = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+  long good = 2;
+  must(sigaction(SIGSEGV, &a, NULL), "sigaction");
+  if (load(&good, 3) != 6) puts("wrong sum");
+  go(way);
+  load((long *)16, 40);
+  puts("no fault");
+}
+#else
+static void fault(const char *way) { (void)way; }
+#endif
+
 int main(int argc, char **argv) {
   if (argc < 2) return 5;
   setbuf(stdout, NULL);
+  if (!strcmp(argv[1], "fault") && argc > 2) {
+    fault(argv[2]);
+    return 0;
+  }
   if (!strcmp(argv[1], "look")) {
     look();
     return 0;

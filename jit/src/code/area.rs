@@ -99,6 +99,11 @@ impl Area {
         self.used
     }
 
+    /// Whether less than half of it is in use.
+    pub fn is_half_empty(&self) -> bool {
+        self.used < self.size / 2
+    }
+
     /// Where code executes: address range.
     pub fn range(&self) -> std::ops::Range<u64> {
         self.rx as u64..self.rx as u64 + self.size as u64

@@ -12,6 +12,8 @@
 //! has counted enough it leaves for the engine instead, which makes a trace there, or says that none is worth it; then
 //! all links lead to the trace, or to the block, without a counter.
 
+mod adopt;
+
 use super::area::Area;
 use super::filter::Filter;
 use super::pages::Pages;
@@ -32,7 +34,7 @@ struct Block {
     end: u64,
     mode: Mode,
     host: u32,
-    /// First of its points; they end where the next block's begin.
+    /// First of its points; they end where the next block's begin. (Those of an adopted block are in `Cache::lent`.)
     points: u32,
     /// First of its links; they end where the next block's begin.
     links: u32,
@@ -56,14 +58,29 @@ enum Kind {
     Counter,
 }
 
-/// A [`Point`], smaller: there are more of them than of anything else.
-struct Placed {
-    /// Offset in the area.
+/// A [`Point`], smaller: there are more of them than of anything else. As it is in the store, too.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Placed {
+    /// Offset in the block's code.
     host: u32,
     /// Distance from the block's pc.
     pc: i32,
     flags: u8,
     bits: u8,
+    _pad: u16,
+}
+
+impl Placed {
+    /// A point of the block at `pc`.
+    pub fn new(p: &Point, pc: u64) -> Placed {
+        Placed { host: p.host, pc: p.pc.wrapping_sub(pc) as i32, flags: p.flags, bits: p.bits, _pad: 0 }
+    }
+
+    /// As words.
+    pub fn words(&self) -> [u32; 3] {
+        [self.host, self.pc as u32, self.flags as u32 | (self.bits as u32) << 8]
+    }
 }
 
 struct Link {
@@ -191,6 +208,7 @@ pub struct Cache {
     blocks: Vec<Block>,
     links: Vec<Link>,
     points: Vec<Placed>,
+    lent: adopt::Lent,
     lookup: Lookup,
     /// Valid blocks by the guest code that they depend on.
     pages: Pages,
@@ -209,13 +227,12 @@ pub struct Cache {
 
 /// An empty list with room for what any program needs, so that it hardly ever moves; some of its pages are made at once, at half the price of a
 /// page fault each.
-fn roomy<T>() -> Vec<T> {
+fn roomy<T>(surely: usize) -> Vec<T> {
     const SIZE: usize = 256 << 10;
-    const SURELY: usize = 64 << 10;
     let mut list: Vec<T> = Vec::with_capacity(SIZE / size_of::<T>());
     let start = list.as_mut_ptr().wrapping_byte_sub(list.as_ptr() as usize & 4095);
     // SAFETY: pages of which at least a part is the list's own; nothing in them changes. Where the kernel doesn't know the advice they come by faults.
-    unsafe { libc::madvise(start.cast(), SURELY, libc::MADV_POPULATE_WRITE) };
+    unsafe { libc::madvise(start.cast(), surely, libc::MADV_POPULATE_WRITE) };
     list
 }
 
@@ -238,6 +255,7 @@ impl Cache {
             blocks: Vec::new(),
             links: Vec::new(),
             points: Vec::new(),
+            lent: adopt::Lent::default(),
             lookup: Lookup::new(),
             pages: Pages::default(),
             filter,
@@ -303,24 +321,31 @@ impl Cache {
         helper: &dyn Fn(u16) -> u64,
         cut: bool,
     ) -> Option<u64> {
-        if self.blocks.capacity() == 0 {
-            // Not before the guest runs: then the allocator has been told where to take its memory from.
-            (self.blocks, self.links, self.points) = (roomy(), roomy(), roomy());
-        }
+        self.make_lists();
         let at = self.area.alloc(e.code.len())?;
         self.place(at, e, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());
+        let (points, links) = (self.points.len() as u32, self.links.len() as u32);
+        self.points.extend(e.points.iter().map(|p| Placed::new(p, made.pc)));
+        let counts = |l: &host::Link| !parts.is_empty() || l.target <= made.pc && !host::is_call(&e.code, l.at);
+        self.new_links(e.links.iter().copied(), at, counts);
+        self.announce(made, parts, at, (points, links), cut);
+        Some(self.area.addr(at))
+    }
+
+    fn make_lists(&mut self) {
+        if self.blocks.capacity() == 0 {
+            // Not before the guest runs: then the allocator has been told where to take its memory from.
+            (self.blocks, self.links, self.points) = (roomy(32 << 10), roomy(64 << 10), roomy(8 << 10));
+        }
+    }
+
+    /// The rest of [`Cache::publish`], for code that has been placed at `at`; its points and links are the last, from these on.
+    fn announce(&mut self, made: &Made, parts: &[Range<u64>], at: u32, (points, links): (u32, u32), cut: bool) {
         let id = self.blocks.len() as u32;
         let Made { pc, start, end, mode, .. } = *made;
-        let points = self.points.len() as u32;
-        self.points.extend(e.points.iter().map(|p| Placed {
-            host: at + p.host,
-            pc: p.pc.wrapping_sub(pc) as i32,
-            flags: p.flags,
-            bits: p.bits,
-        }));
-        let links = self.links.len() as u32;
+        let end_links = self.links.len() as u32;
         self.blocks.push(Block {
             pc,
             start,
@@ -335,9 +360,7 @@ impl Cache {
             kind: if parts.is_empty() { Kind::Cold } else { Kind::Settled },
             counter: NONE,
         });
-        let counts = |l: &host::Link| !parts.is_empty() || l.target <= pc && !host::is_call(&e.code, l.at);
-        self.new_links(&e.links, at, counts);
-        self.lookup.reserve(e.links.len() + 1);
+        self.lookup.reserve((end_links - links) as usize + 1);
         let entry = self.probe(pc, mode);
         let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(pc, mode, id + 1)));
         self.lookup.filled += (before == 0) as usize;
@@ -351,7 +374,7 @@ impl Cache {
         }
         // Steps are not linked.
         if !mode.alone() {
-            (links..links + e.links.len() as u32).for_each(|n| self.add_link(n, mode));
+            (links..end_links).for_each(|n| self.add_link(n, mode));
         }
         if parts.is_empty() {
             self.pages.insert(start..end, id, &self.filter);
@@ -359,11 +382,10 @@ impl Cache {
             parts.iter().for_each(|part| self.pages.insert(part.clone(), id, &self.filter));
             self.parts.insert(id, parts.to_vec());
         }
-        Some(self.area.addr(at))
     }
 
     /// The links of the block that was placed at offset `at`, which lead to their stubs still.
-    fn new_links(&mut self, links: &[host::Link], at: u32, counts: impl Fn(&host::Link) -> bool) {
+    fn new_links(&mut self, links: impl Iterator<Item = host::Link>, at: u32, counts: impl Fn(&host::Link) -> bool) {
         for l in links {
             let n = self.links.len() as u32;
             if !l.direct {
@@ -378,7 +400,7 @@ impl Cache {
                 next: NONE,
                 cut: false,
                 direct: l.direct,
-                counts: self.heat != 0 && counts(l),
+                counts: self.heat != 0 && counts(&l),
                 of_counter: false,
             });
         }
@@ -435,7 +457,7 @@ impl Cache {
                 kind,
                 counter: NONE,
             });
-            self.new_links(&e.links, at, |_| false);
+            self.new_links(e.links.iter().copied(), at, |_| false);
             self.links[links as usize].of_counter = true;
             self.connect(links, block, false);
         }
@@ -543,6 +565,16 @@ impl Cache {
     /// Whether any block depends on code in the guest range, or near it.
     pub fn overlaps(&self, range: &Range<u64>) -> bool {
         self.pages.any(range)
+    }
+
+    /// How often relatives' translations of the page with `pc` were looked for.
+    pub fn page_tried(&self, pc: u64) -> u8 {
+        self.pages.tried(pc)
+    }
+
+    /// Change that.
+    pub fn try_page(&mut self, pc: u64, tried: u8) {
+        self.pages.set_tried(pc, tried);
     }
 
     /// Void every block that depends on code in the guest range; `gone` is told each one's pc.
@@ -667,9 +699,12 @@ impl Cache {
         let i = self.block_at(pc)?;
         let b = &self.blocks[i];
         let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
-        let points = &self.points[b.points as usize..end];
-        let p = &points[points.partition_point(|p| p.host <= off).checked_sub(1)?];
-        Some(Point { host: p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
+        let points = match &self.points[b.points as usize..end] {
+            [] => self.lent.points(i),
+            own => own,
+        };
+        let p = &points[points.partition_point(|p| p.host <= off - b.host).checked_sub(1)?];
+        Some(Point { host: b.host + p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
     }
 
     /// Little of what is kept is still good, as after long patching of code: a fresh cache costs less than the memory of this one.

@@ -1,7 +1,7 @@
 //! An engine and fork: the child goes on with what is translated, and tells its parent what it translates itself.
 
 use super::family::Notes;
-use super::{region, Engine};
+use super::{region, Engine, Inner};
 use crate::cpu::Cpu;
 use crate::guest::Fetch;
 use crate::ir::Mode;
@@ -16,13 +16,19 @@ impl Engine {
                 return;
             };
             for pc in notes.take() {
-                if (self.guest.branch_target)(pc) == pc && i.cache.find(pc, Mode::default()).is_none() {
+                if (self.guest.branch_target)(pc) == pc && self.find(i, pc, Mode::default(), mem).is_none() {
                     // What can't be fetched here is not translated.
                     let _ = self.translate(i, pc, Mode::default(), mem);
                 }
             }
             i.from_children = Some(notes);
         });
+    }
+    /// This process needed a translation of `pc`: its parent would do well to have one before the next child does.
+    pub(super) fn tell_parent(i: &mut Inner, pc: u64, mode: Mode) {
+        if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
+            i.for_parent = None;
+        }
     }
     /// Before fork: take the lock, so that the child finds everything whole. Then call exactly one of the other three.
     pub fn fork_prepare(&self) {
@@ -32,6 +38,7 @@ impl Engine {
         for c in std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)) {
             c.area.share();
         }
+        self.keep_heat(i);
         if let Some(store) = &mut i.store {
             store.flush();
         }

@@ -247,7 +247,7 @@ impl Engine {
                 retired: Vec::new(),
                 hints: BTreeMap::new(),
                 places: BTreeMap::new(),
-                heat: (guest.interpret.is_some() && options.cold > 1).then(cold::Heat::new).flatten(),
+                heat: None,
                 for_parent: None,
                 from_children: None,
                 store: None,
@@ -405,11 +405,21 @@ impl Engine {
 
     /// `None` if it is to be interpreted.
     fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
-        match i.cache.find(pc, mode) {
+        match self.find(i, pc, mode, mem) {
             Some(h) => Ok(Some(h)),
-            None if self.is_cold(i, pc) => Ok(None),
+            None if self.is_cold(i, pc, mode, mem) => Ok(None),
             None => self.translate(i, pc, mode, mem).map(Some),
         }
+    }
+
+    /// Entry of the translation of `pc`, if this process has it, or gets it with its page from relatives.
+    fn find(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
+        let found = i.cache.find(pc, mode);
+        if found.is_none() && i.store.is_some() {
+            self.adopt_page(i, pc, mode, mem);
+            return i.cache.find(pc, mode);
+        }
+        found
     }
 
     fn lift(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch, limits: Limits) {
@@ -422,6 +432,7 @@ impl Engine {
         let _busy = self.busy(i);
         let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
         if let Some(host) = self.find_in_family(i, pc, mode, mem) {
+            Engine::tell_parent(i, pc, mode);
             return Ok(host);
         }
         self.lift(i, pc, mode, mem, lift::LIMITS);
@@ -438,9 +449,7 @@ impl Engine {
         lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
         let host = self.place(i);
         self.tell_family(i, mem);
-        if i.for_parent.as_ref().is_some_and(|n| mode == Mode::default() && !n.note(pc)) {
-            i.for_parent = None;
-        }
+        Engine::tell_parent(i, pc, mode);
         if self.options.dump_asm {
             dump::asm(self.guest, &i.block, &i.emitted, host, mem);
         }
@@ -472,12 +481,17 @@ impl Engine {
         host
     }
 
-    /// Publish what was emitted, or found in the family's store; its entry.
-    fn publish(&self, i: &mut Inner, made: &Made, parts: &[Range<u64>]) -> u64 {
+    /// Before anything is published.
+    fn make_writable(&self, i: &mut Inner) {
         if i.cache.wasteful() || i.cache.area.own().is_err() {
             // Mostly dead code, or no memory for a copy of our own after a fork: start afresh.
             self.flush(i);
         }
+    }
+
+    /// Publish what was emitted; its entry.
+    fn publish(&self, i: &mut Inner, made: &Made, parts: &[Range<u64>]) -> u64 {
+        self.make_writable(i);
         let cut = self.interrupting.load(Acquire) != 0;
         let host = match i.cache.publish(made, parts, &i.emitted, &host::helper, cut) {
             Some(h) => h,
@@ -486,12 +500,17 @@ impl Engine {
                 i.cache.publish(made, parts, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
             }
         };
-        self.count.translation(made.insns, &i.emitted);
+        self.published(made, host, i.emitted.code.len(), i.emitted.links.len());
+        host
+    }
+
+    /// Say that a translation was placed at `host`.
+    fn published(&self, made: &Made, host: u64, bytes: usize, links: usize) {
+        self.count.translation(made.insns, bytes, links);
         if let Some(watcher) = self.options.watcher {
             // SAFETY: the block has just been placed there.
-            watcher.placed(made.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, i.emitted.code.len()) });
+            watcher.placed(made.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, bytes) });
         }
-        host
     }
 
     /// Replace the cache by an empty one; the old one, and the epoch that it was current in.

@@ -56,6 +56,8 @@ struct Page {
     /// The lines on which any of the blocks depends.
     lines: u64,
     parts: Vec<Part>,
+    /// See [`Pages::tried`].
+    tried: u8,
 }
 
 impl Page {
@@ -123,6 +125,21 @@ impl Pages {
             }) as usize;
         }
         &mut self.pages[self.last]
+    }
+
+    /// How often something was tried about the page that `pc` is in.
+    #[inline]
+    pub fn tried(&self, pc: u64) -> u8 {
+        let n = pc >> LOG2_PAGE;
+        match self.pages.get(self.last).filter(|p| p.number == n) {
+            Some(p) => p.tried,
+            None => self.find(n).map_or(0, |p| p.tried),
+        }
+    }
+
+    /// Change it.
+    pub fn set_tried(&mut self, pc: u64, tried: u8) {
+        self.at(pc >> LOG2_PAGE).tried = tried;
     }
 
     fn find(&self, n: u64) -> Option<&Page> {

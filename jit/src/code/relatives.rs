@@ -1,13 +1,18 @@
 //! What an engine shares with those of its relatives: see [`store`](super::store).
 
+use super::cache::Cache;
 use super::cold::Heat;
-use super::stats::Counters;
-use super::store::{Made, Store, Sum};
+use super::stats::{Counters, Stopwatch};
+use super::store::{Made, Store, Stored, Sum};
 use super::{Engine, Inner, Options};
 use crate::guest::Fetch;
 use crate::host;
 use crate::ir::{self, Mode};
-use std::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// What was learned about instructions.
+type Learned = BTreeMap<u64, u8>;
 
 impl Engine {
     /// A sum of everything that translations of this process depend on beside guest code and mode. That both are the same program is given.
@@ -22,18 +27,58 @@ impl Engine {
     }
 
     /// Whether translations of code in the range may be shared: nothing was learned about it in this process.
-    fn common(i: &Inner, range: std::ops::Range<u64>, mode: Mode) -> bool {
-        !mode.alone() && (i.hints.is_empty() || i.hints.range(range).next().is_none())
+    fn common(hints: &Learned, range: std::ops::Range<u64>, mode: Mode) -> bool {
+        !mode.alone() && (hints.is_empty() || hints.range(range).next().is_none())
     }
 
     /// The translation of the code at `pc` that a relative has made.
     pub(super) fn find_in_family(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
-        let made = i.store.as_mut()?.find(pc, mode, mem, &mut i.emitted)?;
-        if !Engine::common(i, made.start..made.end, mode) {
+        i.store.as_ref()?;
+        self.make_writable(i);
+        let cut = self.interrupting.load(Acquire) != 0;
+        let Inner { store, cache, hints, .. } = i;
+        let (made, stored) = store.as_mut()?.find(pc, mode, mem)?;
+        self.adopt(cache, hints, &made, &stored, cut)
+    }
+
+    /// Publish a relative's translation, if it holds here.
+    fn adopt(&self, cache: &mut Cache, hints: &Learned, made: &Made, stored: &Stored<'_>, cut: bool) -> Option<u64> {
+        if !Engine::common(hints, made.start..made.end, made.mode) {
             return None;
         }
-        Counters::add(&self.count.found, 1);
-        Some(self.publish(i, &made, &[]))
+        let host = cache.adopt(made, stored, &host::helper, cut)?;
+        Counters::add_alone(&self.count.found, 1);
+        self.published(made, host, stored.code.len(), stored.links.len());
+        Some(host)
+    }
+
+    /// Code at `pc` isn't translated: copy all that relatives have translated in its page, unless that has been tried.
+    #[cold]
+    pub(super) fn adopt_page(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) {
+        // Where one piece of code isn't known, another may be.
+        const TRIES: u8 = 3;
+        let tried = i.cache.page_tried(pc);
+        if i.store.is_none() || tried >= TRIES {
+            return;
+        }
+        let _busy = self.busy(i);
+        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
+        let Some(page) = i.store.as_ref().and_then(|s| s.page_of(pc, mode, mem)) else {
+            return i.cache.try_page(pc, tried + 1);
+        };
+        // Not before there is something to write: after a fork it may mean to copy all.
+        self.make_writable(i);
+        let cut = self.interrupting.load(Acquire) != 0;
+        let Inner { store: Some(store), cache, hints, .. } = i else { return };
+        store.adopt_page((pc, page), mode, mem, &mut |made, stored| {
+            if cache.find(made.pc, mode).is_none() {
+                self.adopt(cache, hints, &made, &stored, cut);
+            }
+            // A cache that is nearly full had better have room for what is executed.
+            cache.area.is_half_empty()
+        });
+        cache.try_page(pc, TRIES);
+        Engine::tell_parent(i, pc, mode);
     }
 
     /// Let relatives have the block that has just been placed.
@@ -42,7 +87,7 @@ impl Engine {
             return;
         }
         let made = made(&i.block);
-        if Engine::common(i, made.start..made.end, made.mode) {
+        if Engine::common(&i.hints, made.start..made.end, made.mode) {
             if let Some(store) = &mut i.store {
                 store.add(&made, &i.emitted, mem);
             }
@@ -61,6 +106,7 @@ impl Engine {
         }
         self.inner.with(|i| {
             i.store = Store::create(self.made_for(i));
+            self.share_heat(i);
             self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
         });
     }
@@ -88,7 +134,9 @@ impl Engine {
             return;
         }
         self.inner.with(|i| {
+            debug_assert!(i.store.is_none());
             i.store = Store::adopt(fd, number, self.made_for(i));
+            self.share_heat(i);
             self.family.store(i.store.as_ref().map_or(-1, Store::fd), Relaxed);
         });
     }
@@ -110,6 +158,7 @@ impl Engine {
             if let Some(store) = &mut i.store {
                 store.flush();
             }
+            std::iter::once(&mut i.cache).chain(i.retired.iter_mut().map(|r| &mut r.1)).for_each(Cache::leave_store);
             i.store = None;
             self.family.store(-1, Relaxed);
         });

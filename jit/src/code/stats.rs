@@ -1,7 +1,6 @@
 //! What the engine has done, in numbers. They are counted where something rare or slow happens anyway.
 
 use super::Exit;
-use crate::host::Emitted;
 use crate::ir::hint;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -87,11 +86,11 @@ impl Counters {
     }
 
     /// With the engine's lock held.
-    pub fn translation(&self, insns: u32, e: &Emitted) {
+    pub fn translation(&self, insns: u32, bytes: usize, links: usize) {
         Counters::add_alone(&self.translations, 1);
         Counters::add_alone(&self.guest_insns, insns.into());
-        Counters::add_alone(&self.host_bytes, e.code.len() as u64);
-        Counters::add_alone(&self.links, e.links.len() as u64);
+        Counters::add_alone(&self.host_bytes, bytes as u64);
+        Counters::add_alone(&self.links, links as u64);
     }
 
     pub fn learned(&self, bits: u8) {

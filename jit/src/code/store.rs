@@ -11,11 +11,17 @@
 //! the runtime gives it up ([`Engine::leave_family`](super::Engine::leave_family)) before the process changes what it may do, and hands it on only to itself.
 //! It is mapped for reading alone, so that a stray write of one program harms no other; to append, it is mapped for a moment.
 //!
-//! **Layout.** [`Header`]; `BUCKETS` words (high half: part of the key, low half: offset of a record in units of 16 bytes, 0 = empty); records. Who
+//! **Pages.** Records of one page of guest code, as a sum over the page has it, are a list: who finds the first copies all that hold at once, and reads
+//! each line of the page but once for it. What isn't there then is looked for by itself.
+//!
+//! **Layout.** [`Header`]; `BUCKETS` words (high half: part of the key, low half: offset of a record in units of 16 bytes, 0 = empty); `PAGES` more of the same
+//! form, for the last record of each page; counts of what is reached ([`Heat`](super::cold::Heat)), which alone all may write at any time; records. Who
 //! appends holds the file's lock (`fcntl`), which ends with the process. A record is whole before its word is there.
 
+use super::cache::Placed;
+use super::cold::Heat;
 use crate::guest::Fetch;
-use crate::host::{Emitted, Link, Point, Reloc, NO_BRANCH};
+use crate::host::{self, Emitted, Link, Reloc, NO_BRANCH};
 use crate::ir::Mode;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -24,8 +30,12 @@ const SIZE: usize = 128 << 20;
 const BUCKETS: usize = 1 << 17;
 /// How many words after a key's own may hold it.
 const REACH: usize = 16;
-const FIRST: usize = size_of::<Header>() + BUCKETS * 8;
-const MAGIC: u64 = u64::from_le_bytes(*b"rf-code1");
+const PAGES: usize = 1 << 16;
+const PAGES_AT: usize = size_of::<Header>() + BUCKETS * 8;
+const HEAT_AT: usize = (PAGES_AT + PAGES * 8).next_multiple_of(PAGE);
+const FIRST: usize = HEAT_AT + super::cold::ENTRIES;
+const MAGIC: u64 = u64::from_le_bytes(*b"rf-code2");
+const PAGE: usize = 4096;
 /// So many bytes of records are worth a visit to the file.
 const ENOUGH: usize = 256 << 10;
 /// Words of guest code that a key is made of, at most.
@@ -52,6 +62,8 @@ struct Header {
 #[derive(Clone, Copy, Default)]
 struct Head {
     sum: [u64; 2],
+    /// Of the page in which `pc` is.
+    page: [u64; 2],
     pc: u64,
     mode: u32,
     /// What it depends on, relative to `pc`.
@@ -64,6 +76,65 @@ struct Head {
     points: u16,
     cold: u16,
     code: u32,
+    /// The record of this page before this one, in units of 16 bytes, or 0.
+    before: u32,
+    _pad: u32,
+}
+
+const _: () = assert!(size_of::<Head>() % 16 == 0 && size_of::<Placed>() == 12);
+
+impl Head {
+    /// What the record is about where its code is at `pc`.
+    fn at(&self, pc: u64) -> Made {
+        Made {
+            pc,
+            start: pc.wrapping_add_signed(self.start.into()),
+            end: pc.wrapping_add_signed(self.end.into()),
+            mode: Mode(self.mode),
+            flags_dead: self.flags_dead != 0,
+            insns: self.insns.into(),
+        }
+    }
+}
+
+/// A translation in the store.
+pub struct Stored<'a> {
+    pub code: &'a [u8],
+    pub links: &'a [Four],
+    pub relocs: &'a [Two],
+    pub points: &'a [Placed],
+    /// How far from where it was made its guest code lies here.
+    pub by: u64,
+}
+
+/// A page of guest code, of which lines are read as they are wanted.
+struct Lines {
+    at: u64,
+    /// Bit n: line n was read.
+    read: u64,
+    words: [u32; PAGE / 4],
+}
+
+impl Lines {
+    /// The sum of the code in a range, if that is in the page and can be fetched.
+    fn sum(&mut self, range: Range<u64>, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        const LINE: usize = PAGE / 4 / 64;
+        let (first, end) = (range.start.checked_sub(self.at)? as usize / 4, range.end.checked_sub(self.at)?.div_ceil(4) as usize);
+        if range.start & 3 != 0 || first >= end || end > self.words.len() {
+            return None;
+        }
+        let (line, last) = (first / LINE, (end - 1) / LINE);
+        let wanted = u64::MAX >> (63 - (last - line)) << line & !self.read;
+        if wanted != 0 {
+            let (from, to) = (wanted.trailing_zeros() as usize, 64 - wanted.leading_zeros() as usize);
+            let words = &mut self.words[from * LINE..to * LINE];
+            if mem.fetch(self.at + (from * LINE * 4) as u64, words) != words.len() {
+                return None;
+            }
+            self.read |= wanted;
+        }
+        Some(Sum::of(&self.words[first..end]))
+    }
 }
 
 type Four = [u32; 4];
@@ -92,9 +163,9 @@ pub struct Store {
     fd: i32,
     map: *const u8,
     made_for: u64,
-    /// Records to append, and where in them each begins, with its key.
+    /// Records to append, and where in them each begins, with its keys: its own and the page's.
     fresh: Vec<u8>,
-    keys: Vec<(u64, u32)>,
+    keys: Vec<([u64; 2], u32)>,
     words: Vec<u32>,
     /// The last key that was looked for: what isn't found is made and added.
     wanted: (u64, Mode, u64),
@@ -210,8 +281,8 @@ impl Store {
         self.keys.clear();
     }
 
-    /// Find the translation of what lies at `pc` now; `out` is what a host would have emitted.
-    pub fn find(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch, out: &mut Emitted) -> Option<Made> {
+    /// Find the translation of what lies at `pc` now.
+    pub fn find(&mut self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<(Made, Stored<'_>)> {
         let key = self.key(pc, mode, mem)?;
         self.wanted = (pc, mode, key);
         for n in 0..REACH {
@@ -222,42 +293,114 @@ impl Store {
             if word >> 32 != key >> 32 {
                 continue;
             }
-            let Some(head) = self.head((word as u32 as usize) << 4) else { continue };
+            let at = (word as u32 as usize) << 4;
+            let Some(head) = self.head(at) else { continue };
             let same_place = (head.pc ^ pc) & 0xfff == 0;
             if !same_place || head.mode != mode.0 {
                 continue;
             }
-            let (start, end) = (pc.wrapping_add_signed(head.start.into()), pc.wrapping_add_signed(head.end.into()));
-            if self.sum(start..end, mem) != Some(head.sum) || !self.read((word as u32 as usize) << 4, &head, pc, out) {
-                continue;
+            let made = head.at(pc);
+            if self.sum(made.start..made.end, mem) == Some(head.sum) {
+                return Some((made, self.stored(at, &head, pc)?));
             }
-            let flags_dead = head.flags_dead != 0;
-            return Some(Made { pc, start, end, mode, flags_dead, insns: head.insns.into() });
         }
         None
     }
 
+    /// Tell `take` of all translations of code in the page of `pc`, as it is now, as long as it likes; `page` is what [`Store::page_of`] said.
+    pub fn adopt_page(
+        &mut self,
+        (pc, page): (u64, [u64; 2]),
+        mode: Mode,
+        mem: &dyn Fetch,
+        take: &mut dyn FnMut(Made, Stored<'_>) -> bool,
+    ) {
+        let mut lines = Lines { at: pc & !(PAGE as u64 - 1), read: 0, words: [0; PAGE / 4] };
+        let mut next = self.last_in_page(page);
+        while let Some(at) = next {
+            let Some(head) = self.head(at) else { break };
+            // (Whoever writes a record writes it behind the one before.)
+            next = Some((head.before as usize) << 4).filter(|&b| b != 0 && b < at);
+            if let Some(next) = next {
+                // It comes while this one is copied.
+                self.prefetch(next);
+            }
+            let made = head.at(lines.at | head.pc & (PAGE as u64 - 1));
+            let fits = head.page == page && head.mode == mode.0;
+            if !fits || lines.sum(made.start..made.end, mem).or_else(|| self.sum(made.start..made.end, mem)) != Some(head.sum) {
+                continue;
+            }
+            if let Some(stored) = self.stored(at, &head, made.pc) {
+                if !take(made, stored) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The sum of the page in which somebody has translated what seems to lie at `pc`.
+    pub fn page_of(&self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        let key = self.key(pc, mode, mem)?;
+        let words = (0..REACH).map(|n| self.bucket(key, n)).take_while(|&w| w != 0).filter(|w| w >> 32 == key >> 32);
+        let mut heads = words.filter_map(|w| self.head((w as u32 as usize) << 4));
+        heads.find(|h| (h.pc ^ pc) & 0xfff == 0 && h.mode == mode.0).map(|h| h.page)
+    }
+
+    /// The sum of the page that `pc` is in now, if all of it can be fetched.
+    fn page_sum(&mut self, pc: u64, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        const WORDS: usize = PAGE / 4;
+        self.words.resize(WORDS.max(self.words.len()), 0);
+        let words = &mut self.words[..WORDS];
+        if mem.fetch(pc & !(PAGE as u64 - 1), words) != WORDS {
+            return None;
+        }
+        // Each waits for its own last product only.
+        let mut lanes = [0, 1, 2, 3].map(|n| Sum::new(self.made_for ^ n));
+        for eight in words.chunks_exact(8) {
+            for (lane, two) in lanes.iter_mut().zip(eight.chunks_exact(2)) {
+                lane.word(two[0] as u64 | (two[1] as u64) << 32);
+            }
+        }
+        let mut all = Sum::new(PAGE as u64);
+        lanes.iter().flat_map(Sum::get).for_each(|w| all.word(w));
+        Some(all.get())
+    }
+
+    /// Where the last record is of the page whose sum this is.
+    fn last_in_page(&self, sum: [u64; 2]) -> Option<usize> {
+        let found = (0..REACH).map(|n| self.page_word(sum[0], n)).take_while(|&w| w != 0).find(|w| w >> 32 == sum[0] >> 32)?;
+        Some((found as u32 as usize) << 4)
+    }
+
+    /// Have a record in the processor's caches soon.
+    fn prefetch(&self, at: usize) {
+        const MOSTLY: usize = 512;
+        (0..MOSTLY).step_by(64).for_each(|n| host::prefetch(self.map.wrapping_add(at + n)));
+    }
+
     /// Keep a translation that has just been made.
     pub fn add(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) {
-        let Some((key, head)) = self.describe(made, e, mem) else { return };
+        let Some((keys, head)) = self.describe(made, e, mem) else { return };
         let begin = self.fresh.len();
         if write(&mut self.fresh, &head, e).is_none() {
             self.fresh.truncate(begin);
             return;
         }
-        self.keys.push((key, begin as u32));
+        self.keys.push((keys, begin as u32));
         if self.fresh.len() >= ENOUGH {
             self.flush();
         }
     }
 
-    fn describe(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) -> Option<(u64, Head)> {
+    fn describe(&mut self, made: &Made, e: &Emitted, mem: &dyn Fetch) -> Option<([u64; 2], Head)> {
         let key = match self.wanted {
             (pc, mode, key) if (pc, mode) == (made.pc, made.mode) && key != 0 => key,
             _ => self.key(made.pc, made.mode, mem)?,
         };
+        let page = self.page_sum(made.pc, mem).unwrap_or_default();
         let head = Head {
             sum: self.sum(made.start..made.end, mem)?,
+            page,
             pc: made.pc,
             mode: made.mode.0,
             start: i32::try_from(made.start.wrapping_sub(made.pc) as i64).ok()?,
@@ -269,8 +412,10 @@ impl Store {
             points: e.points.len().try_into().ok()?,
             cold: e.cold.try_into().ok()?,
             code: e.code.len() as u32,
+            before: 0,
+            _pad: 0,
         };
-        Some((key, head))
+        Some(([key, page[0]], head))
     }
 
     /// Append what is new. Nothing is lost but time if that can't be done.
@@ -313,11 +458,18 @@ impl Store {
             self.fresh.as_ptr().copy_to_nonoverlapping(to.add(used), self.fresh.len());
             (*to.cast::<Header>()).used.store((used + self.fresh.len()) as u64, Relaxed);
             let words = to.add(size_of::<Header>()).cast::<AtomicU64>();
-            for &(key, at) in &self.keys {
-                let word = key >> 32 << 32 | (used as u64 + at as u64) >> 4;
+            let pages = to.add(PAGES_AT).cast::<AtomicU64>();
+            for &([key, page], at) in &self.keys {
+                let record = (used as u64 + at as u64) >> 4;
                 let free = (0..REACH).map(|n| &*words.add(slot(key, n))).find(|w| w.load(Relaxed) == 0);
                 if let Some(free) = free {
-                    free.store(word, Release);
+                    free.store(key >> 32 << 32 | record, Release);
+                }
+                let last = |w: &&AtomicU64| [0, page >> 32].contains(&(w.load(Relaxed) >> 32));
+                let last = (0..REACH).map(|n| &*pages.add(page_slot(page, n))).find(last);
+                if let Some(last) = last.filter(|_| page != 0) {
+                    (*to.add((record as usize) << 4).cast::<Head>()).before = last.load(Relaxed) as u32;
+                    last.store(page >> 32 << 32 | record, Release);
                 }
             }
         }
@@ -328,6 +480,16 @@ impl Store {
         unsafe { (*self.map.add(size_of::<Header>()).cast::<AtomicU64>().add(slot(key, n))).load(Acquire) }
     }
 
+    fn page_word(&self, key: u64, n: usize) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.map.add(PAGES_AT).cast::<AtomicU64>().add(page_slot(key, n))).load(Acquire) }
+    }
+
+    /// The counts that the family shares of how often code was reached.
+    pub fn heat(&self) -> Option<Heat> {
+        Heat::of_file(self.fd, HEAT_AT)
+    }
+
     fn head(&self, at: usize) -> Option<Head> {
         if at < FIRST || at + size_of::<Head>() > SIZE {
             return None;
@@ -336,47 +498,32 @@ impl Store {
         Some(unsafe { self.map.add(at).cast::<Head>().read_unaligned() })
     }
 
-    /// Read the record at `at` as if it were for `pc`.
-    fn read(&self, at: usize, head: &Head, pc: u64, out: &mut Emitted) -> bool {
+    /// What belongs to the head at `at`, for code at `pc`.
+    fn stored(&self, at: usize, head: &Head, pc: u64) -> Option<Stored<'_>> {
         let (links, relocs, points) = (head.links as usize, head.relocs as usize, head.points as usize);
-        let tables = links * size_of::<Four>() + (relocs + points) * size_of::<Two>();
+        let tables = links * size_of::<Four>() + relocs * size_of::<Two>() + points * size_of::<Placed>();
         let from = at + size_of::<Head>();
         if from + tables + head.code as usize > SIZE {
-            return false;
+            return None;
         }
-        out.clear();
-        // SAFETY: within the file (as just seen), written before its word.
+        // SAFETY: within the file (as just seen), of words and bytes that may have any value, aligned (records and their heads are multiples of 16
+        // bytes), and nobody writes a record that a word leads to.
         unsafe {
             let l = self.map.add(from).cast::<Four>();
             let r = l.add(links).cast::<Two>();
-            let p = r.add(relocs);
-            let code = p.add(points).cast::<u8>();
-            out.code.extend_from_slice(std::slice::from_raw_parts(code, head.code as usize));
-            out.links.extend((0..links).map(|n| {
-                let [at, stub, site, target] = l.add(n).read_unaligned();
-                Link {
-                    at: at & !DIRECT,
-                    stub,
-                    site,
-                    target: pc.wrapping_add_signed((target as i32).into()),
-                    direct: at & DIRECT != 0,
-                    short: NO_BRANCH,
-                }
-            }));
-            out.points.extend((0..points).map(|n| {
-                let [host, rest] = p.add(n).read_unaligned();
-                let [pc_low, pc_high, flags, bits] = rest.to_le_bytes();
-                let away = i16::from_le_bytes([pc_low, pc_high]);
-                Point { host, pc: pc.wrapping_add_signed(away.into()), flags, bits }
-            }));
-            out.relocs.extend((0..relocs).map(|n| reloc(r.add(n).read_unaligned())));
+            let p = r.add(relocs).cast::<Placed>();
+            Some(Stored {
+                code: std::slice::from_raw_parts(p.add(points).cast(), head.code as usize),
+                links: std::slice::from_raw_parts(l, links),
+                relocs: std::slice::from_raw_parts(r, relocs),
+                points: std::slice::from_raw_parts(p, points),
+                by: pc.wrapping_sub(head.pc),
+            })
         }
-        (out.cold, out.data) = (head.cold.into(), head.code);
-        out.move_places(pc.wrapping_sub(head.pc))
     }
 
     /// Where to look for a translation: some of what lies at its beginning.
-    fn key(&self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
+    pub fn key(&self, pc: u64, mode: Mode, mem: &dyn Fetch) -> Option<u64> {
         let mut words = [0; KEY_WORDS];
         // Not beyond the page, where another mapping may begin in one process and not in another.
         let room = ((0x1000 - (pc & 0xfff)) / 4).min(KEY_WORDS as u64) as usize;
@@ -402,9 +549,7 @@ impl Store {
                 more => got += more,
             }
         }
-        let mut s = Sum::new(n as u64);
-        s.words(&self.words[..n]);
-        Some(s.get())
+        Some(Sum::of(&self.words[..n]))
     }
 }
 
@@ -412,10 +557,14 @@ fn slot(key: u64, n: usize) -> usize {
     (key as usize).wrapping_add(n) & (BUCKETS - 1)
 }
 
+fn page_slot(key: u64, n: usize) -> usize {
+    (key as usize).wrapping_add(n) & (PAGES - 1)
+}
+
 fn write(to: &mut Vec<u8>, head: &Head, e: &Emitted) -> Option<()> {
     let mut word = |words: &[u32]| words.iter().for_each(|w| to.extend_from_slice(&w.to_le_bytes()));
     // The fields fill the structure: no byte of it is undefined.
-    const { assert!(size_of::<Head>() == 16 + 8 + 12 + 12 + 4 + 4) };
+    const { assert!(size_of::<Head>() == 32 + 8 + 12 + 12 + 4 + 4 + 8) };
     // SAFETY: plain numbers.
     let bytes: [u32; size_of::<Head>() / 4] = unsafe { std::mem::transmute(*head) };
     word(&bytes);
@@ -431,17 +580,20 @@ fn write(to: &mut Vec<u8>, head: &Head, e: &Emitted) -> Option<()> {
             Reloc::Place { at, wide } => [at, 2 << 16 | wide as u32],
         });
     }
-    for p in &e.points {
-        let away = i16::try_from(p.pc.wrapping_sub(head.pc) as i64).ok()?;
-        let [low, high] = away.to_le_bytes();
-        word(&[p.host, u32::from_le_bytes([low, high, p.flags, p.bits])]);
-    }
+    e.points.iter().for_each(|p| word(&Placed::new(p, head.pc).words()));
     to.extend_from_slice(&e.code);
     to.resize(to.len().next_multiple_of(16), 0);
     Some(())
 }
 
-fn reloc([at, what]: Two) -> Reloc {
+/// A link as it was, of the block that lies at `pc` now.
+pub fn link([at, stub, site, target]: Four, pc: u64) -> Link {
+    let target = pc.wrapping_add_signed((target as i32).into());
+    Link { at: at & !DIRECT, stub, site, target, direct: at & DIRECT != 0, short: NO_BRANCH }
+}
+
+/// A relocation as it was.
+pub fn reloc([at, what]: Two) -> Reloc {
     match what >> 16 {
         0 => Reloc::Stub { at, stub: what as u8 },
         1 => Reloc::Helper { at, helper: what as u16 },
@@ -453,6 +605,13 @@ fn reloc([at, what]: Two) -> Reloc {
 pub(super) struct Sum([u64; 2]);
 
 impl Sum {
+    /// Of words and their number.
+    fn of(words: &[u32]) -> [u64; 2] {
+        let mut s = Sum::new(words.len() as u64);
+        s.words(words);
+        s.get()
+    }
+
     pub fn new(seed: u64) -> Sum {
         Sum([seed ^ 0x9e37_79b9_7f4a_7c15, seed ^ 0xc2b2_ae3d_27d4_eb4f])
     }

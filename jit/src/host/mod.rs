@@ -54,6 +54,23 @@ pub enum Reloc {
 impl Reloc {
     /// What fits 32 bits whether they are extended by zeros or by the sign.
     pub const NARROW: u64 = 1 << 31;
+
+    /// Move the guest address at `at` in code; false if it no longer fits.
+    pub fn move_place(code: &mut [u8], at: u32, wide: bool, by: u64) -> bool {
+        let Some(field) = code.get_mut(at as usize..) else { return false };
+        if wide {
+            let Some(field) = field.first_chunk_mut() else { return false };
+            *field = u64::from_le_bytes(*field).wrapping_add(by).to_le_bytes();
+        } else {
+            let Some(field) = field.first_chunk_mut() else { return false };
+            let new = u64::from(u32::from_le_bytes(*field)).wrapping_add(by);
+            if new >= Reloc::NARROW {
+                return false;
+            }
+            *field = (new as u32).to_le_bytes();
+        }
+        true
+    }
 }
 
 /// Where a block can fault: the host offset of the *start* of the faulting host instruction is in `[host, next.host)`, the guest instruction is `pc`.
@@ -98,24 +115,10 @@ impl Emitted {
 
     /// Move the guest addresses in the code; false if one no longer fits.
     pub fn move_places(&mut self, by: u64) -> bool {
-        for r in &self.relocs {
-            let Reloc::Place { at, wide } = *r else { continue };
-            let at = at as usize;
-            if wide {
-                let Some(field) = self.code.get_mut(at..at + 8) else { return false };
-                let old = u64::from_le_bytes(field.try_into().expect("8 bytes"));
-                field.copy_from_slice(&old.wrapping_add(by).to_le_bytes());
-            } else {
-                let Some(field) = self.code.get_mut(at..at + 4) else { return false };
-                let old = u32::from_le_bytes(field.try_into().expect("4 bytes"));
-                let new = (old as u64).wrapping_add(by);
-                if new >= Reloc::NARROW {
-                    return false;
-                }
-                field.copy_from_slice(&(new as u32).to_le_bytes());
-            }
-        }
-        true
+        self.relocs.iter().all(|r| match *r {
+            Reloc::Place { at, wide } => Reloc::move_place(&mut self.code, at, wide, by),
+            _ => true,
+        })
     }
 }
 

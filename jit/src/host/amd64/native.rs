@@ -164,6 +164,13 @@ pub fn short_branch_word(_old: u32, _at: u32, _to: u32) -> Option<u32> {
 /// Code was written: instruction fetch sees it by itself.
 pub fn code_changed(_written: *const u8, _executed: *const u8, _len: usize) {}
 
+/// Memory at `at` is about to be read.
+#[inline]
+pub fn prefetch(at: *const u8) {
+    // SAFETY: a hint, for any address.
+    unsafe { core::arch::x86_64::_mm_prefetch(at.cast(), core::arch::x86_64::_MM_HINT_T0) }
+}
+
 /// Host code as text, an instruction a line.
 pub fn disasm(code: &[u8], addr: u64) -> String {
     let cs = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).syntax(arch::x86::ArchSyntax::Intel).build();

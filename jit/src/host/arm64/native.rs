@@ -114,6 +114,10 @@ pub fn short_branch_word(old: u32, at: u32, to: u32) -> Option<u32> {
     asm::retarget(old, at, to)
 }
 
+/// Memory at `at` is about to be read: left to the processor.
+#[inline]
+pub fn prefetch(_at: *const u8) {}
+
 /// Code was written through one mapping: instruction fetch is to see it through the other.
 pub fn code_changed(written: *const u8, executed: *const u8, len: usize) {
     // SAFETY: reads a register, then cleans and invalidates lines of caches, which changes no memory; the ranges are mapped.
