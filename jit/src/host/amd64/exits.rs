@@ -23,9 +23,10 @@ impl Emitter<'_> {
             Op::ExitUnless => self.exit_unless(inst),
             Op::ExitIf => {
                 self.need_flags(inst.args[0]);
-                let unsaved = live && self.flags_unsaved();
-                if unsaved && matches!(flags::test(self.ef.shape, inst.cond()), Test::Ordered(_) | Test::Convert) {
-                    self.flush_flags();
+                match flags::test(self.ef.shape, inst.cond()) {
+                    Test::Ordered(c) => return self.exit_if_ordered(c, inst.imm, live),
+                    Test::Convert if live && self.flags_unsaved() => self.flush_flags(),
+                    _ => {}
                 }
                 let c = self.testable(inst.cond());
                 self.link(c, inst.imm, live);
@@ -64,6 +65,18 @@ impl Emitter<'_> {
                     _ => self.jump_indirect(inst.args[0]),
                 }
             }
+        }
+    }
+
+    /// Leave if numbers that were compared are equal, or not: without touching the flags, which the next condition may ask.
+    fn exit_if_ordered(&mut self, c: u8, target: u64, live: bool) {
+        if c == cc::E {
+            let unordered = self.asm.jcc_short(cc::P);
+            self.link(Some(cc::E), target, live);
+            self.asm.bind(unordered);
+        } else {
+            self.link(Some(cc::NE), target, live);
+            self.link(Some(cc::P), target, live);
         }
     }
 
