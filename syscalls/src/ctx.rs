@@ -3,6 +3,7 @@
 use crate::abi::Abi;
 use crate::topics::{mem, procfs, seccomp, signal};
 use crate::{sys, Errno};
+use std::borrow::Borrow;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -272,7 +273,7 @@ impl Ctx<'_> {
     }
 
     /// A host system call that may block: waits, is interrupted by signals, restarts as the kernel would.
-    pub fn sys(&mut self, nr: i64, args: [u64; 6]) -> SysResult {
+    pub fn sys(&mut self, nr: i64, args: impl Borrow<[u64; 6]>) -> SysResult {
         // SAFETY: handlers pass guest addresses or buffers of their own; what the guest asks the kernel to do to its own memory is its right.
         let r = unsafe { sys::interruptible(self.machine.pending(), nr, args) };
         match r {

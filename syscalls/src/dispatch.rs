@@ -8,7 +8,7 @@ use crate::topics::{mem, seccomp};
 use crate::{sys, Errno};
 
 /// Carry out the system call `nr` of the calling thread.
-pub fn dispatch(ctx: &mut Ctx<'_>, nr: u64, args: [u64; 6]) -> SysResult {
+pub fn dispatch(ctx: &mut Ctx<'_>, nr: u64, mut args: [u64; 6]) -> SysResult {
     let row = ctx.abi().table.find(nr);
     if ctx.thread.seccomp.is_active() {
         if let Some(verdict) = seccomp::check(ctx, nr, &args) {
@@ -18,12 +18,13 @@ pub fn dispatch(ctx: &mut Ctx<'_>, nr: u64, args: [u64; 6]) -> SysResult {
     if ctx.thread.process.options.strace {
         return traced(ctx, row, nr, args);
     }
-    attempt(ctx, row, args)
+    attempt(ctx, row, &mut args)
 }
 
-/// Carry it out; again, if memory could not be written because of us.
+/// Carry it out; again, if memory could not be written because of us. (The arguments have just been stored one by one: copies of two at a time would wait
+/// for that.)
 #[inline]
-fn attempt(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, args: [u64; 6]) -> SysResult {
+fn attempt(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, args: &mut [u64; 6]) -> SysResult {
     match run(ctx, row, args) {
         Err(Stop::Errno(Errno::EFAULT)) if ctx.thread.mem.is_watching() => {
             mem::unwatch_all(&ctx.thread.mem, ctx.machine);
@@ -34,7 +35,7 @@ fn attempt(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, args: [u64; 6]) -> SysRes
 }
 
 #[inline]
-fn run(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, mut args: [u64; 6]) -> SysResult {
+fn run(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, args: &mut [u64; 6]) -> SysResult {
     let Some((row, marks)) = row else { return Err(Stop::Errno(Errno::ENOSYS)) };
     if matches!(row.run, Run::Leave(_)) {
         ctx.machine.leave_family(ctx.thread);
@@ -44,7 +45,7 @@ fn run(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, mut args: [u64; 6]) -> SysRes
             let tag = ctx.abi().tag;
             let mut pointers = marks & !WAITS;
             if tag == 0 && HOST.tag != 0 {
-                forbid_tags(pointers, &mut args);
+                forbid_tags(pointers, args);
             }
             while pointers != 0 && tag != 0 {
                 args[pointers.trailing_zeros() as usize & 7] &= !tag;
@@ -58,9 +59,9 @@ fn run(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, mut args: [u64; 6]) -> SysRes
         }
         Run::Call(handler) => {
             if ctx.abi().tag == 0 {
-                forbid_tags(marks & !WAITS, &mut args);
+                forbid_tags(marks & !WAITS, args);
             }
-            handler(ctx, args)
+            handler(ctx, *args)
         }
         Run::Fail(e) => Err(Stop::Errno(Errno(e))),
     }
@@ -80,9 +81,9 @@ fn forbid_tags(pointers: u8, args: &mut [u64; 6]) {
 }
 
 #[cold]
-fn traced(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, nr: u64, args: [u64; 6]) -> SysResult {
+fn traced(ctx: &mut Ctx<'_>, row: Option<(&Row, u8)>, nr: u64, mut args: [u64; 6]) -> SysResult {
     let call = strace::Call::start(ctx.thread.tid, row.map(|(row, _)| row), nr, args);
-    let result = attempt(ctx, row, args);
+    let result = attempt(ctx, row, &mut args);
     call.finish(&result);
     result
 }

@@ -66,6 +66,7 @@ impl Engine {
             let i = self.inner.get();
             i.cpus.clear();
             i.cpus.push(cpu);
+            self.threads.store(1, SeqCst);
             i.for_parent = i.from_children.take();
             if let Some(store) = &mut i.store {
                 store.forked();

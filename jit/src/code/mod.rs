@@ -208,6 +208,8 @@ pub struct Engine {
     retired: AtomicU32,
     /// Threads that were asked to leave and have not left yet.
     interrupting: AtomicU32,
+    /// Number of CPUs. It is more than one before the second thread begins.
+    threads: AtomicU32,
     /// What translated code knows of the lines that are in `inner`.
     filter: Arc<Filter>,
     /// `enter` of the current cache.
@@ -256,6 +258,7 @@ impl Engine {
             epoch: AtomicU64::new(1),
             retired: AtomicU32::new(0),
             interrupting: AtomicU32::new(0),
+            threads: AtomicU32::new(0),
             filter,
             enter,
             features,
@@ -324,6 +327,12 @@ impl Engine {
     /// Note the epoch in a CPU that has noted none, and whose return stack, tables and locals may still lead to code of the last one that it had: between
     /// reading and noting a number, the epoch may end and its cache be unmapped, so only one that is still current then counts.
     fn join_epoch(&self, cpu: &Cpu) -> u64 {
+        if self.threads.load(Relaxed) == 1 {
+            // Nobody else ends an epoch. A thread that this one starts sees what it has noted by then.
+            let epoch = self.epoch.load(Relaxed);
+            cpu.epoch.store(epoch, Relaxed);
+            return epoch;
+        }
         loop {
             let epoch = self.epoch.load(SeqCst);
             cpu.epoch.store(epoch, SeqCst);
@@ -730,14 +739,20 @@ impl Engine {
         }
         region::attach(&mut cpu);
         let ptr: *mut Cpu = &mut *cpu;
-        self.inner.with(|i| i.cpus.push(ptr));
+        self.inner.with(|i| {
+            i.cpus.push(ptr);
+            self.threads.store(i.cpus.len() as u32, SeqCst);
+        });
         cpu
     }
 
     /// Give back a CPU whose thread has left translated code for good.
     pub fn drop_cpu(&self, mut cpu: Box<Cpu>) {
         let ptr: *mut Cpu = &mut *cpu;
-        self.inner.with(|i| i.cpus.retain(|&c| c != ptr));
+        self.inner.with(|i| {
+            i.cpus.retain(|&c| c != ptr);
+            self.threads.store(i.cpus.len() as u32, SeqCst);
+        });
         self.count.misses(region::take_misses(&mut cpu));
         if cpu.interrupted.load(Relaxed) != 0 {
             // Its process was killed.

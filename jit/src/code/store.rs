@@ -36,6 +36,8 @@ const HEAT_AT: usize = (PAGES_AT + PAGES * 8).next_multiple_of(PAGE);
 const FIRST: usize = HEAT_AT + super::cold::ENTRIES;
 const MAGIC: u64 = u64::from_le_bytes(*b"rf-code2");
 const PAGE: usize = 4096;
+/// Pages whose sums are kept, a power of two.
+const RECENT: usize = 64;
 /// So many bytes of records are worth a visit to the file.
 const ENOUGH: usize = 256 << 10;
 /// Words of guest code that a key is made of, at most.
@@ -167,6 +169,8 @@ pub struct Store {
     fresh: Vec<u8>,
     keys: Vec<([u64; 2], u32)>,
     words: Vec<u32>,
+    /// Pages and their sums, as they were when a translation was made there not long ago.
+    sums: Box<[(u64, [u64; 2]); RECENT]>,
     /// The last key that was looked for: what isn't found is made and added.
     wanted: (u64, Mode, u64),
 }
@@ -255,8 +259,9 @@ impl Store {
             unsafe { libc::close(fd) };
             return None;
         };
-        let store =
-            Store { fd, map, made_for, fresh: Vec::new(), keys: Vec::new(), words: Vec::new(), wanted: Default::default() };
+        let (fresh, keys, words) = Default::default();
+        let sums = Box::new([(u64::MAX, [0; 2]); RECENT]);
+        let store = Store { fd, map, made_for, fresh, keys, words, sums, wanted: Default::default() };
         (store.header().magic == MAGIC && store.header().made_for == made_for).then_some(store)
     }
 
@@ -346,6 +351,16 @@ impl Store {
         heads.find(|h| (h.pc ^ pc) & 0xfff == 0 && h.mode == mode.0).map(|h| h.page)
     }
 
+    /// The same, or what it was not long ago: where code has changed meanwhile, its translations are in a list that they are not found by.
+    fn recent_page_sum(&mut self, pc: u64, mem: &dyn Fetch) -> [u64; 2] {
+        let n = pc / PAGE as u64;
+        let at = n as usize & (RECENT - 1);
+        if self.sums[at].0 != n {
+            self.sums[at] = (n, self.page_sum(pc, mem).unwrap_or_default());
+        }
+        self.sums[at].1
+    }
+
     /// The sum of the page that `pc` is in now, if all of it can be fetched.
     fn page_sum(&mut self, pc: u64, mem: &dyn Fetch) -> Option<[u64; 2]> {
         const WORDS: usize = PAGE / 4;
@@ -397,7 +412,7 @@ impl Store {
             (pc, mode, key) if (pc, mode) == (made.pc, made.mode) && key != 0 => key,
             _ => self.key(made.pc, made.mode, mem)?,
         };
-        let page = self.page_sum(made.pc, mem).unwrap_or_default();
+        let page = self.recent_page_sum(made.pc, mem);
         let head = Head {
             sum: self.sum(made.start..made.end, mem)?,
             page,

@@ -17,6 +17,7 @@ mod host;
 pub use host::raw;
 
 use crate::Errno;
+use std::borrow::Borrow;
 
 extern "C" {
     fn rf_sys_interruptible(pending: *const u32, nr: u64, args: *const [u64; 6]) -> i64;
@@ -48,18 +49,18 @@ pub const ERESTARTNOINTR: i64 = 513;
 ///
 /// # Safety
 /// As the system call itself: the arguments must not make the kernel damage memory that Rust code owns.
-pub unsafe fn interruptible(pending: *const u32, nr: i64, args: [u64; 6]) -> i64 {
+pub unsafe fn interruptible(pending: *const u32, nr: i64, args: impl Borrow<[u64; 6]>) -> i64 {
     // SAFETY: forwarded to the caller; `pending` outlives the call.
-    unsafe { rf_sys_interruptible(pending, nr as u64, &args) }
+    unsafe { rf_sys_interruptible(pending, nr as u64, args.borrow()) }
 }
 
 /// [`raw`] with its error told apart.
 ///
 /// # Safety
 /// As [`raw`].
-pub unsafe fn call(nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
+pub unsafe fn call(nr: i64, args: impl Borrow<[u64; 6]>) -> Result<u64, Errno> {
     // SAFETY: forwarded to the caller.
-    match unsafe { raw(nr, args) } {
+    match unsafe { raw(nr, *args.borrow()) } {
         r if (-4095..0).contains(&r) => Err(Errno(-r as i32)),
         r => Ok(r as u64),
     }
