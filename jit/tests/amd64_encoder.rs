@@ -6,19 +6,14 @@ use jit::host::amd64::asm::{enc, encw, p38, p3a, p66, Addr, Asm, Enc, Rm, NOREG}
 use jit::host::amd64::evex::{form, COPY};
 use std::collections::HashMap;
 
-struct Random(u64);
+#[allow(dead_code)] // Others use the rest of it.
+#[path = "common/random.rs"]
+mod random;
+use random::Random;
 
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % n
-    }
-    /// A register that may hold an operand.
-    fn reg(&mut self) -> u8 {
-        [0, 3, 7, 8, 13, 15, 16, 17, 20, 23, 24, 27, 31][self.below(13) as usize]
-    }
+/// A register that may hold an operand.
+fn register(random: &mut Random) -> u8 {
+    random.pick(&[0, 3, 7, 8, 13, 15, 16, 17, 20, 23, 24, 27, 31])
 }
 
 /// What `emit` emits, as mnemonics and operands; none if some of it isn't understood.
@@ -101,15 +96,15 @@ fn renamed(operands: &[String], model: Operands, to: &mut Operands) -> Vec<Strin
 
 /// The addresses to try, of instructions whose memory operand has 1 to 16 bytes.
 fn address(random: &mut Random) -> Addr {
-    let unit = [1, 2, 4, 8, 16, 64][random.below(6) as usize];
+    let unit = random.pick(&[1, 2, 4, 8, 16, 64]);
     let disp = match random.below(4) {
         0 => 0,
         1 => (random.below(300) as i32 - 150) * unit,
-        2 => [127, -128, 128, -129][random.below(4) as usize] * unit,
+        2 => random.pick(&[127, -128, 128, -129]) * unit,
         _ => random.below(1 << 31) as u32 as i32,
     };
-    let base = [3, 4, 5, 6, 12, 13, 14][random.below(7) as usize];
-    let index = [NOREG, 1, 9, 13][random.below(4) as usize];
+    let base = random.pick(&[3, 4, 5, 6, 12, 13, 14]);
+    let index = random.pick(&[NOREG, 1, 9, 13]);
     Addr { base, index, scale: if index == NOREG { 0 } else { random.below(4) as u8 }, disp }
 }
 
@@ -133,7 +128,7 @@ fn evex_forms() {
             // Capstone takes VEX.W for part of no opcode; where it isn't ours there is nothing to compare.
             forms += 1;
             for n in 0..60 {
-                let mut to = Operands { reg: random.reg(), v: random.reg(), rm: Rm::R(random.reg()) };
+                let mut to = Operands { reg: register(&mut random), v: register(&mut random), rm: Rm::R(register(&mut random)) };
                 let want = renamed(&operands, if group { Operands { reg: NOREG, ..model } } else { model }, &mut to);
                 if group {
                     to.reg = field;
@@ -161,7 +156,7 @@ fn memory_operands() {
             let at = address(&mut random);
             let Some((model, mnemonic, operands)) = model(&cs, e, 1, Some(at)) else { break };
             known = true;
-            let mut to = Operands { reg: random.reg(), v: random.reg(), rm: Rm::M(at) };
+            let mut to = Operands { reg: register(&mut random), v: register(&mut random), rm: Rm::M(at) };
             let want = renamed(&operands, model, &mut to);
             let got = text(&cs, |a| a.evex(e, to.reg, to.v, to.rm, immediate(e)));
             let got = got.unwrap_or_else(|| panic!("{mnemonic} {e:?} on {to:?} is not understood"));
@@ -240,7 +235,11 @@ fn on_copies() {
             }
             forms += 1;
             for _ in 0..100 {
-                let mut to = Operands { reg: random.reg(), v: random.reg(), rm: at.map_or_else(|| Rm::R(random.reg()), Rm::M) };
+                let mut to = Operands {
+                    reg: register(&mut random),
+                    v: register(&mut random),
+                    rm: at.map_or_else(|| Rm::R(register(&mut random)), Rm::M),
+                };
                 renamed(&operands, model, &mut to);
                 let imm = fourth(e).or(immediate(e));
                 // The same on low registers: names stand for each other.
@@ -263,7 +262,7 @@ fn legacy_on_copies() {
     let slot = slot(&cs);
     for (e, imm) in [(enc(0, 2, 0xca), None), (enc(0, 2, 0xcc), None), (enc(0, 2, 0xcd), None), (enc(0, 3, 0xcc), Some(2))] {
         for _ in 0..200 {
-            let (d, s) = (random.reg(), random.reg());
+            let (d, s) = (register(&mut random), register(&mut random));
             let plain = text(&cs, |a| a.legacy(e, 1, Rm::R(2), imm)).expect("an instruction");
             let names =
                 |o: &String| o.replace("xmm1", &format!("first{d}")).replace("xmm2", &format!("xmm{s}")).replace("first", "xmm");

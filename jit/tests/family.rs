@@ -89,7 +89,11 @@ fn code_elsewhere_is_the_same_code_moved() {
         let by = b.at.wrapping_sub(a.at);
         moved += (one.code != other.code) as usize;
         // A constant may be on the other side of 2^31: then only the way from short to long is closed.
-        if !one.move_places(by) {
+        let places = one.relocs.iter().filter_map(|r| match *r {
+            host::Reloc::Place { at, wide } => Some((at, wide)),
+            _ => None,
+        });
+        if !places.into_iter().all(|(at, wide)| host::Reloc::move_place(&mut one.code, at, wide, by)) {
             continue;
         }
         let narrow = |e: &Emitted| e.relocs.iter().filter(|r| matches!(r, host::Reloc::Place { wide: false, .. })).count();

@@ -327,8 +327,8 @@ impl Engine {
     /// Note the epoch in a CPU that has noted none, and whose return stack, tables and locals may still lead to code of the last one that it had: between
     /// reading and noting a number, the epoch may end and its cache be unmapped, so only one that is still current then counts.
     fn join_epoch(&self, cpu: &Cpu) -> u64 {
-        if self.threads.load(Relaxed) == 1 {
-            // Nobody else ends an epoch. A thread that this one starts sees what it has noted by then.
+        if self.threads.load(Acquire) == 1 {
+            // Nobody else ends an epoch, and what threads that are gone have done is seen. A thread that this one starts sees what it has noted by then.
             let epoch = self.epoch.load(Relaxed);
             cpu.epoch.store(epoch, Relaxed);
             return epoch;

@@ -112,14 +112,6 @@ impl Emitted {
         self.relocs.clear();
         self.points.clear();
     }
-
-    /// Move the guest addresses in the code; false if one no longer fits.
-    pub fn move_places(&mut self, by: u64) -> bool {
-        self.relocs.iter().all(|r| match *r {
-            Reloc::Place { at, wide } => Reloc::move_place(&mut self.code, at, wide, by),
-            _ => true,
-        })
-    }
 }
 
 /// A host back end, ready for one (guest, host) pair.

@@ -396,8 +396,14 @@ impl Asm {
         } else {
             (0x80, 4)
         };
+        Asm::with_disp(reg, a, md, a.disp as u32, disp_len)
+    }
+
+    /// The same, of the displacement as it is to be encoded and the mode that says how long it is.
+    #[inline(always)]
+    pub(super) fn with_disp(reg: u8, a: Addr, md: u64, disp: u32, disp_len: u32) -> (u64, u32) {
+        let (base, disp) = (a.base as u64 & 7, disp as u64);
         let modrm = md | (reg as u64 & 7) << 3;
-        let disp = a.disp as u32 as u64;
         if a.index != NOREG || base == r::SP as u64 {
             let index = if a.index == NOREG { 4 } else { a.index as u64 & 7 };
             let sib = (a.scale as u64) << 6 | index << 3 | base;

@@ -2,7 +2,7 @@
 //! one of the registers is such a one, the instruction is encoded as EVEX.128 if it has a form there ([`form`] is the one place that knows), and else
 //! works on copies.
 
-use super::asm::{p3a, p66, r, state, NOREG, PLACED};
+use super::asm::{p3a, p66, r, state, PLACED};
 use super::asm::{Addr, Asm, Enc, Rm};
 
 /// The register for copies: where registers from 16 up are used at all, nothing else is in it.
@@ -197,23 +197,15 @@ impl Asm {
 
     /// As [`Asm::memory`], where displacements of 8 bits are counted in `1 << scale` bytes; `u8::MAX`: there are none.
     fn scaled(reg: u8, a: Addr, scale: u8) -> (u64, u32) {
-        let base = a.base as u64 & 7;
         let small = match scale {
             u8::MAX => None,
             n => i8::try_from(a.disp >> n).ok().filter(|&d| (d as i32) << n == a.disp),
         };
         let (md, disp, len) = match small {
-            Some(0) if base != r::BP as u64 => (0, 0, 0),
-            Some(d) => (0x40, d as u8 as u64, 1),
-            None => (0x80, a.disp as u32 as u64, 4),
+            Some(0) if a.base & 7 != r::BP => (0, 0, 0),
+            Some(d) => (0x40, d as u8 as u32, 1),
+            None => (0x80, a.disp as u32, 4),
         };
-        let modrm = md | (reg as u64 & 7) << 3;
-        if a.index != NOREG || base == r::SP as u64 {
-            let index = if a.index == NOREG { 4 } else { a.index as u64 & 7 };
-            let sib = (a.scale as u64) << 6 | index << 3 | base;
-            (modrm | 4 | sib << 8 | disp << 16, 2 + len)
-        } else {
-            (modrm | base | disp << 8, 1 + len)
-        }
+        Asm::with_disp(reg, a, md, disp, len)
     }
 }
