@@ -153,13 +153,13 @@ fn run(engine: &Engine, code: &Code) -> ([u64; 4], u64, u64) {
     (out, s.translations, s.found)
 }
 
-/// Memory of a page with the program in it.
+/// Memory of pages with the program in it.
 fn mapped(words: &[u32]) -> Code {
     // SAFETY: fresh memory, large enough.
     let at = unsafe {
         let at = libc::mmap(
             std::ptr::null_mut(),
-            4096,
+            words.len().next_multiple_of(1024) * 4,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             -1,
@@ -326,4 +326,107 @@ fn a_family_is_left_for_good_and_strangers_are_not_believed() {
     assert_eq!((second.family(), second.family_handle()), (-1, None));
     let (_, made, found) = run(&second, &mapped(&PROGRAM));
     assert!(made > 0 && found == 0);
+}
+
+/// Words of code in random pages.
+const WORDS: usize = 2048;
+/// Words of a slot of code; the last slot calls the system.
+const SLOT: usize = 40;
+
+/// Two pages of slots that compute with x0 to x5 and the flags, use their own addresses (x12 is where the code begins), and go on in any other
+/// slot, until x10 is 0.
+fn slots(r: &mut Random) -> Vec<u32> {
+    let mut words = vec![SVC; WORDS];
+    let slots = WORDS / SLOT;
+    let to = |from: usize, slot: usize, bits: u32| ((slot * SLOT) as u32).wrapping_sub(from as u32) & ((1 << bits) - 1);
+    for slot in 0..slots - 1 {
+        let mut at = slot * SLOT;
+        let mut put = |word: u32, at: &mut usize| {
+            words[*at] = word;
+            *at += 1;
+        };
+        put(0xd100_054a, &mut at); // sub x10, x10, #1
+        put(0xb400_000a | to(at, slots - 1, 19) << 5, &mut at); // cbz x10, the last slot
+        for _ in 0..r.below(8) {
+            let (d, n, m) = (r.below(6) as u32, r.below(6) as u32, r.below(6) as u32);
+            // adds, subs, adc, sbc, eor, add
+            let op = [0xab00_0000, 0xeb00_0000, 0x9a00_0000, 0xda00_0000, 0xca00_0000, 0x8b00_0000][r.below(6)];
+            put(op | m << 16 | n << 5 | d, &mut at);
+            if r.below(6) == 0 {
+                put(0x1000_000b | (r.below(1 << 10) as u32) << 5, &mut at); // adr x11, …
+                put(0xcb0c_016b, &mut at); // sub x11, x11, x12
+                put(0xca0b_0000 | d << 5 | d, &mut at); // eor
+            }
+        }
+        for _ in 0..r.below(3) {
+            let branch =
+                [0x5400_0000 | r.below(14) as u32, 0xb400_0000 | r.below(6) as u32, 0xb500_0000 | r.below(6) as u32][r.below(3)];
+            put(branch | to(at, r.below(slots), 19) << 5, &mut at);
+        }
+        if r.below(4) == 0 {
+            // By a register, so that the table of branches and the look-up are of use.
+            put(0x1000_000b | to(at, r.below(slots), 19) << 5, &mut at);
+            put(0xd61f_0160, &mut at); // br x11
+        } else {
+            put(0x1400_0000 | to(at, r.below(slots), 26), &mut at);
+        }
+    }
+    words
+}
+
+/// The registers after so many slots, from one of them on.
+fn after(engine: &Engine, code: &Code, slot: usize, rounds: u64) -> ([u64; 6], u8) {
+    let mut cpu = engine.new_cpu(None);
+    cpu.pc = code.at + (slot * SLOT * 4) as u64;
+    (0..6).for_each(|n| cpu.gpr[n] = (n as u64 + 3).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    (cpu.gpr[10], cpu.gpr[12]) = (rounds, code.at);
+    assert_eq!(engine.run(&mut cpu, code), Exit::Syscall);
+    let out = (std::array::from_fn(|n| cpu.gpr[n]), engine.nzcv(&cpu));
+    engine.drop_cpu(cpu);
+    out
+}
+
+/// Pages of code that a family hands on, one by one and in one piece, each time elsewhere, while some of it changes: all compute what an engine without
+/// relatives does.
+#[test]
+fn images_are_what_they_were_made_of() {
+    let mut r = Random(std::env::var("FAMILY_SEED").map_or(7, |n| n.parse().expect("a number")));
+    let mut images = 0;
+    for round in 0..40 {
+        let mut words = slots(&mut r);
+        let starts: Vec<usize> = (0..6).map(|_| r.below(WORDS / SLOT)).collect();
+        let first = engine();
+        first.found_family();
+        let mut last = first;
+        for generation in 0..6 {
+            let alone = engine();
+            // Nobody else's memory is at this place as long as the test runs, so the next generation's is elsewhere.
+            let code = mapped(&words);
+            for (n, &start) in starts.iter().enumerate() {
+                // Other parts of the code become known with every generation.
+                let rounds = 5 + (generation * 40 + n) as u64;
+                assert_eq!(
+                    after(&last, &code, start, rounds),
+                    after(&alone, &code, start, rounds),
+                    "round {round}, generation {generation}, slot {start}"
+                );
+            }
+            // An instruction changes, for good in every other round.
+            let at = r.below(WORDS / SLOT - 1) * SLOT + 2;
+            let before = code.words.borrow()[at];
+            for word in [0x9100_0400, before] {
+                code.words.borrow_mut()[at] = word; // add x0, x0, #1
+                last.invalidate(code.at + at as u64 * 4, 4);
+                alone.invalidate(code.at + at as u64 * 4, 4);
+                assert_eq!(after(&last, &code, starts[0], 90), after(&alone, &code, starts[0], 90), "round {round}, changed");
+                if round % 2 == 1 && generation == 3 {
+                    words[at] = word;
+                    break;
+                }
+            }
+            images += last.stats().images;
+            last = relative(&last);
+        }
+    }
+    assert!(images > 150, "only {images} images");
 }

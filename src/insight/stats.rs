@@ -66,7 +66,7 @@ fn lines(s: &jit::code::Stats, wall: u64) -> String {
          \x20 translated   {} blocks, {} guest instructions, {} bytes of host code ({:.1} per instruction), {} direct exits\n\
          \x20 interpreted  {} guest instructions\n\
          \x20 traces       {} of these blocks\n\
-         \x20 found        {} of these blocks with relatives\n\
+         \x20 found        {} of these blocks with relatives, {} pages in one piece\n\
          \x20 dropped      {} invalidations of {} blocks, {} times everything\n\
          \x20 not linked   {} times a direct exit was taken before it led to its target\n\
          \x20 not found    {} returns not on top of the return stack ({} times it was full), {} indirect branches and returns not in \
@@ -87,6 +87,7 @@ fn lines(s: &jit::code::Stats, wall: u64) -> String {
         s.interpreted,
         s.traces,
         s.found,
+        s.images,
         s.invalidations,
         s.invalidated,
         s.flushes,

@@ -129,7 +129,8 @@ int main(int argc, char **argv) {
   go(argv[1]);
   if (argc > 2) {
     int status = 0;
-    for (int i = 0; i < 2; i++) {
+    // The first translates, the second copies and makes images, the third copies these.
+    for (int i = 0; i < 3; i++) {
       if (!fork()) {
         execv(argv[2], argv + 2);
         _exit(6);

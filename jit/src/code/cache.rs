@@ -2,7 +2,7 @@
 //!
 //! **Invariants.** Blocks are placed one after the other, so `blocks` ascends by host offset. A link's jump leads either to its
 //! own stub or to a valid block's entry; `linked` says which (unless it is `cut`), and the target's list of incoming links holds it. Without a
-//! valid block for its target, it is in the list of those who wait for one, and is linked when one is published. Memory of
+//! valid block for its target, it is in the list of those who wait for one, and is linked when one is published, or in none ([`LOOSE`]) and is linked when it is taken. Memory of
 //! an invalid block is not reused while the area lives: a thread still inside of it leaves by its exits.
 //!
 //! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 /// No block, no link.
 const NONE: u32 = u32::MAX;
+/// A link that waits in no list: whoever takes it first connects it.
+const LOOSE: u32 = u32::MAX - 1;
 
 struct Block {
     pc: u64,
@@ -34,8 +36,10 @@ struct Block {
     end: u64,
     mode: Mode,
     host: u32,
-    /// First of its points; they end where the next block's begin. (Those of an adopted block are in `Cache::lent`.)
+    /// First of its points; they end where the next block's begin.
     points: u32,
+    /// Those of an adopted block instead, or [`adopt::OWN`].
+    lent: u32,
     /// First of its links; they end where the next block's begin.
     links: u32,
     /// Head of the list of links that lead here.
@@ -47,6 +51,8 @@ struct Block {
     /// The counter before it, or NONE.
     counter: u32,
 }
+
+const _: () = assert!(size_of::<Block>() == 56);
 
 /// What a block is to heat.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +99,7 @@ struct Link {
     target: u64,
     /// The block that the jump leads to, or NONE.
     linked: u32,
-    /// Next in the target's list, or in that of the links that wait for the target.
+    /// Next in the target's list, or in that of the links that wait for the target; or [`LOOSE`].
     next: u32,
     /// The jump leads to the stub for a while, although the link is in the target's list.
     cut: bool,
@@ -330,7 +336,7 @@ impl Cache {
         self.points.extend(e.points.iter().map(|p| Placed::new(p, made.pc)));
         let counts = |l: &host::Link| !parts.is_empty() || l.target <= made.pc && !host::is_call(&e.code, l.at);
         self.new_links(e.links.iter().copied(), at, counts);
-        self.announce(made, parts, at, (points, links), cut);
+        self.announce(made, parts, at, (points, links), adopt::OWN, cut);
         Some(self.area.addr(at))
     }
 
@@ -341,27 +347,31 @@ impl Cache {
         }
     }
 
-    /// The rest of [`Cache::publish`], for code that has been placed at `at`; its points and links are the last, from these on.
-    fn announce(&mut self, made: &Made, parts: &[Range<u64>], at: u32, (points, links): (u32, u32), cut: bool) {
+    /// The rest of [`Cache::publish`], for code that has been placed at `host`; its points and links are the last, from these on.
+    fn announce(&mut self, made: &Made, parts: &[Range<u64>], host: u32, (points, links): (u32, u32), lent: u32, cut: bool) {
         let id = self.blocks.len() as u32;
-        let Made { pc, start, end, mode, .. } = *made;
         let end_links = self.links.len() as u32;
-        self.blocks.push(Block {
-            pc,
-            start,
-            end,
-            mode,
-            host: at,
-            points,
-            links,
-            incoming: NONE,
-            valid: true,
-            flags_dead: made.flags_dead,
-            kind: if parts.is_empty() { Kind::Cold } else { Kind::Settled },
-            counter: NONE,
-        });
+        let Made { pc, start, end, mode, flags_dead, .. } = *made;
+        let kind = if parts.is_empty() { Kind::Cold } else { Kind::Settled };
+        let (incoming, valid, counter) = (NONE, true, NONE);
+        self.blocks.push(Block { pc, start, end, mode, host, points, lent, links, incoming, valid, flags_dead, kind, counter });
         self.lookup.reserve((end_links - links) as usize + 1);
-        let entry = self.probe(pc, mode);
+        self.enter(id, self.probe(made.pc, mode), cut);
+        // Steps are not linked.
+        if !mode.alone() {
+            (links..end_links).for_each(|n| self.add_link(n, mode));
+        }
+        if parts.is_empty() {
+            self.pages.insert(made.start..made.end, id, &self.filter);
+        } else {
+            parts.iter().for_each(|part| self.pages.insert(part.clone(), id, &self.filter));
+            self.parts.insert(id, parts.to_vec());
+        }
+    }
+
+    /// Have a new block found in its slot, by those who waited for it, too.
+    fn enter(&mut self, id: u32, entry: usize, cut: bool) {
+        let Block { pc, mode, .. } = self.blocks[id as usize];
         let before = what(std::mem::replace(&mut self.lookup.slots[entry], slot(pc, mode, id + 1)));
         self.lookup.filled += (before == 0) as usize;
         if before & WAIT != 0 {
@@ -371,16 +381,6 @@ impl Cache {
             self.connect_all(old, id, None);
             self.blocks[id as usize].counter = self.blocks[before as usize - 1].counter;
             self.past_counter(id);
-        }
-        // Steps are not linked.
-        if !mode.alone() {
-            (links..end_links).for_each(|n| self.add_link(n, mode));
-        }
-        if parts.is_empty() {
-            self.pages.insert(start..end, id, &self.filter);
-        } else {
-            parts.iter().for_each(|part| self.pages.insert(part.clone(), id, &self.filter));
-            self.parts.insert(id, parts.to_vec());
         }
     }
 
@@ -451,6 +451,7 @@ impl Cache {
                 host: at,
                 points,
                 links,
+                lent: adopt::OWN,
                 incoming,
                 valid,
                 flags_dead,
@@ -552,12 +553,21 @@ impl Cache {
         self.links[n as usize].cut
     }
 
-    /// Mend link `n` if it was cut, and the direct one before it.
-    pub fn link(&mut self, n: u32) {
+    /// Whether link `n` leads nowhere and waits for nobody.
+    pub fn is_loose(&self, n: u32) -> bool {
+        self.links[n as usize].next == LOOSE
+    }
+
+    /// Link `n` has just been taken: mend it if it was cut, tie it to its target if it is loose; and the direct one before it.
+    pub fn link(&mut self, n: u32, mode: Mode) {
         let direct = n.checked_sub(1).filter(|&d| self.links[d as usize].direct);
         for n in direct.into_iter().chain([n]) {
             if std::mem::take(&mut self.links[n as usize].cut) {
                 self.lead(n);
+            } else if self.is_loose(n) {
+                if let Some(block) = self.block(self.links[n as usize].target, mode) {
+                    self.connect(n, block as u32, false);
+                }
             }
         }
     }
@@ -699,9 +709,9 @@ impl Cache {
         let i = self.block_at(pc)?;
         let b = &self.blocks[i];
         let end = self.blocks.get(i + 1).map_or(self.points.len(), |n| n.points as usize);
-        let points = match &self.points[b.points as usize..end] {
-            [] => self.lent.points(i),
-            own => own,
+        let points = match b.lent {
+            adopt::OWN => &self.points[b.points as usize..end],
+            lent => self.lent.points(lent),
         };
         let p = &points[points.partition_point(|p| p.host <= off - b.host).checked_sub(1)?];
         Some(Point { host: b.host + p.host, pc: b.pc.wrapping_add_signed(p.pc as i64), flags: p.flags, bits: p.bits })
@@ -762,6 +772,7 @@ mod tests {
                         mode,
                         host: 0,
                         points: 0,
+                        lent: adopt::OWN,
                         links: 0,
                         incoming: NONE,
                         valid: true,

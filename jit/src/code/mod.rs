@@ -398,11 +398,11 @@ impl Engine {
             let same = epoch == self.epoch.load(Relaxed);
             if same
                 && host.is_some()
-                && i.cache.is_cut(link)
+                && (i.cache.is_cut(link) || i.cache.is_loose(link))
                 && self.interrupting.load(Acquire) == 0
                 && i.cache.area.own().is_ok()
             {
-                i.cache.link(link);
+                i.cache.link(link, mode);
             }
             Ok(Some(host))
         })?;
@@ -515,7 +515,7 @@ impl Engine {
 
     /// Say that a translation was placed at `host`.
     fn published(&self, made: &Made, host: u64, bytes: usize, links: usize) {
-        self.count.translation(made.insns, bytes, links);
+        self.count.translations(1, made.insns, bytes, links);
         if let Some(watcher) = self.options.watcher {
             // SAFETY: the block has just been placed there.
             watcher.placed(made.pc, host, unsafe { std::slice::from_raw_parts(host as *const u8, bytes) });

@@ -114,6 +114,13 @@ impl Pages {
         }
     }
 
+    /// Blocks depend on code in the page at `base` alone: on which bytes of it, and its number. These are the lines.
+    pub fn insert_all(&mut self, base: u64, blocks: impl Iterator<Item = (u16, u16, u32)>, lines: u64, filter: &Filter) {
+        let page = self.at(base >> LOG2_PAGE);
+        page.set_lines(page.lines | lines, filter);
+        page.parts.extend(blocks.map(|(start, end, block)| Part { first: start, last: end - 1, block }));
+    }
+
     /// Page number `n`.
     #[inline]
     fn at(&mut self, n: u64) -> &mut Page {

@@ -3,7 +3,7 @@
 use super::cache::Cache;
 use super::cold::Heat;
 use super::stats::{Counters, Stopwatch};
-use super::store::{Made, Store, Stored, Sum};
+use super::store::{Image, Made, Store, Stored, Sum};
 use super::{Engine, Inner, Options};
 use crate::guest::Fetch;
 use crate::host;
@@ -52,11 +52,38 @@ impl Engine {
         Some(host)
     }
 
+    /// Publish an image: how many blocks it is, and which records it stands for and doesn't.
+    fn adopt_image(
+        &self,
+        cache: &mut Cache,
+        image: &Image<'_>,
+        base: u64,
+        mode: Mode,
+        cut: bool,
+    ) -> Option<(usize, u32, Vec<u32>)> {
+        let host = cache.adopt_image(image, base, mode, &host::helper, cut)?;
+        let n = image.pieces.len();
+        Counters::add_alone(&self.count.found, n as u64);
+        Counters::add_alone(&self.count.images, 1);
+        self.count.translations(n, image.insns, image.code.len(), image.joints.len());
+        if let Some(watcher) = self.options.watcher {
+            let ends = image.pieces.iter().skip(1).map(|p| p.host).chain([image.code.len() as u32]);
+            for (piece, end) in image.pieces.iter().zip(ends) {
+                let at = host + u64::from(piece.host);
+                // SAFETY: the image has just been placed there.
+                let code = unsafe { std::slice::from_raw_parts(at as *const u8, (end - piece.host) as usize) };
+                watcher.placed(base + u64::from(piece.pc), at, code);
+            }
+        }
+        Some((n, image.upto, image.others.to_vec()))
+    }
+
     /// Code at `pc` isn't translated: copy all that relatives have translated in its page, unless that has been tried.
     #[cold]
     pub(super) fn adopt_page(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) {
         // Where one piece of code isn't known, another may be.
         const TRIES: u8 = 3;
+        const THOROUGH: u32 = 16;
         let tried = i.cache.page_tried(pc);
         if i.store.is_none() || tried >= TRIES {
             return;
@@ -70,13 +97,24 @@ impl Engine {
         self.make_writable(i);
         let cut = self.interrupting.load(Acquire) != 0;
         let Inner { store: Some(store), cache, hints, .. } = i else { return };
-        store.adopt_page((pc, page), mode, mem, &mut |made, stored| {
+        let page = (pc, page);
+        let takes = cache.takes_images() && Engine::common(hints, pc & !0xfff..(pc | 0xfff) + 1, mode);
+        let image = if takes { store.find_image(page, mode, mem) } else { None };
+        let image = image.and_then(|at| Some((at, self.adopt_image(cache, &store.image(at, pc)?, pc & !0xfff, mode, cut)?)));
+        let (old, (pieces, upto, others)) = image.map_or((None, Default::default()), |(at, known)| (Some(at), known));
+        let held = store.adopt_page(page, mode, mem, (upto, &others), &mut |made, stored| {
             if cache.find(made.pc, mode).is_none() {
                 self.adopt(cache, hints, &made, &stored, cut);
             }
             // A cache that is nearly full had better have room for what is executed.
             cache.area.is_half_empty()
         });
+        // Worth making once many are new; any number of them for one process in so many.
+        let thorough = std::process::id() % THOROUGH == 0;
+        let new = held.len().saturating_sub(others.len());
+        if takes && new * 3 > if thorough { 0 } else { pieces + 6 } {
+            store.make_image(page, mode, mem, &held, old);
+        }
         cache.try_page(pc, TRIES);
         Engine::tell_parent(i, pc, mode);
     }

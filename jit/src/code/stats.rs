@@ -37,6 +37,8 @@ counters! {
     found
     /// Of these, traces.
     traces
+    /// Pages of which relatives' translations came in one piece.
+    images
     /// Guest instructions that were interpreted.
     interpreted
     /// Guest instructions in them.
@@ -86,8 +88,8 @@ impl Counters {
     }
 
     /// With the engine's lock held.
-    pub fn translation(&self, insns: u32, bytes: usize, links: usize) {
-        Counters::add_alone(&self.translations, 1);
+    pub fn translations(&self, n: usize, insns: u32, bytes: usize, links: usize) {
+        Counters::add_alone(&self.translations, n as u64);
         Counters::add_alone(&self.guest_insns, insns.into());
         Counters::add_alone(&self.host_bytes, bytes as u64);
         Counters::add_alone(&self.links, links as u64);

@@ -12,17 +12,20 @@
 //! It is mapped for reading alone, so that a stray write of one program harms no other; to append, it is mapped for a moment.
 //!
 //! **Pages.** Records of one page of guest code, as a sum over the page has it, are a list: who finds the first copies all that hold at once, and reads
-//! each line of the page but once for it. What isn't there then is looked for by itself.
+//! each line of the page but once for it. What isn't there then is looked for by itself. Many records become an [`Image`], which is copied as a whole.
 //!
 //! **Layout.** [`Header`]; `BUCKETS` words (high half: part of the key, low half: offset of a record in units of 16 bytes, 0 = empty); `PAGES` more of the same
-//! form, for the last record of each page; counts of what is reached ([`Heat`](super::cold::Heat)), which alone all may write at any time; records. Who
+//! form, for the last record of each page and its image; counts of what is reached ([`Heat`](super::cold::Heat)), which alone all may write at any time; records. Who
 //! appends holds the file's lock (`fcntl`), which ends with the process. A record is whole before its word is there.
+
+mod image;
 
 use super::cache::Placed;
 use super::cold::Heat;
 use crate::guest::Fetch;
 use crate::host::{self, Emitted, Link, Reloc, NO_BRANCH};
 use crate::ir::Mode;
+pub use image::{Image, NONE as NO_PIECE};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -34,8 +37,10 @@ const PAGES: usize = 1 << 16;
 const PAGES_AT: usize = size_of::<Header>() + BUCKETS * 8;
 const HEAT_AT: usize = (PAGES_AT + PAGES * 8).next_multiple_of(PAGE);
 const FIRST: usize = HEAT_AT + super::cold::ENTRIES;
-const MAGIC: u64 = u64::from_le_bytes(*b"rf-code2");
+const MAGIC: u64 = u64::from_le_bytes(*b"rf-code3");
 const PAGE: usize = 4096;
+/// Words of a cache line.
+const LINE_WORDS: usize = PAGE / 64 / 4;
 /// Pages whose sums are kept, a power of two.
 const RECENT: usize = 64;
 /// So many bytes of records are worth a visit to the file.
@@ -59,7 +64,8 @@ struct Header {
     _pad: [u64; 5],
 }
 
-/// What a record begins with. Then come its links, relocations and points of two or four words each, and the code.
+/// What a record begins with. Then come its links and relocations of four or two words each, the code, and, as nobody reads them but after a fault, the
+/// points at the next multiple of four bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Head {
@@ -99,12 +105,27 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Where the code and the points are of the record at `at`.
+    fn parts(&self, at: usize) -> (usize, usize) {
+        let code = at + size_of::<Head>() + self.links as usize * size_of::<Four>() + self.relocs as usize * size_of::<Two>();
+        (code, (code + self.code as usize).next_multiple_of(4))
+    }
+}
+
+/// Numbers that may have any value.
+trait AnyHead: Copy {}
+impl AnyHead for Head {}
+impl AnyHead for image::Head {}
+
 /// A translation in the store.
 pub struct Stored<'a> {
     pub code: &'a [u8],
     pub links: &'a [Four],
     pub relocs: &'a [Two],
-    pub points: &'a [Placed],
+    /// The store in which it is, and its record's offset in units of 16 bytes: see [`points`].
+    pub store: *const u8,
+    pub record: u32,
     /// How far from where it was made its guest code lies here.
     pub by: u64,
 }
@@ -165,7 +186,7 @@ pub struct Store {
     fd: i32,
     map: *const u8,
     made_for: u64,
-    /// Records to append, and where in them each begins, with its keys: its own and the page's.
+    /// Records to append, and where in them each begins, with its keys: its own (0 for an image) and the page's.
     fresh: Vec<u8>,
     keys: Vec<([u64; 2], u32)>,
     words: Vec<u32>,
@@ -312,20 +333,24 @@ impl Store {
         None
     }
 
-    /// Tell `take` of all translations of code in the page of `pc`, as it is now, as long as it likes; `page` is what [`Store::page_of`] said.
+    /// Tell `take` of the translations of code in the page of `pc`, as it is now, as long as it likes: those that came after record number `upto`, and
+    /// `others`. `page` is what [`Store::page_of`] said. The numbers of all that hold.
     pub fn adopt_page(
         &mut self,
         (pc, page): (u64, [u64; 2]),
         mode: Mode,
         mem: &dyn Fetch,
+        (upto, others): (u32, &[u32]),
         take: &mut dyn FnMut(Made, Stored<'_>) -> bool,
-    ) {
+    ) -> Vec<u32> {
         let mut lines = Lines { at: pc & !(PAGE as u64 - 1), read: 0, words: [0; PAGE / 4] };
-        let mut next = self.last_in_page(page);
-        while let Some(at) = next {
+        let mut held = Vec::new();
+        let mut others = others.iter();
+        let mut next = self.last_in_page(page, mode, false).filter(|&at| at > (upto as usize) << 4);
+        while let Some(at) = next.or_else(|| Some((*others.next()? as usize) << 4)) {
             let Some(head) = self.head(at) else { break };
             // (Whoever writes a record writes it behind the one before.)
-            next = Some((head.before as usize) << 4).filter(|&b| b != 0 && b < at);
+            next = next.and(Some((head.before as usize) << 4)).filter(|&b| b > (upto as usize) << 4 && b < at);
             if let Some(next) = next {
                 // It comes while this one is copied.
                 self.prefetch(next);
@@ -336,11 +361,55 @@ impl Store {
                 continue;
             }
             if let Some(stored) = self.stored(at, &head, made.pc) {
+                held.push(stored.record);
                 if !take(made, stored) {
                     break;
                 }
             }
         }
+        held
+    }
+
+    /// Where the image is of the page of `pc`, if there is one and the code in it is as it was; `page` is what [`Store::page_of`] said.
+    pub fn find_image(&mut self, (pc, page): (u64, [u64; 2]), mode: Mode, mem: &dyn Fetch) -> Option<usize> {
+        let at = self.last_in_page(page, mode, true)?;
+        let head = self.read::<image::Head>(at)?;
+        let same = head.page == page && head.mode == mode.0 && self.lines_sum(pc, head.lines, mem) == Some(head.sum);
+        same.then_some(at)
+    }
+
+    /// The image that was found there.
+    pub fn image(&self, at: usize, pc: u64) -> Option<Image<'_>> {
+        // SAFETY: in the file, where nobody changes what a word leads to.
+        unsafe { self.read::<image::Head>(at)?.image(self.map, at, pc & !(PAGE as u64 - 1)) }
+    }
+
+    /// Make an image of those of the records, and of the ones in the image at `old`, that hold in the page of `pc`. Not if most of the file is in use.
+    pub fn make_image(&mut self, (pc, page): (u64, [u64; 2]), mode: Mode, mem: &dyn Fetch, records: &[u32], old: Option<usize>) {
+        let Some(upto) = records.iter().max() else { return };
+        // The page as it is at one moment: others may change it.
+        if self.header().used.load(Relaxed) > SIZE as u64 / 2 || self.page_sum(pc, mem).is_none() {
+            return;
+        }
+        let base = pc & !(PAGE as u64 - 1);
+        let mut maker = image::Maker::new(base, page, mode.0, *upto);
+        let old = old.and_then(|at| self.image(at, pc));
+        let old = old.iter().flat_map(|i| i.pieces.iter().map(|p| &p.record));
+        for &n in records.iter().chain(old) {
+            let at = (n as usize) << 4;
+            let Some(head) = self.head(at) else { continue };
+            let made = head.at(base | head.pc & (PAGE as u64 - 1));
+            let Some(stored) = self.stored(at, &head, made.pc) else { continue };
+            let words = |from: u64, to: u64| self.words.get((from / 4) as usize..(to.div_ceil(4)) as usize);
+            match made.start.checked_sub(base).zip(made.end.checked_sub(base)).filter(|r| r.1 <= PAGE as u64) {
+                Some((start, end)) if words(start, end).map(Sum::of) == Some(head.sum) => maker.add(n, &made, &stored),
+                Some(_) => {}
+                None => maker.add_other(n),
+            }
+        }
+        let sum = self.sum_of_lines(maker.lines());
+        self.keys.push(([0, page_key(page, mode, true)], self.fresh.len() as u32));
+        self.fresh.extend_from_slice(&maker.finish(sum));
     }
 
     /// The sum of the page in which somebody has translated what seems to lie at `pc`.
@@ -363,33 +432,47 @@ impl Store {
 
     /// The sum of the page that `pc` is in now, if all of it can be fetched.
     fn page_sum(&mut self, pc: u64, mem: &dyn Fetch) -> Option<[u64; 2]> {
-        const WORDS: usize = PAGE / 4;
-        self.words.resize(WORDS.max(self.words.len()), 0);
-        let words = &mut self.words[..WORDS];
-        if mem.fetch(pc & !(PAGE as u64 - 1), words) != WORDS {
-            return None;
-        }
-        // Each waits for its own last product only.
-        let mut lanes = [0, 1, 2, 3].map(|n| Sum::new(self.made_for ^ n));
-        for eight in words.chunks_exact(8) {
-            for (lane, two) in lanes.iter_mut().zip(eight.chunks_exact(2)) {
-                lane.word(two[0] as u64 | (two[1] as u64) << 32);
-            }
-        }
-        let mut all = Sum::new(PAGE as u64);
-        lanes.iter().flat_map(Sum::get).for_each(|w| all.word(w));
-        Some(all.get())
+        self.lines_sum(pc, u64::MAX, mem)
     }
 
-    /// Where the last record is of the page whose sum this is.
-    fn last_in_page(&self, sum: [u64; 2]) -> Option<usize> {
-        let found = (0..REACH).map(|n| self.page_word(sum[0], n)).take_while(|&w| w != 0).find(|w| w >> 32 == sum[0] >> 32)?;
+    /// The sum of some cache lines of the page that `pc` is in now, if all of them can be fetched. `words` has them then, each in its place.
+    fn lines_sum(&mut self, pc: u64, lines: u64, mem: &dyn Fetch) -> Option<[u64; 2]> {
+        self.words.resize((PAGE / 4).max(self.words.len()), 0);
+        for (first, count) in runs(lines) {
+            let words = &mut self.words[first * LINE_WORDS..(first + count) * LINE_WORDS];
+            if mem.fetch((pc & !(PAGE as u64 - 1)) + (first * LINE_WORDS * 4) as u64, words) != words.len() {
+                return None;
+            }
+        }
+        Some(self.sum_of_lines(lines))
+    }
+
+    /// The sum of lines of `words`.
+    fn sum_of_lines(&self, lines: u64) -> [u64; 2] {
+        // Each waits for its own last product only.
+        let mut lanes = [0, 1, 2, 3].map(|n| Sum::new(self.made_for ^ n));
+        for (first, count) in runs(lines) {
+            for eight in self.words[first * LINE_WORDS..(first + count) * LINE_WORDS].chunks_exact(8) {
+                for (lane, two) in lanes.iter_mut().zip(eight.chunks_exact(2)) {
+                    lane.word(two[0] as u64 | (two[1] as u64) << 32);
+                }
+            }
+        }
+        let mut all = Sum::new(lines);
+        lanes.iter().flat_map(Sum::get).for_each(|w| all.word(w));
+        all.get()
+    }
+
+    /// Where the last record is of the page whose sum this is, or its image.
+    fn last_in_page(&self, page: [u64; 2], mode: Mode, image: bool) -> Option<usize> {
+        let key = page_key(page, mode, image);
+        let found = (0..REACH).map(|n| self.page_word(key, n)).take_while(|&w| w != 0).find(|w| w >> 32 == key >> 32)?;
         Some((found as u32 as usize) << 4)
     }
 
     /// Have a record in the processor's caches soon.
     fn prefetch(&self, at: usize) {
-        const MOSTLY: usize = 512;
+        const MOSTLY: usize = 384;
         (0..MOSTLY).step_by(64).for_each(|n| host::prefetch(self.map.wrapping_add(at + n)));
     }
 
@@ -430,7 +513,8 @@ impl Store {
             before: 0,
             _pad: 0,
         };
-        Some(([key, page[0]], head))
+        let page = if page == [0; 2] { 0 } else { page_key(page, made.mode, false) };
+        Some(([key, page], head))
     }
 
     /// Append what is new. Nothing is lost but time if that can't be done.
@@ -477,13 +561,15 @@ impl Store {
             for &([key, page], at) in &self.keys {
                 let record = (used as u64 + at as u64) >> 4;
                 let free = (0..REACH).map(|n| &*words.add(slot(key, n))).find(|w| w.load(Relaxed) == 0);
-                if let Some(free) = free {
+                if let Some(free) = free.filter(|_| key != 0) {
                     free.store(key >> 32 << 32 | record, Release);
                 }
                 let last = |w: &&AtomicU64| [0, page >> 32].contains(&(w.load(Relaxed) >> 32));
                 let last = (0..REACH).map(|n| &*pages.add(page_slot(page, n))).find(last);
                 if let Some(last) = last.filter(|_| page != 0) {
-                    (*to.add((record as usize) << 4).cast::<Head>()).before = last.load(Relaxed) as u32;
+                    if key != 0 {
+                        (*to.add((record as usize) << 4).cast::<Head>()).before = last.load(Relaxed) as u32;
+                    }
                     last.store(page >> 32 << 32 | record, Release);
                 }
             }
@@ -506,32 +592,37 @@ impl Store {
     }
 
     fn head(&self, at: usize) -> Option<Head> {
-        if at < FIRST || at + size_of::<Head>() > SIZE {
+        self.read(at)
+    }
+
+    /// The head of a record or an image.
+    fn read<T: AnyHead>(&self, at: usize) -> Option<T> {
+        if at < FIRST || at + size_of::<T>() > SIZE {
             return None;
         }
-        // SAFETY: within the file, and nobody writes a record that a word leads to.
-        Some(unsafe { self.map.add(at).cast::<Head>().read_unaligned() })
+        // SAFETY: within the file, of numbers that may be any, and nobody writes a record that a word leads to.
+        Some(unsafe { self.map.add(at).cast::<T>().read_unaligned() })
     }
 
     /// What belongs to the head at `at`, for code at `pc`.
     fn stored(&self, at: usize, head: &Head, pc: u64) -> Option<Stored<'_>> {
-        let (links, relocs, points) = (head.links as usize, head.relocs as usize, head.points as usize);
-        let tables = links * size_of::<Four>() + relocs * size_of::<Two>() + points * size_of::<Placed>();
-        let from = at + size_of::<Head>();
-        if from + tables + head.code as usize > SIZE {
+        let (links, relocs) = (head.links as usize, head.relocs as usize);
+        let (code, points) = head.parts(at);
+        if points + head.points as usize * size_of::<Placed>() > SIZE {
             return None;
         }
         // SAFETY: within the file (as just seen), of words and bytes that may have any value, aligned (records and their heads are multiples of 16
         // bytes), and nobody writes a record that a word leads to.
         unsafe {
-            let l = self.map.add(from).cast::<Four>();
+            let l = self.map.add(at + size_of::<Head>()).cast::<Four>();
             let r = l.add(links).cast::<Two>();
-            let p = r.add(relocs).cast::<Placed>();
+            debug_assert_eq!(r.add(relocs).cast(), self.map.add(code));
             Some(Stored {
-                code: std::slice::from_raw_parts(p.add(points).cast(), head.code as usize),
+                code: std::slice::from_raw_parts(self.map.add(code), head.code as usize),
                 links: std::slice::from_raw_parts(l, links),
                 relocs: std::slice::from_raw_parts(r, relocs),
-                points: std::slice::from_raw_parts(p, points),
+                store: self.map,
+                record: (at >> 4) as u32,
                 by: pc.wrapping_sub(head.pc),
             })
         }
@@ -568,37 +659,74 @@ impl Store {
     }
 }
 
+/// The runs of bits that are set: first and number.
+fn runs(mut bits: u64) -> impl Iterator<Item = (usize, usize)> {
+    std::iter::from_fn(move || {
+        let first = (bits != 0).then(|| bits.trailing_zeros())?;
+        let count = (bits >> first).trailing_ones();
+        bits &= !(u64::MAX >> (64 - count) << first);
+        Some((first as usize, count as usize))
+    })
+}
+
 fn slot(key: u64, n: usize) -> usize {
     (key as usize).wrapping_add(n) & (BUCKETS - 1)
+}
+
+/// What a page's records, or its image, are found by.
+fn page_key(page: [u64; 2], mode: Mode, image: bool) -> u64 {
+    let mut s = Sum::new(page[0]);
+    s.word(u64::from(mode.0) << 1 | u64::from(image));
+    s.get()[0] | 1 << 63
 }
 
 fn page_slot(key: u64, n: usize) -> usize {
     (key as usize).wrapping_add(n) & (PAGES - 1)
 }
 
+fn write_words(to: &mut Vec<u8>, words: &[u32]) {
+    words.iter().for_each(|w| to.extend_from_slice(&w.to_le_bytes()));
+}
+
 fn write(to: &mut Vec<u8>, head: &Head, e: &Emitted) -> Option<()> {
-    let mut word = |words: &[u32]| words.iter().for_each(|w| to.extend_from_slice(&w.to_le_bytes()));
     // The fields fill the structure: no byte of it is undefined.
     const { assert!(size_of::<Head>() == 32 + 8 + 12 + 12 + 4 + 4 + 8) };
     // SAFETY: plain numbers.
     let bytes: [u32; size_of::<Head>() / 4] = unsafe { std::mem::transmute(*head) };
-    word(&bytes);
+    write_words(to, &bytes);
     for l in &e.links {
         debug_assert_eq!(l.short, NO_BRANCH, "no host that can store has those");
         let target = i32::try_from(l.target.wrapping_sub(head.pc) as i64).ok()?;
-        word(&[l.at | if l.direct { DIRECT } else { 0 }, l.stub, l.site, target as u32]);
+        write_words(to, &[l.at | if l.direct { DIRECT } else { 0 }, l.stub, l.site, target as u32]);
     }
     for r in &e.relocs {
-        word(&match *r {
-            Reloc::Stub { at, stub } => [at, stub.into()],
-            Reloc::Helper { at, helper } => [at, 1 << 16 | helper as u32],
-            Reloc::Place { at, wide } => [at, 2 << 16 | wide as u32],
-        });
+        write_words(
+            to,
+            &match *r {
+                Reloc::Stub { at, stub } => [at, stub.into()],
+                Reloc::Helper { at, helper } => [at, 1 << 16 | helper as u32],
+                Reloc::Place { at, wide } => [at, 2 << 16 | wide as u32],
+            },
+        );
     }
-    e.points.iter().for_each(|p| word(&Placed::new(p, head.pc).words()));
     to.extend_from_slice(&e.code);
+    to.resize(to.len().next_multiple_of(4), 0);
+    e.points.iter().for_each(|p| write_words(to, &Placed::new(p, head.pc).words()));
     to.resize(to.len().next_multiple_of(16), 0);
     Some(())
+}
+
+/// The points of record `n` of the file that is mapped at `map`.
+///
+/// # Safety
+/// It is mapped that long, and [`Store::stored`] has found the record whole.
+pub unsafe fn points<'a>(map: *const u8, n: u32) -> &'a [Placed] {
+    let at = (n as usize) << 4;
+    // SAFETY: by the contract.
+    unsafe {
+        let head = map.add(at).cast::<Head>().read_unaligned();
+        std::slice::from_raw_parts(map.add(head.parts(at).1).cast(), head.points as usize)
+    }
 }
 
 /// A link as it was, of the block that lies at `pc` now.
