@@ -138,3 +138,33 @@ fn products() {
             .collect()
     });
 }
+
+/// Long multiplications by elements, which share what they extend and what they spread, among what changes it.
+#[test]
+fn long_products() {
+    sweep(3000, |r| {
+        let (n, m) = ([reg(r), reg(r)], [r.pick(&[0, 1, 2, 8, 15]), r.pick(&[0, 1, 2, 8, 15])]);
+        // Of signed and unsigned, halfwords and words; half of them add or subtract.
+        let kind: u32 = (r.below(2) as u32) << 29 | (1 + r.below(2) as u32) << 22;
+        (0..3 + r.below(14))
+            .map(|_| {
+                let (n, m, d) = (r.pick(&n), r.pick(&m), reg(r));
+                let lane = r.pick(&[0, 1 << 21, 1 << 11, 1 << 21 | 1 << 11]);
+                match r.below(16) {
+                    // mov, eor, ldr q, [x20, #16 * n].
+                    0 => 0x4ea0_1c00 | n << 16 | n << 5 | d,
+                    1 => 0x6e20_1c00 | m << 16 | n << 5 | d,
+                    2 => 0x3dc0_0000 | (m & 15) << 10 | 20 << 5 | d,
+                    // sqdmull, sqdmlal.
+                    3 => 0x0f00_0000 | r.pick(&[0xb000, 0x3000]) | kind & 3 << 22 | lane | m << 16 | n << 5 | d,
+                    // umull, smull of two vectors.
+                    4 => 0x0e20_c000 | kind | m << 16 | n << 5 | d,
+                    _ => {
+                        let op = r.pick(&[0x2000, 0x2000, 0x6000, 0xa000]);
+                        0x0f00_0000 | (r.below(2) as u32) << 30 | op | kind | lane | m << 16 | n << 5 | d
+                    }
+                }
+            })
+            .collect()
+    });
+}
