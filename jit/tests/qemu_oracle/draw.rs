@@ -280,7 +280,7 @@ impl Draw {
     /// After a half of a product of 64 bits somewhere in the case, another: of the same operands, which hosts multiply once.
     fn push_other_half(&mut self, case: &mut Case) {
         const HALVES: [u32; 3] = [0x9b00_7c00, 0x9bc0_7c00, 0x9b40_7c00];
-        let half = |w: &&u32| HALVES.iter().any(|h| **w & 0xffe0_7c00 == *h) || **w & 0xffe0_8000 == 0x9b00_0000;
+        let half = |w: &&u32| HALVES.contains(&(**w & 0xffe0_7c00)) || **w & 0xffe0_8000 == 0x9b00_0000;
         let Some(&word) = case.code[..case.len].iter().rev().find(half) else { return };
         let (n, m) = (word >> 5 & 31, word >> 16 & 31);
         let (n, m) = if self.r.chance(30) { (m, n) } else { (n, m) };

@@ -300,9 +300,16 @@ impl Emitter<'_> {
             return;
         }
         let d = self.def();
-        self.need_flags(inst.args[2]);
         let flag = self.ra.root(inst.args[2]);
+        let elsewhere = self.ef.val != flag as u16;
         self.clobber_flags();
+        if elsewhere {
+            // Of flags in memory the carry alone: bt dword [flags], 8.
+            let at = home_addr(self.ra.vals[flag].home);
+            self.asm.op(enc(0, 1, 0xba), false, 4, at.into(), 1, false);
+            self.asm.u8(8);
+            self.ef.shape = Shape::Sub;
+        }
         let (op, shape) = if inst.op == Op::Adc { (Alu::Adc, Shape::Add) } else { (Alu::Sbb, Shape::Sub) };
         match self.ef.shape {
             s if s == shape => {}
