@@ -60,6 +60,10 @@ pub enum ExitKind {
 /// Taken (1) around atomic operations that the host has no instruction for.
 pub static SPLIT_LOCK: AtomicU32 = AtomicU32::new(0);
 
+/// Memory for values that leave their registers for a while: the first few share a line, and processors store to one line twice as fast as to several.
+#[repr(C, align(64))]
+pub struct Spills([u128; SPILL_SLOTS]);
+
 /// The state block. Host code addresses it through one register that points [`Cpu::BIAS`] bytes into it, so that the first
 /// 256 bytes are reached with 8-bit displacements.
 #[repr(C, align(64))]
@@ -132,7 +136,7 @@ pub struct Cpu {
     /// `Guest::fp`.
     pub rules: FpRules,
     /// Spill slots.
-    pub spill: [u128; SPILL_SLOTS],
+    pub spill: Spills,
     /// Operands of an operation that translated code leaves to a helper.
     pub call_args: [u128; 3],
     /// Its result.

@@ -161,6 +161,9 @@ fn constant_facts(c: u64) -> u8 {
 /// `aux` of a constant that is an address in the guest's code or relative to it: it moves when the code does.
 pub const PLACE: u8 = 1;
 
+/// `imm` of [`Op::VSmull`] and [`Op::VUmull`]: the lanes in even places are multiplied, which have room for the products.
+pub const EVEN: u64 = 2;
+
 /// Bit of an exit's `aux` (side exits, `jump`, indirect exits): the target overwrites the flags before it reads them.
 pub const FLAGS_DEAD: u8 = 0x80;
 
@@ -506,6 +509,16 @@ impl Block {
     /// The same with a constant.
     pub fn vec_imm(&mut self, op: Op, arr: Arr, args: &[Value], imm: u64) -> Value {
         self.op(op, Type::V128, args, arr.0, imm)
+    }
+    /// The same of one operand, or a value that is this already and was made no more than `near` instructions ago.
+    pub fn vec_again(&mut self, op: Op, arr: Arr, a: Value, imm: u64, near: usize) -> Value {
+        let root = self.root(a);
+        let from = self.insts.len().saturating_sub(near);
+        let same = |i: &Inst| i.op == op && i.aux == arr.0 && i.imm == imm && self.root(i.args[0]) == root;
+        match (from..self.insts.len()).rev().find(|&n| same(&self.insts[n])) {
+            Some(n) => Value(n as u16),
+            None => self.vec_imm(op, arr, &[a], imm),
+        }
     }
     /// `c` in the low half and, for a 128-wide arrangement, the high half.
     pub fn vconst(&mut self, arr: Arr, c: u64) -> Value {

@@ -420,6 +420,7 @@ ops! {
     /// Source element size in aux (arrangement of the 64-bit source half; scalar: lane 0 only); imm 0: low half, 1: high half of the source(s).
     VSxtl "vsxtl" V (V No No) ArrImm PURE;
     VUxtl "vuxtl" V (V No No) ArrImm PURE;
+    /// imm [`EVEN`](super::EVEN): of the lanes in even places (aux: the sources' arrangement, S4, or H8 where signed).
     VSmull "vsmull" V (V V No) ArrImm PURE;
     VUmull "vumull" V (V V No) ArrImm PURE;
     /// Polynomial: 8 → 16 bits, or 64 → 128 (aux D: one lane).

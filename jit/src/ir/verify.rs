@@ -1,6 +1,6 @@
 //! The verifier: a block keeps the invariants of [`super`] and every instruction fits its row of the table.
 
-use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Trap, Type, Value, PLACE};
+use super::{fx, Arr, Aux, Block, Crypto, Inst, Kind, Mem, Op, Trap, Type, Value, EVEN, PLACE};
 use crate::cpu::AREA_WORDS;
 
 /// Check a block; the error names the instruction.
@@ -197,6 +197,8 @@ fn lanes_ok(i: &Inst) -> bool {
         Op::VRev => matches!(i.imm, 2 | 4 | 8) && i.imm * 8 > bits,
         Op::VShlI | Op::VSliI | Op::VSqshlI | Op::VUqshlI | Op::VSqshluI => i.imm < bits,
         Op::VUshrI | Op::VSshrI | Op::VUrshrI | Op::VSrshrI | Op::VSriI => (1..=bits).contains(&i.imm),
+        Op::VSmull if i.imm == EVEN => matches!(i.arr(), Arr::S4 | Arr::H8),
+        Op::VUmull if i.imm == EVEN => i.arr() == Arr::S4,
         Op::VSxtl | Op::VUxtl | Op::VSmull | Op::VUmull | Op::VPmull | Op::VSqdmull => i.imm <= 1,
         Op::VShrn | Op::VRshrn | Op::VSqshrn | Op::VSqrshrn | Op::VUqshrn | Op::VUqrshrn | Op::VSqshrun | Op::VSqrshrun => {
             i.imm <= bits

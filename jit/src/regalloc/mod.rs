@@ -11,8 +11,10 @@
 //! the current instruction) are never evicted. A pin holds the guest register's architectural value at each point that can fault or
 //! leave: a result may be computed into its pin early only when no such point lies before its `set` (decided in the analysis).
 
+mod ahead;
 mod analysis;
 
+pub use ahead::Ahead;
 pub use analysis::{Val, CLEAN, DEAD, FLAGS_LIVE, WHOLE};
 
 use crate::ir::{Block, GuestReg, Op, Type, Value, PLACE};
@@ -288,14 +290,6 @@ impl Alloc {
     /// The same, but never the register of an operand or scratch that was asked for.
     pub fn def_early<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize) -> u8 {
         self.define(m, b, i, false)
-    }
-
-    /// A register for the result of a later instruction `i` that is made along with the current one's. Instruction `i`
-    /// has nothing left to do when its value is somewhere by then.
-    pub fn def_ahead<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize) -> u8 {
-        let r = self.alloc(m, b, Alloc::class(b.insts[i].ty), i as u16);
-        self.vals[i].reg = r;
-        r
     }
 
     fn define<M: Moves>(&mut self, m: &mut M, b: &Block, i: usize, share: bool) -> u8 {

@@ -105,3 +105,66 @@ fn chains() {
             .collect()
     });
 }
+
+/// Both halves of products, near each other and far, with additions of long numbers in between, and what can see a register that is set too early.
+#[test]
+fn products() {
+    const GENERAL: [u32; 9] = [0, 1, 2, 3, 5, 9, 14, 17, 30];
+    let x = |r: &mut Rng| r.pick(&GENERAL);
+    sweep(4000, |r| {
+        let operands: [[u32; 2]; 2] = std::array::from_fn(|_| [x(r), if r.below(8) == 0 { 20 } else { x(r) }]);
+        let product = |r: &mut Rng| {
+            let [n, m] = r.pick(&operands);
+            let (n, m) = if r.below(3) == 0 { (m, n) } else { (n, m) };
+            // mul, umulh, smulh, madd, umull.
+            let madd = 0x9b00_0000 | x(r) << 10;
+            let op = r.pick(&[0x9b00_7c00, 0x9b00_7c00, 0x9bc0_7c00, 0x9bc0_7c00, 0x9b40_7c00, madd, 0x9ba0_7c00]);
+            op | m << 16 | n << 5
+        };
+        (0..4 + r.below(20))
+            .map(|_| match r.below(16) {
+                0..=6 => product(r) | x(r),
+                // adds, adcs, adc, subs, sbcs.
+                7..=12 => {
+                    let op = r.pick(&[0xab00_0000, 0xba00_0000, 0xba00_0000, 0x9a00_0000, 0xeb00_0000, 0xfa00_0000]);
+                    let m = if r.below(3) == 0 { 31 } else { x(r) };
+                    op | m << 16 | x(r) << 5 | x(r)
+                }
+                // str, ldr of [x20, #8 * n]; cbz to the next instruction but one; mov.
+                13 => [0xf900_0000, 0xf940_0000][r.below(2)] | (r.below(16) as u32) << 10 | 20 << 5 | x(r),
+                14 => 0xb400_0040 | x(r),
+                _ => 0xaa00_03e0 | x(r) << 16 | x(r),
+            })
+            .collect()
+    });
+}
+
+/// Long multiplications by elements, which share what they extend and what they spread, among what changes it.
+#[test]
+fn long_products() {
+    sweep(3000, |r| {
+        let (n, m) = ([reg(r), reg(r)], [r.pick(&[0, 1, 2, 8, 15]), r.pick(&[0, 1, 2, 8, 15])]);
+        // Of signed and unsigned, halfwords and words; half of them add or subtract.
+        let kind: u32 = (r.below(2) as u32) << 29 | (1 + r.below(2) as u32) << 22;
+        (0..3 + r.below(14))
+            .map(|_| {
+                let (n, m, d) = (r.pick(&n), r.pick(&m), reg(r));
+                let lane = r.pick(&[0, 1 << 21, 1 << 11, 1 << 21 | 1 << 11]);
+                match r.below(16) {
+                    // mov, eor, ldr q, [x20, #16 * n].
+                    0 => 0x4ea0_1c00 | n << 16 | n << 5 | d,
+                    1 => 0x6e20_1c00 | m << 16 | n << 5 | d,
+                    2 => 0x3dc0_0000 | (m & 15) << 10 | 20 << 5 | d,
+                    // sqdmull, sqdmlal.
+                    3 => 0x0f00_0000 | r.pick(&[0xb000, 0x3000]) | kind & 3 << 22 | lane | m << 16 | n << 5 | d,
+                    // umull, smull of two vectors.
+                    4 => 0x0e20_c000 | kind | m << 16 | n << 5 | d,
+                    _ => {
+                        let op = r.pick(&[0x2000, 0x2000, 0x6000, 0xa000]);
+                        0x0f00_0000 | (r.below(2) as u32) << 30 | op | kind | lane | m << 16 | n << 5 | d
+                    }
+                }
+            })
+            .collect()
+    });
+}

@@ -263,6 +263,9 @@ impl Draw {
             while case.len < len {
                 let kind = self.kind(flavour);
                 self.push(kind, Some(&shape), len, &mut case);
+                if case.len < len && self.r.chance(30) {
+                    self.push_other_half(&mut case);
+                }
             }
             if counted {
                 self.loop_ends(&mut case);
@@ -271,6 +274,21 @@ impl Draw {
                 Some(run) if run.outcome.signal != SIGILL || self.r.chance(3) => return (case, run),
                 _ => {}
             }
+        }
+    }
+
+    /// After a half of a product of 64 bits somewhere in the case, another: of the same operands, which hosts multiply once.
+    fn push_other_half(&mut self, case: &mut Case) {
+        const HALVES: [u32; 3] = [0x9b00_7c00, 0x9bc0_7c00, 0x9b40_7c00];
+        let half = |w: &&u32| HALVES.contains(&(**w & 0xffe0_7c00)) || **w & 0xffe0_8000 == 0x9b00_0000;
+        let Some(&word) = case.code[..case.len].iter().rev().find(half) else { return };
+        let (n, m) = (word >> 5 & 31, word >> 16 & 31);
+        let (n, m) = if self.r.chance(30) { (m, n) } else { (n, m) };
+        let halves: Vec<_> =
+            HALVES.iter().filter(|h| self.kinds.iter().any(|k| **h & k.row.mask == k.row.value)).copied().collect();
+        if !halves.is_empty() {
+            case.code[case.len] = self.r.pick(&halves) | m << 16 | n << 5 | self.r.below(31) as u32;
+            case.len += 1;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::lift::{Lifted, Lifter};
 use super::vec::Shape;
-use crate::ir::{Arr, Cond, Op, Type, Value};
+use crate::ir::{Arr, Cond, Op, Type, Value, EVEN};
 use iced_x86::{Mnemonic as M, OpKind};
 
 /// Operations that IR has, as (operation, log2 of the lane's bytes).
@@ -197,8 +197,7 @@ impl Lifter<'_> {
     }
 
     fn mul_even(&mut self, shape: Shape, op: Op, a: Value, b: Value) -> Value {
-        let (a, b) = (self.b.vec(Op::VUzp1, Arr::S4, &[a, a]), self.b.vec(Op::VUzp1, Arr::S4, &[b, b]));
-        let r = self.b.vec_imm(op, Arr::S2, &[a, b], 0);
+        let r = self.b.vec_imm(op, Arr::S4, &[a, b], EVEN);
         self.fit(shape, r)
     }
 

@@ -3,7 +3,12 @@
 use super::lift::{Insn, Lifted, Lifter, Undefined};
 use super::simd_common::*;
 use super::simd_long::product;
-use crate::ir::{Arr, Op, Value, Width};
+use crate::ir::{Arr, Op, Value, Width, EVEN};
+
+/// How far apart, in instructions of the IR, multiplications share a lane in all places: the two halves of a vector by it.
+const LANE_KEPT: usize = 10;
+/// The same for an extended vector, which long multiplications multiply by eight lanes in a row.
+const EXTENDED_KEPT: usize = 64;
 
 /// Element size, register and index of the lane: 16-bit lanes only of V0..V15.
 fn element(i: Insn) -> Result<(u8, u8, u64), Undefined> {
@@ -58,10 +63,23 @@ rows! { rounding_double:
 fn long(l: &mut Lifter<'_>, i: Insn, op: Op, sum: Option<Op>) -> Lifted {
     let (log2, rm, index) = element(i)?;
     let half = half_of(i, log2);
-    // The "2" forms read the high half: the lane must be there too.
-    let all = if part(i) == 1 { Arr::new(log2, Width::W128) } else { half };
-    let args = operands(l, i, all, rm, index);
-    product(l, i, half, args, op, sum)
+    if is_scalar(i) {
+        let args = operands(l, i, half, rm, index);
+        return product(l, i, half, args, op, sum);
+    }
+    let all = Arr::new(log2, Width::W128);
+    let (n, m) = (l.vn(i), l.v(rm));
+    let m = l.b.vec_again(Op::VDupLane, all, m, index, LANE_KEPT);
+    if op == Op::VSqdmull || op == Op::VUmull && log2 == 1 {
+        return product(l, i, half, [n, m], op, sum);
+    }
+    // Extended once for all that multiply the same vector.
+    let n = l.b.vec_again(Op::VUxtl, half, n, part(i), EXTENDED_KEPT);
+    let r = l.b.vec_imm(op, all, &[m, n], EVEN);
+    match sum {
+        Some(sum) => l.accumulate(i, sum, wide_of(half), r),
+        None => l.set_vd(i, r),
+    }
 }
 
 rows! { long:

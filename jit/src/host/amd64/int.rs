@@ -300,9 +300,16 @@ impl Emitter<'_> {
             return;
         }
         let d = self.def();
-        self.need_flags(inst.args[2]);
         let flag = self.ra.root(inst.args[2]);
+        let elsewhere = self.ef.val != flag as u16;
         self.clobber_flags();
+        if elsewhere {
+            // Of flags in memory the carry alone: bt dword [flags], 8.
+            let at = home_addr(self.ra.vals[flag].home);
+            self.asm.op(enc(0, 1, 0xba), false, 4, at.into(), 1, false);
+            self.asm.u8(8);
+            self.ef.shape = Shape::Sub;
+        }
         let (op, shape) = if inst.op == Op::Adc { (Alu::Adc, Shape::Add) } else { (Alu::Sbb, Shape::Sub) };
         match self.ef.shape {
             s if s == shape => {}
@@ -614,68 +621,6 @@ impl Emitter<'_> {
             self.asm.shift_imm(sh::SHL, w, d, bits - lsb - width);
         }
         self.asm.shift_imm(sh::SAR, w, d, bits - width);
-    }
-
-    fn multiply(&mut self, inst: &Inst) {
-        let w = inst.ty == Type::I64;
-        let constant = inst.args.iter().any(|&v| v.is_some() && self.ra.constant(self.b, v).is_some());
-        if self.feat.bmi && !constant && (inst.op == Op::Umulh || (inst.op == Op::Mul && self.flags_busy())) {
-            return self.mulx(inst, w);
-        }
-        self.clobber_flags();
-        if inst.op == Op::Mul {
-            let a = self.opnd(inst.args[0]);
-            let b = self.opnd(inst.args[1]);
-            let (a, b) = if let Opnd::I(_) = a { (b, a) } else { (a, b) };
-            let d = self.def();
-            match (a, b) {
-                (Opnd::R(_) | Opnd::M(_), Opnd::I(c)) => {
-                    let a = if let Opnd::M(m) = a { Rm::M(m) } else { Rm::R(if let Opnd::R(n) = a { n } else { d }) };
-                    self.asm.op(enc(0, 0, 0x69), w, d, a, 4, false);
-                    self.asm.u32(c as u32);
-                }
-                (Opnd::I(x), Opnd::I(y)) => {
-                    let c = (x as i64).wrapping_mul(y as i64) as u64;
-                    self.asm.mov_imm(d, if w { c } else { c & 0xffff_ffff });
-                }
-                (a, b) => {
-                    let (a, b) = if b == Opnd::R(d) { (b, a) } else { (a, b) };
-                    self.copy_to(w, d, a);
-                    match b {
-                        Opnd::M(m) => self.asm.op0f(0xaf, w, d, m),
-                        Opnd::R(n) => self.asm.op0f(0xaf, w, d, n),
-                        Opnd::I(_) => {}
-                    }
-                }
-            }
-            return;
-        }
-        self.ra.claim(self.asm, self.b, INT, r::DX);
-        self.load_to(r::AX, inst.args[0]);
-        let b = self.rm(inst.args[1]);
-        self.asm.unary(if inst.op == Op::Umulh { 4 } else { 5 }, true, b);
-        let d = self.def();
-        self.asm.mov_rr(true, d, r::DX);
-    }
-
-    /// A product by `mulx`, which leaves EFLAGS alone: carries of long additions stay there.
-    fn mulx(&mut self, inst: &Inst, w: bool) {
-        let (a, b) = match self.ra.peek(inst.args[1]) {
-            Some(r::DX) => (inst.args[1], inst.args[0]),
-            _ => (inst.args[0], inst.args[1]),
-        };
-        if self.ra.peek(a) == Some(r::DX) {
-            self.reg(a);
-        } else {
-            self.ra.claim(self.asm, self.b, INT, r::DX);
-            self.load_to(r::DX, a);
-        }
-        let b = self.rm(b);
-        let d = self.def();
-        let e = super::asm::Enc { pp: 3, map: 2, op: 0xf6, w };
-        // reg: the high half, the extra operand: the low half (the high one wins where they are the same).
-        let (high, low) = if inst.op == Op::Umulh { (d, d) } else { (r::AX, d) };
-        self.asm.vex(e, high, low, b, None);
     }
 
     fn divide(&mut self, inst: &Inst) {

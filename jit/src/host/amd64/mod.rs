@@ -31,6 +31,7 @@ pub mod flags;
 pub mod helpers;
 mod int;
 mod mem;
+mod multiply;
 #[cfg(target_arch = "x86_64")]
 pub mod native;
 pub mod regs;

@@ -4,7 +4,7 @@ use super::asm::{enc, p38, p3a, p66, Enc, Rm};
 use super::emit::Emitter;
 use super::regs::VS;
 use super::vec::{arr_bytes, control, splat};
-use crate::ir::{Arr, Inst, Op, Width};
+use crate::ir::{Arr, Inst, Op, Value, Width, EVEN};
 
 /// An operation that x86 has per lane size (log2 of bytes): opcode and whether the operands may be exchanged.
 struct Row([Option<Enc>; 4], bool);
@@ -135,10 +135,21 @@ impl Emitter<'_> {
         }
     }
 
+    /// Whether all of a vector's lanes of 32 bits are the same.
+    fn same_lanes(&self, v: Value) -> bool {
+        let i = self.b.def(self.b.root(v));
+        i.op == Op::VDupLane && i.arr() == Arr::S4
+    }
+
     /// One instruction lane by lane.
     fn vlane(&mut self, inst: &Inst, e: Enc, commutes: bool) {
-        let a = self.reg(inst.args[0]);
-        let b = self.rm(inst.args[1]);
+        let [mut a, mut b, _] = inst.args;
+        // What is only in memory is the operand that may be there.
+        if commutes && self.ra.mem(a, self.i).is_some() && self.ra.peek(b).is_some() {
+            std::mem::swap(&mut a, &mut b);
+        }
+        let a = self.reg(a);
+        let b = self.rm(b);
         let d = self.def();
         self.v3x(e, d, a, b, commutes);
         // Zeros make ones in a comparison for equality.
@@ -486,6 +497,10 @@ impl Emitter<'_> {
             return false;
         }
         let signed = double || inst.op == Op::VSmull;
+        if inst.imm == EVEN {
+            self.mul_even(inst, log2, signed);
+            return true;
+        }
         let high = inst.imm != 0;
         let (a, b, d) = self.two(inst);
         match log2 {
@@ -509,9 +524,15 @@ impl Emitter<'_> {
             }
             _ => {
                 let sel = if high { 0x32 } else { 0x10 };
-                self.asm.v2i(p66(0x70), VS, a, sel);
-                self.asm.v2i(p66(0x70), d, b, sel);
-                self.asm.v3(if signed { p38(0x28) } else { p66(0xf4) }, d, d, VS);
+                let e = if signed { p38(0x28) } else { p66(0xf4) };
+                if self.same_lanes(inst.args[1]) {
+                    self.asm.v2i(p66(0x70), d, a, sel);
+                    self.asm.v3(e, d, d, b);
+                } else {
+                    self.asm.v2i(p66(0x70), VS, a, sel);
+                    self.asm.v2i(p66(0x70), d, b, sel);
+                    self.asm.v3(e, d, d, VS);
+                }
             }
         }
         if double {
@@ -524,6 +545,28 @@ impl Emitter<'_> {
             self.clean(d, wide, 4);
         }
         true
+    }
+
+    /// Products of the lanes in even places: what x86 multiplies.
+    fn mul_even(&mut self, inst: &Inst, log2: u8, signed: bool) {
+        let a = self.reg(inst.args[0]);
+        if log2 == 2 {
+            let b = self.rm(inst.args[1]);
+            let d = self.def();
+            return self.v3x(if signed { p38(0x28) } else { p66(0xf4) }, d, a, b, true);
+        }
+        // pmaddwd adds the products of the odd ones: of zeros.
+        let b = self.b.def(self.b.root(inst.args[1]));
+        if b.op == Op::VUxtl && b.arr().log2() == 1 {
+            let b = self.rm(inst.args[1]);
+            let d = self.def();
+            return self.v3x(p66(0xf5), d, a, b, true);
+        }
+        let b = self.reg(inst.args[1]);
+        let even = self.asm.constant(splat(2, 0xffff));
+        self.asm.v3(PAND, VS, b, even);
+        let d = self.def();
+        self.v3x(p66(0xf5), d, a, Rm::R(VS), true);
     }
 
     pub fn narrow(&mut self, inst: &Inst) {

@@ -8,7 +8,7 @@ use super::emit::Emitter;
 use super::regs::{home_addr, VS};
 use super::vec::splat;
 use crate::ir::{Arr, Inst, Op, Value};
-use crate::regalloc::{self, Home};
+use crate::regalloc;
 
 const PADDD: Enc = p66(0xfe);
 const PXOR: Enc = p66(0xef);
@@ -125,8 +125,7 @@ impl Emitter<'_> {
     /// Four rounds of SHA-256. Each of the two instructions of a step computes the whole new state and keeps half of it: the first
     /// of a pair leaves the second's result, too.
     fn sha256(&mut self, inst: &Inst) {
-        let v = &self.ra.vals[self.i];
-        if v.reg != regalloc::NONE || v.home != Home::None {
+        if self.ra.made(self.i) {
             return;
         }
         let first = inst.op == Op::Sha256h;

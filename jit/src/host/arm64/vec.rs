@@ -5,7 +5,7 @@
 
 use super::asm::r;
 use super::emit::Emitter;
-use crate::ir::{Arr, Crypto, Dot, Inst, Op, Type, Value, Width};
+use crate::ir::{Arr, Crypto, Dot, Inst, Op, Type, Value, Width, EVEN};
 use crate::regalloc::Home;
 
 /// Lane sizes that a form has, as a set of log2.
@@ -346,6 +346,14 @@ impl Emitter<'_> {
         }
         let bits = row.u | if scalar && own { 0x5000_0000 } else { 0 };
         let size = (log2 as u32) << 22;
+        if row.class == Class::Long && inst.imm == EVEN {
+            let (a, b, t) = (self.reg(inst.args[0]), self.reg(inst.args[1]), self.vtemp());
+            self.asm.v2(0x0e21_2800 | size, super::regs::VS, a);
+            self.asm.v2(0x0e21_2800 | size, t, b);
+            let d = self.def();
+            self.asm.v3(bits | size | 0x0e20_0000 | row.opcode << 12, d, super::regs::VS, t);
+            return true;
+        }
         if row.class == Class::Long {
             self.v3(inst, bits | ((inst.imm & 1) as u32) << 30 | size | 0x0e20_0000 | row.opcode << 12);
             if scalar && !own {

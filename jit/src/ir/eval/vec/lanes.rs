@@ -1,7 +1,7 @@
 //! Walking over lanes: each operation is one of these helpers and a closure on a zero- or sign-extended lane.
 //! A closure's result is cut to the lane; lanes that the arrangement does not name come out zero.
 
-use crate::ir::{Arr, Width};
+use crate::ir::{Arr, Width, EVEN};
 
 /// The low `bits` (1..=64) ones.
 #[inline]
@@ -142,16 +142,24 @@ pub fn sfold(arr: Arr, a: u128, f: impl Fn(i128, i128) -> i128) -> i128 {
     (1..arr.lanes()).fold(sx(lane(a, bits, 0), bits), |r, n| f(r, sx(lane(a, bits, n), bits)))
 }
 
-/// A result of lanes twice as wide as `arr` says, from half `part` of the sources (scalar: lane 0 of it).
+/// A result of lanes twice as wide as `arr` says, from half `part` of the sources (scalar: lane 0 of it), or from their even lanes.
 #[inline(always)]
 pub fn widen(arr: Arr, a: u128, b: u128, part: u64, mut f: impl FnMut(u64, u64) -> u128) -> u128 {
     let bits = arr.ebits();
+    let wide = u128::MAX >> (128 - 2 * bits);
+    let (mut r, mut s) = (0, 0);
+    if part == EVEN {
+        while s < 128 {
+            r |= (f((a >> s) as u64 & ones(bits), (b >> s) as u64 & ones(bits)) & wide) << s;
+            s += 2 * bits;
+        }
+        return r;
+    }
     let (a, b) = (half(a, part as usize & 1), half(b, part as usize & 1));
     let span = if arr.width() == Width::Scalar { bits } else { 64 };
-    let (mut r, mut s) = (0, 0);
     while s < span {
         let x = f(a >> s & ones(bits), b >> s & ones(bits));
-        r |= (x & (u128::MAX >> (128 - 2 * bits))) << (2 * s);
+        r |= (x & wide) << (2 * s);
         s += bits;
     }
     r
