@@ -76,7 +76,7 @@ def measure(emulator, workload, round_, results):
     """One run: what it cost, or how it failed. Its output must be what native's was."""
     run = {"workload": workload.name, "round": round_, "emulator": emulator.name, "load": round(os.getloadavg()[0], 2)}
     native = results.get(workload.name, round_, "native")
-    limit = 300 if not native else 120 + 300 * native["wall"] * workload.repeat
+    limit = 300 if not native else min(300, 120 + 300 * native["wall"] * workload.repeat)
     try:
         run.update(emulator.arena.run(workload.argv, workload.repeat, limit, dict(workload.env)))
         run["output"] = output_digest(emulator.arena, workload)

@@ -109,10 +109,9 @@ impl Engine {
             // A cache that is nearly full had better have room for what is executed.
             cache.area.is_half_empty()
         });
-        // Worth making once many are new; any number of them for one process in so many.
-        let thorough = std::process::id() % THOROUGH == 0;
-        let new = held.len().saturating_sub(others.len());
-        if takes && new * 3 > if thorough { 0 } else { pieces + 6 } {
+        // Worth making once a third is new; an eighth for one process in so many, since others than this one will have the use.
+        let share = if std::process::id() % THOROUGH == 0 { 8 } else { 3 };
+        if takes && held.len().saturating_sub(others.len()) * share > pieces + 2 * share {
             store.make_image(page, mode, mem, &held, old);
         }
         cache.try_page(pc, TRIES);
