@@ -2,7 +2,7 @@
 //!
 //! **Invariants.** Blocks are placed one after the other, so `blocks` ascends by host offset. A link's jump leads either to its
 //! own stub or to a valid block's entry; `linked` says which (unless it is `cut`), and the target's list of incoming links holds it. Without a
-//! valid block for its target, it is in the list of those who wait for one, and is linked when one is published, or in none ([`LOOSE`]) and is linked when it is taken. Memory of
+//! valid block for its target, it is in the list of those who wait for one, and is linked when one is published. Memory of
 //! an invalid block is not reused while the area lives: a thread still inside of it leaves by its exits.
 //!
 //! Invalidation order: mark, drop from lookup, drop from the page list, unlink what leads in. What leads out may stay linked: an
@@ -26,8 +26,6 @@ use std::sync::Arc;
 
 /// No block, no link.
 const NONE: u32 = u32::MAX;
-/// A link that waits in no list: whoever takes it first connects it.
-const LOOSE: u32 = u32::MAX - 1;
 
 struct Block {
     pc: u64,
@@ -99,7 +97,7 @@ struct Link {
     target: u64,
     /// The block that the jump leads to, or NONE.
     linked: u32,
-    /// Next in the target's list, or in that of the links that wait for the target; or [`LOOSE`].
+    /// Next in the target's list, or in that of the links that wait for the target.
     next: u32,
     /// The jump leads to the stub for a while, although the link is in the target's list.
     cut: bool,
@@ -553,21 +551,12 @@ impl Cache {
         self.links[n as usize].cut
     }
 
-    /// Whether link `n` leads nowhere and waits for nobody.
-    pub fn is_loose(&self, n: u32) -> bool {
-        self.links[n as usize].next == LOOSE
-    }
-
-    /// Link `n` has just been taken: mend it if it was cut, tie it to its target if it is loose; and the direct one before it.
-    pub fn link(&mut self, n: u32, mode: Mode) {
+    /// Mend link `n` if it was cut, and the direct one before it.
+    pub fn link(&mut self, n: u32) {
         let direct = n.checked_sub(1).filter(|&d| self.links[d as usize].direct);
         for n in direct.into_iter().chain([n]) {
             if std::mem::take(&mut self.links[n as usize].cut) {
                 self.lead(n);
-            } else if self.is_loose(n) {
-                if let Some(block) = self.block(self.links[n as usize].target, mode) {
-                    self.connect(n, block as u32, false);
-                }
             }
         }
     }

@@ -398,11 +398,11 @@ impl Engine {
             let same = epoch == self.epoch.load(Relaxed);
             if same
                 && host.is_some()
-                && (i.cache.is_cut(link) || i.cache.is_loose(link))
+                && i.cache.is_cut(link)
                 && self.interrupting.load(Acquire) == 0
                 && i.cache.area.own().is_ok()
             {
-                i.cache.link(link, mode);
+                i.cache.link(link);
             }
             Ok(Some(host))
         })?;

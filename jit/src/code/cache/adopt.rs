@@ -1,6 +1,6 @@
 //! What relatives have emitted goes from the store to the cache as it is, without being taken apart on the way.
 
-use super::{Block, Cache, Kind, Link, Made, Placed, LOOSE, NONE};
+use super::{Block, Cache, Kind, Link, Made, Placed, NONE};
 use crate::code::store::{self, Image, Stored, NO_PIECE};
 use crate::host::{self, Reloc};
 use crate::ir::Mode;
@@ -77,8 +77,7 @@ impl Cache {
         self.heat == 0 && self.area.is_half_empty()
     }
 
-    /// [`Cache::adopt`] for all of an image, for the page at `base`; the address of its code. Its blocks take the place of those that are there. Its
-    /// links out of the page wait in no list: nobody comes by most of them.
+    /// [`Cache::adopt`] for all of an image, for the page at `base`; the address of its code. Its blocks take the place of those that are there.
     pub fn adopt_image(
         &mut self,
         image: &Image<'_>,
@@ -106,7 +105,7 @@ impl Cache {
             stub: at + j.stub,
             target: base.wrapping_add_signed(j.target.into()),
             linked: moved(j.linked, first, NONE),
-            next: if j.linked == NO_PIECE { LOOSE } else { moved(j.next, first_link, NONE) },
+            next: moved(j.next, first_link, NONE),
             cut: false,
             direct: j.direct(),
             counts: false,
@@ -127,10 +126,12 @@ impl Cache {
             kind: Kind::Cold,
             counter: NONE,
         }));
-        self.lookup.reserve(image.pieces.len());
+        let links_out = image.joints.iter().zip(first_link..).filter(|j| j.0.linked == NO_PIECE).map(|j| j.1);
+        self.lookup.reserve(image.pieces.len() + links_out.clone().count());
         for (piece, id) in image.pieces.iter().zip(first..) {
             self.enter(id, self.probe(base + u64::from(piece.pc), mode), cut);
         }
+        links_out.for_each(|n| self.add_link(n, mode));
         let parts = image.pieces.iter().zip(first..).map(|(p, id)| (p.start, p.end, id));
         self.pages.insert_all(base, parts, image.lines, &self.filter);
         Some(self.area.addr(at))
