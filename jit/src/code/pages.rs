@@ -25,6 +25,11 @@ impl Hasher for PageHasher {
     }
 }
 
+/// Lines `first` to `last` of a page, as bits.
+pub fn lines_from_to(first: u32, last: u32) -> u64 {
+    u64::MAX >> (63 - (last - first)) << first
+}
+
 /// A block's part of a page: offsets of its first and last byte there.
 struct Part {
     first: u16,
@@ -41,8 +46,7 @@ impl Part {
     }
 
     fn lines(&self) -> u64 {
-        let (first, last) = (self.first >> LOG2_LINE, self.last >> LOG2_LINE);
-        u64::MAX >> (63 - (last - first)) << first
+        lines_from_to((self.first >> LOG2_LINE).into(), (self.last >> LOG2_LINE).into())
     }
 
     fn overlaps(&self, other: &Part) -> bool {

@@ -110,8 +110,9 @@ impl Engine {
             cache.area.is_half_empty()
         });
         // Worth making once a third is new; an eighth for one process in so many, since others than this one will have the use.
-        let share = if std::process::id() % THOROUGH == 0 { 8 } else { 3 };
-        if takes && held.len().saturating_sub(others.len()) * share > pieces + 2 * share {
+        let new = held.len().saturating_sub(others.len());
+        let enough = |share: usize| new * share > pieces + 2 * share;
+        if takes && (enough(3) || enough(8) && std::process::id() % THOROUGH == 0) {
             store.make_image(page, mode, mem, &held, old);
         }
         cache.try_page(pc, TRIES);

@@ -22,6 +22,7 @@ mod image;
 
 use super::cache::Placed;
 use super::cold::Heat;
+use super::pages::lines_from_to;
 use crate::guest::Fetch;
 use crate::host::{self, Emitted, Link, Reloc, NO_BRANCH};
 use crate::ir::Mode;
@@ -103,9 +104,7 @@ impl Head {
             insns: self.insns.into(),
         }
     }
-}
 
-impl Head {
     /// Where the code and the points are of the record at `at`.
     fn parts(&self, at: usize) -> (usize, usize) {
         let code = at + size_of::<Head>() + self.links as usize * size_of::<Four>() + self.relocs as usize * size_of::<Two>();
@@ -147,7 +146,7 @@ impl Lines {
             return None;
         }
         let (line, last) = (first / LINE, (end - 1) / LINE);
-        let wanted = u64::MAX >> (63 - (last - line)) << line & !self.read;
+        let wanted = lines_from_to(line as u32, last as u32) & !self.read;
         if wanted != 0 {
             let (from, to) = (wanted.trailing_zeros() as usize, 64 - wanted.leading_zeros() as usize);
             let words = &mut self.words[from * LINE..to * LINE];

@@ -8,6 +8,7 @@
 //! are not in it; code. Numbers of pieces and joints count from the image's first.
 
 use super::{reloc, Two, DIRECT, PAGE, SIZE};
+use crate::code::pages::lines_from_to;
 use crate::host::{self, Reloc};
 use std::mem::size_of;
 
@@ -255,8 +256,7 @@ impl Maker {
 /// The cache lines of a range of offsets in a page that is not empty.
 fn lines(start: u64, end: u64) -> u64 {
     const LINE: u64 = PAGE as u64 / 64;
-    let (first, last) = (start / LINE, (end - 1) / LINE);
-    u64::MAX >> (63 - (last - first)) << first
+    lines_from_to((start / LINE) as u32, ((end - 1) / LINE) as u32)
 }
 
 /// What may be written as it is in memory: numbers that leave no gap.
