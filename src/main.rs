@@ -15,6 +15,8 @@ mod faults;
 mod freeze;
 mod gdb;
 mod guest;
+#[cfg(target_env = "musl")]
+mod heap;
 mod host;
 mod hwcap;
 mod image;

@@ -244,9 +244,9 @@ fn no_core() {
     let mut limit = [0u64; 2];
     // SAFETY: the structure is valid for the calls.
     unsafe {
-        call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_CORE), 0, &raw mut limit as u64, 0, 0]);
+        call(libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as u64, 0, &raw mut limit as u64, 0, 0]);
         limit[0] = limit[1].min(1);
-        call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_CORE), &raw const limit as u64, 0, 0, 0]);
+        call(libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as u64, &raw const limit as u64, 0, 0, 0]);
         if limit[0] == 0 {
             call(libc::SYS_prctl, [libc::PR_SET_DUMPABLE as u64, 0, 0, 0, 0, 0]);
         }

@@ -334,8 +334,10 @@ fn fork(vcpu: &mut Vcpu, thread: &mut Thread, args: &CloneArgs) -> Result<u64, E
     Ok(0)
 }
 
-/// The host's fork. The plain one is the C library's, because it alone can make the allocator whole in the child of a process with threads.
+/// The host's fork. The plain one is the C library's, because it alone can make its locks whole in the child of a process with threads.
 fn host_fork(args: &CloneArgs) -> Result<u64, Errno> {
+    #[cfg(target_env = "musl")]
+    let _whole = crate::heap::hold();
     let ours = SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
     let flags = args.flags & !ours;
     if flags == 0 && args.exit_signal == libc::SIGCHLD as u64 && args.set_tid == 0 {

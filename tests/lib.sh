@@ -8,7 +8,7 @@
 
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(dirname "$TESTS")
-RUN_FOREIGN=$(realpath -m "${RUN_FOREIGN:-$REPO/target/x86_64-unknown-linux-gnu/release/run-foreign}")
+RUN_FOREIGN=$(realpath -m "${RUN_FOREIGN:-$REPO/target/x86_64-unknown-linux-musl/release/run-foreign}")
 EMULATOR=${EMULATOR:+$(realpath -m "$EMULATOR")}
 CACHE=$(realpath -m "${CACHE:-$REPO/target/accept}")
 SUITE=${SUITE:-$(basename "$0" .sh)}

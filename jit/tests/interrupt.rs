@@ -9,7 +9,7 @@ use jit::code::{region, Engine, Options};
 use jit::cpu::Cpu;
 use jit::guest::{arm64::GUEST, Fetch};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
 
 const AT: u64 = 0x5_0000_0000;
@@ -53,7 +53,7 @@ impl Fetch for Words {
 
 static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(null_mut());
 static CPU: AtomicPtr<Cpu> = AtomicPtr::new(null_mut());
-static RUNNER: AtomicU64 = AtomicU64::new(0);
+static RUNNER: AtomicUsize = AtomicUsize::new(0);
 static WANTED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, uc: *mut libc::c_void) {
@@ -101,7 +101,7 @@ fn kick() {
         let until = Instant::now() + Duration::from_nanos(n >> 49);
         while Instant::now() < until {}
         // SAFETY: the runner waits for it.
-        unsafe { libc::pthread_kill(RUNNER.load(Acquire), libc::SIGUSR1) };
+        unsafe { libc::pthread_kill(RUNNER.load(Acquire) as libc::pthread_t, libc::SIGUSR1) };
     }
 }
 
@@ -118,7 +118,7 @@ fn every_loop_ends_when_asked() {
     // SAFETY: the memory outlives the test's use of it. The watchdog kills the process.
     unsafe {
         libc::sigaltstack(&stack, &mut old);
-        RUNNER.store(libc::pthread_self(), Release);
+        RUNNER.store(libc::pthread_self() as usize, Release);
         libc::alarm(120);
     }
     for signal in [libc::SIGUSR1, libc::SIGSEGV, libc::SIGFPE] {

@@ -6,7 +6,7 @@ use jit::code::{region, Engine, Exit, Options};
 use jit::cpu::Cpu;
 use jit::guest::{arm64::GUEST, Fetch};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
 
 const AT: u64 = 0x5_0000_0000;
@@ -41,7 +41,7 @@ const MOST: Duration = Duration::from_secs(20);
 static STOPPED: AtomicU32 = AtomicU32::new(0);
 static RELEASED: AtomicU32 = AtomicU32::new(0);
 /// The runner's thread, once it runs.
-static RUNNER: AtomicU64 = AtomicU64::new(0);
+static RUNNER: AtomicUsize = AtomicUsize::new(0);
 static CALLS_MADE: AtomicU64 = AtomicU64::new(0);
 static ENOUGH: AtomicBool = AtomicBool::new(false);
 
@@ -115,7 +115,7 @@ fn what_a_thread_returns_to_is_there() {
             // SAFETY: the memory is the CPU's, and not used after its end.
             unsafe { libc::sigaltstack(&stack, &mut old) };
             // SAFETY: asks for the own id.
-            RUNNER.store(unsafe { libc::pthread_self() }, SeqCst);
+            RUNNER.store(unsafe { libc::pthread_self() } as usize, SeqCst);
             run(&engine, &mut cpu);
             // SAFETY: as it was; nobody sends signals any more.
             unsafe { libc::sigaltstack(&old, null_mut()) };
@@ -128,7 +128,7 @@ fn what_a_thread_returns_to_is_there() {
             rounds += 1;
             let calls = CALLS_MADE.load(Relaxed);
             // SAFETY: the runner runs until it is told to stop.
-            unsafe { libc::pthread_kill(RUNNER.load(SeqCst), libc::SIGUSR1) };
+            unsafe { libc::pthread_kill(RUNNER.load(SeqCst) as libc::pthread_t, libc::SIGUSR1) };
             wait(|| STOPPED.load(SeqCst) == rounds);
             replace(&engine, &mut cpu, &mut block);
             RELEASED.store(rounds, SeqCst);

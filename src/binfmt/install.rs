@@ -221,8 +221,9 @@ fn is_not_ours_to_write() -> bool {
 
 /// An error with what to type.
 fn explain(e: Errno, what: &str) -> String {
-    let typed: Vec<String> = std::env::args().collect();
-    let again = typed.join(" ");
+    // From the kernel: without Rust's own start-up code, the standard library knows the arguments with glibc only.
+    let typed = fs::read("/proc/self/cmdline").unwrap_or_else(|_| b"run-foreign install".to_vec());
+    let again = typed.split(|&b| b == 0).filter(|a| !a.is_empty()).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
     match e.0 {
         libc::EPERM | libc::EACCES => format!(
             "{what}: {e}; this needs root (type: sudo {again}), in a container --privileged; \

@@ -28,7 +28,7 @@ const LEAST: u64 = 4096;
 fn limit() -> u64 {
     let mut limit = [0u64; 2];
     // SAFETY: the structure is valid for the call.
-    unsafe { sys::raw(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_CORE), 0, &raw mut limit as u64, 0, 0]) };
+    unsafe { sys::raw(libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as u64, 0, &raw mut limit as u64, 0, 0]) };
     limit[0]
 }
 
@@ -62,8 +62,7 @@ pub fn die(sig: i32) {
     }
     let limit = [LEAST, LEAST];
     // SAFETY: the structure is valid for the call.
-    let lowered =
-        unsafe { sys::raw(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_CORE), &raw const limit as u64, 0, 0, 0]) == 0 };
+    let lowered = unsafe { sys::raw(libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as u64, &raw const limit as u64, 0, 0, 0]) == 0 };
     if lowered && std::env::set_current_dir(&dir).is_ok() {
         signals::die_dumping(sig);
     }

@@ -1,7 +1,7 @@
 //! amd64.
 
 use jit::code::HostContext;
-use jit::host::frame_vectors;
+use jit::host::{frame_mxcsr, frame_state, frame_vectors};
 use libc::ucontext_t;
 
 // The program's entry. The C runtime relocates this program at each start, by which it writes to nearly all pages from `.init_array` to the global
@@ -100,9 +100,9 @@ impl Frame<'_> {
             REG_R13, REG_R14, REG_R15,
         ];
         let gregs = &self.0.uc_mcontext.gregs;
-        let fp = self.0.uc_mcontext.fpregs;
+        let state = frame_state(self.0);
         // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
-        let (vec, fpctl) = unsafe { (frame_vectors(fp), (*fp).mxcsr) };
+        let (vec, fpctl) = unsafe { (frame_vectors(state), frame_mxcsr(state)) };
         HostContext {
             gpr: ORDER.map(|r| gregs[r as usize] as u64),
             vec,

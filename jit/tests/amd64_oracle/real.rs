@@ -142,7 +142,7 @@ pub unsafe fn on_signal(signal: i32, uc: &mut libc::ucontext_t) -> bool {
     }
     // SAFETY: the thread stands in `run`, which holds no reference meanwhile.
     let run = unsafe { (*RUN.0.get()).as_mut().expect("a run") };
-    let fp = Fp(uc.uc_mcontext.fpregs.cast());
+    let fp = Fp(jit::host::frame_state(uc));
     let gregs = &mut uc.uc_mcontext.gregs;
     if phase == 1 {
         run.gregs = *gregs;

@@ -141,6 +141,7 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
     // SAFETY: the kernel's context of this thread; `RUNNING` is set while emitted code runs.
     unsafe {
         let c = &mut *context.cast::<libc::ucontext_t>();
+        let xmm = frame_vectors(frame_state(c));
         let g = &mut c.uc_mcontext.gregs;
         let rip = g[libc::REG_RIP as usize] as u64;
         if run.is_null() || !(*run).code.wrapping_add((*run).len).gt(&rip) || rip < (*run).code {
@@ -160,7 +161,6 @@ extern "C" fn on_fault(signal: i32, _info: *mut libc::siginfo_t, context: *mut l
             REG_R13, REG_R14, REG_R15,
         ];
         let gregs = order.map(|n| g[n as usize] as u64);
-        let xmm = frame_vectors(c.uc_mcontext.fpregs);
         jit::host::amd64::regs::spill_from_context(m.host.pins(), cpu, &gregs, &xmm, point.bits);
         if point.flags != 0 {
             cpu.flags = jit::host::amd64::flags::flags_at_rest(g[libc::REG_EFL as usize] as u64, point.flags);

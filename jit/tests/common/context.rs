@@ -6,6 +6,7 @@ use libc::ucontext_t;
 #[cfg(target_arch = "x86_64")]
 mod imp {
     use super::*;
+    use jit::host::{frame_mxcsr, frame_state, frame_vectors};
     use libc::*;
 
     const ORDER: [i32; 16] = [
@@ -15,9 +16,9 @@ mod imp {
 
     pub unsafe fn context(uc: &ucontext_t) -> HostContext {
         let gregs = &uc.uc_mcontext.gregs;
-        let fp = uc.uc_mcontext.fpregs;
+        let state = frame_state(uc);
         // SAFETY: by the contract, the kernel's.
-        let (vec, fpctl) = unsafe { (jit::host::frame_vectors(fp), (*fp).mxcsr) };
+        let (vec, fpctl) = unsafe { (frame_vectors(state), frame_mxcsr(state)) };
         HostContext {
             gpr: ORDER.map(|r| gregs[r as usize] as u64),
             vec,

@@ -7,7 +7,7 @@ use jit::cpu::Cpu;
 use jit::guest::arm64::GUEST;
 use jit::host::{self, Features};
 use std::ptr::{self, null_mut};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Mutex, MutexGuard, Once};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ static ADDRESS: AtomicU64 = AtomicU64::new(0);
 /// Counts cases, for the watchdog.
 static PROGRESS: AtomicU64 = AtomicU64::new(0);
 /// The thread that runs cases.
-static RUNNER: AtomicU64 = AtomicU64::new(0);
+static RUNNER: AtomicUsize = AtomicUsize::new(0);
 static HUNG: AtomicBool = AtomicBool::new(false);
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -125,7 +125,7 @@ fn watch() {
         if now == before && !cpu.is_null() {
             HUNG.store(true, Relaxed);
             // SAFETY: the thread that runs the cases lives as long as the process.
-            unsafe { libc::pthread_kill(RUNNER.load(Relaxed), libc::SIGUSR1) };
+            unsafe { libc::pthread_kill(RUNNER.load(Relaxed) as libc::pthread_t, libc::SIGUSR1) };
         }
         before = now;
     }
@@ -198,7 +198,7 @@ fn host_context(uc: &libc::ucontext_t) -> HostContext {
     ];
     let gregs = &uc.uc_mcontext.gregs;
     // SAFETY: the kernel saves the FP state of every 64-bit program and points to it.
-    let (vec, fpctl) = unsafe { (host::frame_vectors(uc.uc_mcontext.fpregs), (*uc.uc_mcontext.fpregs).mxcsr) };
+    let (vec, fpctl) = unsafe { (host::frame_vectors(host::frame_state(uc)), host::frame_mxcsr(host::frame_state(uc))) };
     HostContext {
         gpr: ORDER.map(|r| gregs[r as usize] as u64),
         vec,
@@ -331,7 +331,7 @@ fn run(engine: &Engine, cpu: &mut Cpu, case: &Case, edges: &Edges) -> Outcome {
     ENGINE.store(ptr::from_ref(engine).cast_mut(), Release);
     CPU.store(cpu, Release);
     // SAFETY: always succeeds.
-    RUNNER.store(unsafe { libc::pthread_self() }, Relaxed);
+    RUNNER.store(unsafe { libc::pthread_self() } as usize, Relaxed);
     PROGRESS.fetch_add(1, Relaxed);
     let fetch = Slot(s.pc, case.code);
     let signal = loop {

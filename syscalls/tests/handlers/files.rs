@@ -206,7 +206,7 @@ fn open_flags_inside_other_calls() {
         assert!(slave >= 0);
         assert_eq!(g.call("fcntl", [slave as u64, libc::F_GETFL as u64]) as u64 & 0o740000, g.abi.open.largefile);
         let mut termios = [0u8; 36];
-        assert_eq!(g.call("ioctl", [slave as u64, libc::TCGETS, out(&mut termios) | 0x77 << 56 & g.abi.tag]), 0);
+        assert_eq!(g.call("ioctl", [slave as u64, libc::TCGETS as u64, out(&mut termios) | 0x77 << 56 & g.abi.tag]), 0);
         // c_cc[VINTR] behind four flag words and the line discipline.
         assert_eq!(termios[17], 3);
         // KVM_GET_API_VERSION and UFFDIO_API know no terminal, and no virtual machine of ours either.

@@ -39,11 +39,11 @@ fn install(signal: i32) {
 }
 
 /// Send the thread signals until told to stop.
-fn storm(thread: libc::pthread_t, signal: i32, pause: Duration, stop: &AtomicBool) {
+fn storm(thread: usize, signal: i32, pause: Duration, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
         std::thread::sleep(pause);
         // SAFETY: the thread lives as long as the scope.
-        unsafe { libc::pthread_kill(thread, signal) };
+        unsafe { libc::pthread_kill(thread as libc::pthread_t, signal) };
     }
 }
 
@@ -66,7 +66,7 @@ fn signals_around_calls_that_wait() {
     PENDING.store(1, SeqCst);
     assert_eq!(wait(libc::SYS_read, read), -sys::ERESTARTNOINTR);
     // SAFETY: asks for the own id.
-    let me = unsafe { libc::pthread_self() };
+    let me = unsafe { libc::pthread_self() } as usize;
     let stop = &AtomicBool::new(false);
     std::thread::scope(|scope| {
         let _calm = Calm(stop);

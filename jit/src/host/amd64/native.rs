@@ -11,22 +11,39 @@ pub use super::flags::{nzcv_from_rest, rest_from_nzcv};
 pub use super::helpers::{fpsr, set_fpsr};
 pub use super::{Amd64 as Native, Features, HostContext};
 
+/// The state of the x87, SSE and further units in a signal's frame, as XSAVE stores it. (Of this field of `struct sigcontext_64`,
+/// arch/x86/include/uapi/asm/sigcontext.h, the C libraries have different notions.)
+pub fn frame_state(uc: &libc::ucontext_t) -> *mut u8 {
+    // SAFETY: it follows the 23 words of registers.
+    unsafe { (&raw const uc.uc_mcontext).cast::<*mut u8>().add(23).read() }
+}
+
+/// MXCSR there.
+///
+/// # Safety
+/// As of [`frame_vectors`].
+pub unsafe fn frame_mxcsr(state: *const u8) -> u32 {
+    // SAFETY: by the contract.
+    unsafe { state.add(24).cast::<u32>().read_unaligned() }
+}
+
 /// The vector registers of a signal's frame. Of those from 16 up the frame has what the processor calls state component 7, if anything.
 ///
 /// # Safety
 /// The kernel made the frame.
-pub unsafe fn frame_vectors(fp: *const libc::_libc_fpstate) -> [u128; 32] {
+pub unsafe fn frame_vectors(at: *const u8) -> [u128; 32] {
     const MAGIC: u32 = 0x4650_5853;
+    /// In the legacy area.
+    const XMM: usize = 160;
     const HI16_ZMM: u64 = 1 << 7;
     /// Of the legacy area, what the kernel says of the rest; behind it, the header, which begins with the components that aren't all zero.
     const RESERVED: usize = 464;
     const HEADER: usize = 512;
     let mut all = [0; 32];
-    let at = fp.cast::<u8>();
     // SAFETY: by the contract; what lies behind the legacy area is there if the kernel says so.
     unsafe {
-        for (v, x) in all.iter_mut().zip(&(*fp)._xmm) {
-            *v = x.element.iter().rev().fold(0, |v, e| v << 32 | *e as u128);
+        for (n, v) in all[..16].iter_mut().enumerate() {
+            *v = at.add(XMM + 16 * n).cast::<u128>().read_unaligned();
         }
         let saved = at.add(RESERVED + 8).cast::<u64>().read_unaligned();
         let size = at.add(RESERVED + 16).cast::<u32>().read_unaligned() as usize;

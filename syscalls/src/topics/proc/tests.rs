@@ -52,7 +52,7 @@ fn personality_concerns_the_guest() {
 fn limits_on_memory_are_the_guests() {
     let thread = &mut guest(Default::default());
     let mut seen = Limit::default();
-    for resource in [libc::RLIMIT_AS, libc::RLIMIT_DATA] {
+    for resource in [libc::RLIMIT_AS as u32, libc::RLIMIT_DATA as u32] {
         let before = host_limit(resource);
         let tiny = Limit { cur: 3 * 4096, max: 8 * 4096 };
         assert_eq!(call(thread, 0, PRLIMIT64, [0, u64::from(resource), (&raw const tiny) as u64, (&raw mut seen) as u64]), Ok(0));
