@@ -158,6 +158,11 @@ impl Lookup {
     fn start(&self, tag: u32) -> usize {
         ((tag as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.slots.len() - 1)
     }
+    /// A key will be looked up soon: have the processor fetch where it may be.
+    #[inline]
+    fn expect(&self, pc: u64, mode: Mode) {
+        host::prefetch((&raw const self.slots[self.start(tag(pc, mode))]).cast());
+    }
     /// The slot for a key: its own, or an empty one.
     #[inline]
     fn probe(&self, known: Known<'_>, pc: u64, mode: Mode) -> usize {

@@ -128,6 +128,9 @@ impl Cache {
         }));
         let links_out = image.joints.iter().zip(first_link..).filter(|j| j.0.linked == NO_PIECE).map(|j| j.1);
         self.lookup.reserve(image.pieces.len() + links_out.clone().count());
+        // One miss after the other costs more than all the rest here.
+        image.pieces.iter().for_each(|p| self.lookup.expect(base + u64::from(p.pc), mode));
+        links_out.clone().for_each(|n| self.lookup.expect(self.links[n as usize].target, mode));
         for (piece, id) in image.pieces.iter().zip(first..) {
             self.enter(id, self.probe(base + u64::from(piece.pc), mode), cut);
         }
