@@ -100,6 +100,7 @@ fn guarded<T>(case: &Case, run: impl FnOnce() -> T) -> T {
     protect(libc::PROT_READ);
     ours::READONLY.store(case.readonly.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
     let done = run();
+    ours::READONLY.store(0, std::sync::atomic::Ordering::Relaxed);
     protect(libc::PROT_READ | libc::PROT_WRITE);
     done
 }

@@ -24,9 +24,11 @@ pub enum Quirk {
     PauseRexB,
     /// 0F 0D with a register is undefined (APM 3, PREFETCH); the guest's does nothing.
     PrefetchRegister,
-    /// Other immediates of what isn't an instruction: whether it is too long (#GP) or undefined (SDM 3, 6.9: either may come first). Undefined ones of
-    /// map 3 have none, 0F 78 has two (APM 4, EXTRQ).
+    /// Prefixes that VEX may not have make bytes undefined before they are too long (#GP); SDM 3, 6.9: either may come first. And of what means
+    /// nothing some has other immediates: 0F 78 two bytes (APM 4, EXTRQ), 8F with another extension than POP's up to four (APM 6, XOP).
     LongUndefined,
+    /// VPERMQ and VPERMPD without VEX.W are the same; the guest's has nothing defined (SDM 2: W1).
+    PermuteW0,
     /// LOCK makes CR8 of a control register (APM 3, MOV CRn): not allowed, where the guest's has nothing defined.
     LockMovCr,
     /// LFS, LGS and LSS ignore REX.W (APM 3, LFS).
@@ -56,6 +58,9 @@ pub enum Quirk {
 }
 use Quirk::*;
 
+/// Of FSW: an exception is pending.
+const PENDING: u16 = 0x80;
+const LOW: u64 = u32::MAX as u64;
 const NOWHERE: u64 = WINDOW - 0x10000;
 
 /// What `side` makes of code with an operand at `at`, whose bytes are appended.
@@ -98,9 +103,10 @@ fn probes(side: &mut dyn FnMut(&Case) -> Outcome) -> Vec<(Quirk, bool)> {
         (PauseRexB, run(&[0xf3, 0x41, 0x90], None, &|s, _| s.gpr[8] = 8).0 .1.gpr[8] != 8),
         (PrefetchRegister, run(&[0x0f, 0x0d, 0xc0], None, &nothing).0 .0 == libc::SIGILL),
         (LongUndefined, {
-            let long = [0x41, 0x40, 0x26, 0xf2, 0x4c, 0xc4, 0x43, 0xe7, 0xc5, 0x84, 0x04, 0, 0, 0, 0];
+            let long = [0x41, 0x41, 0x41, 0x41, 0x41, 0xc4, 0x43, 0xe7, 0xc5, 0x84, 0x04, 0, 0, 0, 0];
             run(&long, None, &nothing).0 .0 == libc::SIGILL
         }),
+        (PermuteW0, run(&[0xc4, 0xe3, 0x7d, 0, 0xc0, 0], None, &nothing).0 .0 != libc::SIGILL),
         (LockMovCr, run(&[0xf0, 0x0f, 0x20, 0xc0], None, &nothing).0 .0 != libc::SIGILL),
         (FarPointer64, {
             let far = |_: &mut State, m: &mut Memory| m[0x400..0x408].fill(0x11);
@@ -151,9 +157,18 @@ fn probes(side: &mut dyn FnMut(&Case) -> Outcome) -> Vec<(Quirk, bool)> {
     ]
 }
 
-/// FNSTENV behind a case: to where, the instruction, and how long it is.
-const ENV: u64 = CODE + 0xf80;
-const TAIL: [u8; 7] = [0xd9, 0x34, 0x25, ENV as u8, (ENV >> 8) as u8, (ENV >> 16) as u8, (ENV >> 24) as u8];
+/// Where FLDENV before a case reads, and FNSTENV behind it writes.
+const BEFORE: u64 = CODE + 0xf00;
+const BEHIND: u64 = CODE + 0xf80;
+/// The length of either.
+const STEP: u64 = 7;
+
+fn fldenv() -> Vec<u8> {
+    [[0xd9, 0x24, 0x25].as_slice(), &(BEFORE as u32).to_le_bytes()].concat()
+}
+fn fnstenv() -> Vec<u8> {
+    [[0xd9, 0x34, 0x25].as_slice(), &(BEHIND as u32).to_le_bytes()].concat()
+}
 
 /// The differences that there are, and how many cases they meant something to.
 pub struct Vendor {
@@ -250,6 +265,11 @@ impl Vendor {
                 code[at + 1] = 0x0b;
                 self.note(LockMovCr);
             }
+            if self.has(PermuteW0) && i.is_invalid() && matches!(code[at..], [0xc4, map, 0x7d, 0 | 1, ..] if map & 31 == 3) {
+                // One that isn't there at all.
+                code[at + 3] = 0xff;
+                self.note(PermuteW0);
+            }
             if self.has(PrefetchRegister) && !i.is_invalid() && (op, second) == (0x0f, 0x0d) && code[at + 2] >= 0xc0 {
                 // NOP
                 code[at + 1] = 0x1f;
@@ -262,47 +282,52 @@ impl Vendor {
     /// Run a case on the processor at hand.
     pub fn run(&mut self, case: &Case) -> Outcome {
         let own = self.code(case);
-        let len = own.len();
-        let run = |tail: &[u8]| {
-            let code = [&own, tail].concat();
+        let end = case.pc + own.len() as u64;
+        let run = |before: &[u8], behind: &[u8]| {
+            let mut whole = case.clone();
+            whole.pc -= before.len() as u64;
+            whole.state.pc -= before.len() as u64;
+            whole.code = [before, &own, behind].concat();
             put_memory(&case.memory);
-            put_code_bytes(case.pc, &code);
-            let done = guarded(case, || real::run(case));
-            put_code_bytes(case.pc, &vec![0xcc; code.len()]);
+            put_code(&whole);
+            let done = guarded(case, || real::run(&whole));
+            crate::clear_code(&whole);
             put_code(case);
             done
         };
-        let end = case.pc + len as u64;
-        let behind = |at| (end + 1..=end + TAIL.len() as u64).contains(&at);
+        let behind = |at| (end + 1..=end + STEP).contains(&at);
         self.env = false;
-        if !self.has(Pointers) || instructions(case).any(|(_, i)| behind(i.near_branch_target())) {
-            return run(&[]);
+        let into = |at| behind(at) || (case.pc - STEP..case.pc).contains(&at);
+        if !self.has(Pointers) || instructions(case).any(|(_, i)| into(i.near_branch_target())) {
+            return run(&[], &[]);
         }
+        // What is pending needs no FLDENV: then they are saved.
+        let before = if case.state.fsw & PENDING == 0 { fldenv() } else { Vec::new() };
+        put_environment(&case.state);
         // A change of threads loses what isn't saved: then it is tried again.
-        for left in (0..4).rev() {
-            let (signal, mut s) = run(&TAIL);
+        for left in (0..8).rev() {
+            let (signal, mut s) = run(&before, &fnstenv());
             if signal == libc::SIGTRAP && behind(s.pc) {
                 // A single step.
                 break;
             }
-            if signal != libc::SIGTRAP || s.pc != end + TAIL.len() as u64 + 1 {
-                return (signal, s);
-            }
-            // SAFETY: FNSTENV has just stored it.
-            let env = unsafe { (ENV as *const [u32; 7]).read_unaligned() };
-            if env[1] & 0x80 != 0 {
-                // They are saved.
-                break;
-            }
-            s.pc -= TAIL.len() as u64;
-            (s.fcw, s.fsw) = (env[0] as u16, env[1] as u16);
-            (s.fip, s.fdp, s.fop) = (env[3].into(), env[5].into(), (env[4] >> 16) as u16 & 0x7ff);
-            if (s.fip, s.fdp, s.fop) != (0, 0, 0) || left == 0 {
+            if signal == libc::SIGTRAP && s.pc == end + STEP + 1 {
+                // SAFETY: FNSTENV has just stored it.
+                let env = unsafe { (BEHIND as *const [u32; 7]).read_unaligned() };
+                s.pc -= STEP;
+                (s.fcw, s.fsw) = (env[0] as u16, env[1] as u16);
+                (s.fip, s.fdp, s.fop) = (env[3].into(), env[5].into(), (env[4] >> 16) as u16 & 0x7ff);
                 self.env = true;
+            }
+            let known = self.env || s.fsw & PENDING != 0;
+            let pointers = |s: &State| [s.fip as u32, s.fdp as u32, s.fop.into()];
+            let lost = known && pointers(&s).into_iter().zip(pointers(&case.state)).any(|(now, before)| now == 0 && before != 0);
+            if !lost || left == 0 {
                 return (signal, s);
             }
+            self.env = false;
         }
-        run(&[])
+        run(&[], &[])
     }
 
     /// Make of `want` and `wanted`, how the processor at hand ended a case and the memory that it left, how the guest's would; `got` is ours.
@@ -312,7 +337,7 @@ impl Vendor {
         }
         self.pointers(case, &mut want.1, &got.1);
         if self.has(LongUndefined) && i.is_invalid() {
-            if let Some(signal) = long(&case.code).filter(|_| matches!(want.0, libc::SIGILL | libc::SIGSEGV)) {
+            if let Some(signal) = long(&case.code).filter(|s| *s != want.0 && matches!(want.0, libc::SIGILL | libc::SIGSEGV)) {
                 want.0 = signal;
                 self.note(LongUndefined);
             }
@@ -361,21 +386,23 @@ impl Vendor {
     fn known_pointers(&self, case: &Case, w: &mut State, g: &State) {
         let memory = |i: &Instruction| (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
         let last = instructions(case).find(|(_, i)| i.ip() == w.fip);
-        if w.fsw & 0x80 != 0 {
-            if last.is_some_and(|(from, i)| from > 0 && !memory(&i)) {
-                w.fdp = g.fdp;
-            }
-            return;
-        }
-        if !self.env {
+        if !self.env && w.fsw & PENDING == 0 {
             (w.fip, w.fdp, w.fop) = (g.fip, g.fdp, g.fop);
             return;
         }
-        const HIGH: u64 = !0 << 32;
-        w.fip |= g.fip & HIGH;
-        w.fdp |= g.fdp & HIGH;
-        if last.is_some() {
+        // Those with 32 bits.
+        let restores = restores_image(case);
+        let whole = |w: u64, before: u64, g: u64| match w {
+            w if w == before & LOW => before,
+            w if restores && w == g & LOW => g,
+            w => w,
+        };
+        w.fip = whole(w.fip, case.state.fip, g.fip);
+        w.fdp = whole(w.fdp, case.state.fdp, g.fdp);
+        if w.fsw & PENDING == 0 && last.is_some() {
             (w.fdp, w.fop) = (g.fdp, g.fop);
+        } else if last.is_some_and(|(from, i)| from > 0 && !memory(&i)) {
+            w.fdp = g.fdp;
         }
     }
 
@@ -395,7 +422,7 @@ impl Vendor {
             _ => true,
         };
         let s = &case.state;
-        if self.has(Pointers) && asked & 1 != 0 && there && s.fsw & 0x80 == 0 && image[6..24].iter().all(|&b| b == 0) {
+        if self.has(Pointers) && asked & 1 != 0 && there && s.fsw & PENDING == 0 && image[6..24].iter().all(|&b| b == 0) {
             let width = if wide { u64::MAX } else { u32::MAX.into() };
             image[6..8].copy_from_slice(&s.fop.to_le_bytes());
             image[8..16].copy_from_slice(&(s.fip & width).to_le_bytes());
@@ -451,7 +478,7 @@ impl Vendor {
             self.note(MmxStoreFault);
         }
         let x87 = matches!(i.mnemonic(), Fst | Fstp | Fist | Fistp | Fisttp | Fbstp);
-        if self.has(X87StoreFault) && x87 && g.fsw & 0x80 != 0 && case.state.fsw & 0x80 == 0 {
+        if self.has(X87StoreFault) && x87 && g.fsw & PENDING != 0 && case.state.fsw & 0x80 == 0 {
             // That nothing was stored remains to be compared.
             (w.fsw, w.pc, w.fip, w.fdp, w.fop) = (g.fsw, g.pc, g.fip, g.fdp, g.fop);
             want.0 = libc::SIGTRAP;
@@ -565,39 +592,50 @@ fn read(memory: &Memory, at: u64) -> u128 {
     (0..16).fold(0, |v, n| v | u128::from(byte(n)) << (8 * n))
 }
 
-fn put_code_bytes(at: u64, code: &[u8]) {
-    // SAFETY: the page is ours, and no guest code runs.
-    unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), at as *mut u8, code.len()) };
-}
-
 /// A case's instructions and where in its code they are.
 fn instructions(case: &Case) -> impl Iterator<Item = (usize, Instruction)> + '_ {
     let mut d = Decoder::with_ip(64, &case.code, case.pc, DecoderOptions::NONE);
     std::iter::from_fn(move || d.can_decode().then(|| (d.position(), d.decode())))
 }
 
+/// Whether a case loads an image with pointers of 64 bits.
+fn restores_image(case: &Case) -> bool {
+    instructions(case).any(|(_, i)| matches!(i.mnemonic(), M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64))
+}
+
+/// What FLDENV makes the x87's state of.
+fn put_environment(s: &State) {
+    let tags = (0..8).fold(0, |t, n| if s.ftw >> n & 1 != 0 { t } else { t | 3 << (2 * n) });
+    let env = [s.fcw.into(), s.fsw.into(), tags, s.fip as u32, u32::from(s.fop) << 16, s.fdp as u32, 0];
+    // SAFETY: the page is ours, and nothing else is there.
+    unsafe { (BEFORE as *mut [u32; 7]).write_unaligned(env) };
+}
+
 fn is_prefix(b: u8) -> bool {
     matches!(b, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 | 0x40..=0x4f)
 }
 
-/// How VEX ends on the guest's processor whose length hangs on which immediates an opcode without meaning has.
+/// How bytes without meaning end on the guest's processor, if their length hangs on which immediates they would have.
 fn long(code: &[u8]) -> Option<i32> {
     let prefixes = code.iter().take_while(|b| is_prefix(**b)).count();
-    let (map, rest) = match code[prefixes..] {
-        [0xc4, map, _, ref rest @ ..] => (map & 31, rest),
-        [0xc5, _, ref rest @ ..] => (1, rest),
-        _ => return None,
-    };
-    let [op, modrm, sib, ..] = *rest else { return None };
-    let operand = match (modrm >> 6, modrm & 7) {
+    // ModRM, SIB and displacement.
+    let operand = |modrm: u8, sib: u8| match (modrm >> 6, modrm & 7) {
         (3, _) => 1,
         (0, 5) => 5,
         (0, 4) if sib & 7 == 5 => 6,
         (mode, rm) => 1 + (rm == 4) as usize + [0, 1, 4][mode as usize],
     };
-    match (map, op, code.len() - rest.len() + 1 + operand) {
-        (3, _, 15) => Some(libc::SIGSEGV),
-        (1, 0x78, 14 | 15) => Some(libc::SIGILL),
+    let vex = |before: usize, map: u8, op: u8, operand: usize| {
+        let immediate = map == 3 || (map == 1 && matches!(op, 0x70..=0x73 | 0xa4 | 0xac | 0xba | 0xc2 | 0xc4..=0xc6));
+        match prefixes + before + 1 + operand + immediate as usize {
+            16.. => Some(libc::SIGSEGV),
+            _ => (map == 1 && op == 0x78).then_some(libc::SIGILL),
+        }
+    };
+    match code[prefixes..] {
+        [0xc4, map, _, op, modrm, sib, ..] => vex(3, map & 31, op, operand(modrm, sib)),
+        [0xc5, _, op, modrm, sib, ..] => vex(2, 1, op, operand(modrm, sib)),
+        [0x8f, modrm, sib, ..] if modrm & 0x38 != 0 => (prefixes + 1 + operand(modrm, sib) <= 15).then_some(libc::SIGILL),
         _ => None,
     }
 }
