@@ -592,10 +592,15 @@ fn read(memory: &Memory, at: u64) -> u128 {
     (0..16).fold(0, |v, n| v | u128::from(byte(n)) << (8 * n))
 }
 
-/// A case's instructions and where in its code they are.
+/// A case's instructions and where in its code they are, up to what is none.
 fn instructions(case: &Case) -> impl Iterator<Item = (usize, Instruction)> + '_ {
     let mut d = Decoder::with_ip(64, &case.code, case.pc, DecoderOptions::NONE);
-    std::iter::from_fn(move || d.can_decode().then(|| (d.position(), d.decode())))
+    let mut last = false;
+    std::iter::from_fn(move || {
+        let next = (!last && d.can_decode()).then(|| (d.position(), d.decode()));
+        last = next.is_some_and(|(_, i)| i.is_invalid());
+        next
+    })
 }
 
 /// Whether a case loads an image with pointers of 64 bits.
