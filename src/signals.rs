@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use syscalls::sys;
-use syscalls::topics::signal::{bit, HostEntry, Inbox, Posted, SigInfo, SYNCHRONOUS};
+use syscalls::topics::signal::{self, bit, HostEntry, Inbox, Posted, SigInfo, SYNCHRONOUS};
 
 /// A fault of translated code, as the host reported it.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,8 @@ pub struct Anchor {
 thread_local! {
     /// The guest thread that runs on this host thread. Without a destructor and in static storage, so that a signal handler may look.
     static CURRENT: Cell<*const Anchor> = const { Cell::new(ptr::null()) };
+    /// See [`making_thread`].
+    static MAKING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Anchor {
@@ -87,6 +89,15 @@ pub fn set_current(anchor: *const Anchor) {
     CURRENT.set(anchor);
 }
 
+/// Call `make`, which makes a host thread, with every asynchronous signal blocked: also those that the C library lets through meanwhile.
+pub fn making_thread<R>(make: impl FnOnce() -> R) -> R {
+    MAKING.set(true);
+    let made = make();
+    signal::host_mask(signal::ALL);
+    MAKING.set(false);
+    made
+}
+
 /// Let this host thread handle signals on `cpu`'s signal stack: in translated code its stack pointer is not a stack's.
 pub fn use_signal_stack(cpu: &Cpu) {
     let (at, size) = jit::code::region::signal_stack(cpu);
@@ -128,9 +139,8 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     }
     let kicked = sig == libc::SIGTRAP && info.code == KICK;
     let anchor = CURRENT.get();
-    if anchor.is_null() {
-        // A host thread without a guest thread blocks everything; what was sent to it all the same has no receiver.
-        return;
+    if anchor.is_null() || MAKING.get() && bit(sig) & SYNCHRONOUS == 0 {
+        return pass_on(info, uc);
     }
     // SAFETY: the anchor of a running thread is alive, with what it points to.
     let (cpu, inbox) = unsafe { ((*anchor).cpu, &*(*anchor).inbox) };
@@ -151,6 +161,24 @@ extern "C" fn entry(sig: i32, info: *mut siginfo_t, uc: *mut ucontext_t) {
     } else if let Some((pc, sp)) = unsafe { (*anchor).engine.interrupt(cpu, pc, sp) } {
         frame.set_pc(pc);
         frame.set_sp(sp);
+    }
+}
+
+/// A host thread that is to block everything, because it has no guest thread or is about to make one, got a signal: when a process makes its first thread, musl
+/// lets 33 and 34 through. It waits again, for whoever may have it.
+fn pass_on(info: &SigInfo, uc: &mut ucontext_t) {
+    set_mask(uc, !SYNCHRONOUS);
+    // SAFETY: asks for a number; the kernel takes any siginfo from a process for itself.
+    unsafe {
+        let (pid, sig, info_at) = (call(libc::SYS_getpid, [0; 6]) as u64, info.signo as u64, (&raw const *info) as u64);
+        match info.code {
+            // Sent to this thread.
+            libc::SI_TKILL => {
+                let tid = call(libc::SYS_gettid, [0; 6]) as u64;
+                call(libc::SYS_rt_tgsigqueueinfo, [pid, tid, sig, info_at, 0, 0])
+            }
+            _ => call(libc::SYS_rt_sigqueueinfo, [pid, sig, info_at, 0, 0, 0]),
+        };
     }
 }
 

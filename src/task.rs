@@ -155,14 +155,13 @@ impl Word {
 fn host_thread(thread: &Thread, body: impl FnOnce() + Send + 'static) -> std::io::Result<std::thread::JoinHandle<()>> {
     const SIGSETXID: i32 = 33;
     let actions = thread.actions.clone();
-    let host = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+    let body = move || {
         signal::host_mask(signal::ALL);
         actions.lock().unwrap_or_else(|e| e.into_inner()).reinstall(SIGSETXID);
         drop(actions);
         body()
-    });
-    signal::host_mask(signal::ALL);
-    host
+    };
+    signals::making_thread(|| std::thread::Builder::new().stack_size(STACK).spawn(body))
 }
 
 /// A thread.
