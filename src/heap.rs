@@ -16,7 +16,7 @@ const LARGE: usize = 128 << 10;
 /// From the small ones to the large ones, and from there to the break.
 const APART: usize = 1 << 39;
 /// What even a small process will use of the heap.
-const FIRST: usize = 48 << 10;
+const FIRST: usize = 64 << 10;
 
 struct Heap;
 

@@ -4,15 +4,15 @@ use jit::code::HostContext;
 use jit::host::{frame_mxcsr, frame_state, frame_vectors};
 use libc::ucontext_t;
 
-// The program's entry. The C runtime relocates this program at each start, by which it writes to nearly all pages from `.init_array` to the global
-// offset table: made at once (MADV_POPULATE_WRITE) they cost half as much as by a fault each. Kernels that don't know the advice say so, which is ignored.
+// The program's entry. The C runtime relocates this program at each start, by which it writes to nearly all pages from `.init_array` to the end of
+// its data: made at once (MADV_POPULATE_WRITE) they cost half as much as by a fault each. Kernels that don't know the advice say so, which is ignored.
 core::arch::global_asm!(
     ".globl rf_entry",
     "rf_entry:",
     "mov r12, rdx",
     "lea rdi, [rip + __init_array_start]",
     "and rdi, -4096",
-    "lea rsi, [rip + _GLOBAL_OFFSET_TABLE_ + 4095]",
+    "lea rsi, [rip + _edata + 4095]",
     "and rsi, -4096",
     "sub rsi, rdi",
     "mov edx, 23",

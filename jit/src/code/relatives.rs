@@ -9,6 +9,7 @@ use crate::guest::Fetch;
 use crate::host;
 use crate::ir::{self, Mode};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// What was learned about instructions.
@@ -20,7 +21,9 @@ impl Engine {
         let (stubs, offsets) = &i.stubs;
         let mut s = Sum::new(self.options.hidden);
         s.bytes(self.guest.name.as_bytes());
-        s.bytes(format!("{:?}", self.features).as_bytes());
+        let mut features = DefaultHasher::new();
+        self.features.hash(&mut features);
+        s.bytes(&features.finish().to_le_bytes());
         s.bytes(&stubs.code);
         s.words(offsets);
         s.get()[0]

@@ -1,7 +1,7 @@
 //! What this CPU can do.
 
 /// Options of emission that come from the CPU and the user.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Features {
     /// AVX (and the OS saves its state).
     pub avx: bool,

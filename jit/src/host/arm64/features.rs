@@ -1,7 +1,7 @@
 //! What this CPU can do.
 
 /// Optional features that emission uses. The baseline is Armv8.0 with Advanced SIMD.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features {
     /// FEAT_LSE: atomics in one instruction.
     pub lse: bool,
