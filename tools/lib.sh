@@ -34,19 +34,22 @@ need_rust() {
     done
 }
 
-# What is built for this machine: on amd64 with musl, whose programs start faster.
-case $(uname -m) in
-x86_64) TARGET=x86_64-unknown-linux-musl ;;
-*) TARGET=$(uname -m)-unknown-linux-gnu ;;
-esac
-
-# need_target [TARGET]: Rust's standard library for it, and what compiles C for it.
+# need_target TARGET: Rust's standard library for it, and what compiles C for it. Fails if there is none to be had.
 need_target() {
-    local target=${1:-$TARGET}
-    case $target in *-musl) need musl-gcc=musl-tools ;; esac
-    [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] && return
-    command -v rustup >/dev/null || die "Rust's standard library for $target is missing: it comes with rustup target add $target"
-    rustup target add "$target"
+    case $1 in *-musl) need musl-gcc=musl-tools ;; esac
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ] && return
+    command -v rustup >/dev/null && rustup target add "$1" 2>&1
+}
+
+# What is built for this machine: on amd64 with musl, whose programs start faster, or as well with glibc.
+need_own_target() {
+    export CARGO_BUILD_TARGET=$(uname -m)-unknown-linux-gnu
+    [ "$(uname -m)" = x86_64 ] || return 0
+    if need_target x86_64-unknown-linux-musl; then
+        CARGO_BUILD_TARGET=x86_64-unknown-linux-musl
+    else
+        say "Rust's standard library for x86_64-unknown-linux-musl is not to be had (rustup target add): with glibc, then"
+    fi
 }
 
 # build [cargo's arguments]: build the program and print its path.
