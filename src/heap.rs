@@ -128,16 +128,24 @@ fn is_large(layout: &Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= PAGE
 }
 
-/// A mapping for something large. Places aren't used again: there are enough.
+/// A mapping for something large. Places aren't used again before all have been.
 fn map_large(size: usize) -> Option<usize> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let size = size.checked_next_multiple_of(PAGE)?;
-    if NEXT.load(Relaxed) == 0 {
-        let _ = NEXT.compare_exchange(0, base() + APART, Relaxed, Relaxed);
-    }
     // With room to grow where it is.
-    let at = NEXT.fetch_add(size.checked_mul(2)?, Relaxed);
-    map(at, size).or_else(|| map(0, size))
+    let room = size.checked_mul(2)?;
+    let (first, end) = (base() + APART, base() + 2 * APART);
+    let next = NEXT.fetch_update(Relaxed, Relaxed, |n| Some(place(n, room, first, end).saturating_add(room).min(end)));
+    map(place(next.unwrap_or(first), room, first, end), size).or_else(|| map(0, size))
+}
+
+/// Where `room` bytes shall lie between `first` and `end`, of which those up to `next` have been used: from the beginning again at the end, and at the start, when it is 0.
+fn place(next: usize, room: usize, first: usize, end: usize) -> usize {
+    if next < first || end - next < room {
+        first
+    } else {
+        next
+    }
 }
 
 /// Lets a large one have another size; `None`: there is no memory, and it stays as it is.
@@ -396,6 +404,15 @@ mod tests {
             }
             stop.store(true, Relaxed);
         });
+    }
+
+    #[test]
+    fn places_for_large_ones_never_end() {
+        assert_eq!(place(0, 10, 100, 200), 100);
+        assert_eq!(place(190, 10, 100, 200), 190);
+        assert_eq!(place(191, 10, 100, 200), 100);
+        assert_eq!(place(200, 10, 100, 200), 100);
+        assert_eq!(place(100, 1000, 100, 200), 100);
     }
 
     #[test]
