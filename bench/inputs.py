@@ -8,7 +8,7 @@ from packages import ensure_packages
 from paths import BENCH, BINARIES, INPUTS, ROOTS
 from roots import require, say
 
-VERSION = "5"
+VERSION = "6"
 KERNELS = ("nbody", "matmul", "fft", "quad", "integer", "threads")
 COMPILERS = {"amd64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 WORDS = """the of kernel page fault socket opened closed retry after timeout while reading header from client session user cache entry
@@ -85,10 +85,10 @@ def _mixed_bytes(choice, size):
 
 def _write_lines(choice):
     data = (INPUTS / "data.bin").read_bytes()
-    for name, size in (("large.bin", 24 << 20), ("medium.bin", 12 << 20), ("small.bin", 2 << 20)):
+    for name, size in (("large.bin", 24 << 20), ("small.bin", 5 << 19)):
         (INPUTS / name).write_bytes(data[:size])
     (INPUTS / "large.gz").write_bytes(gzip.compress(data[:24 << 20], 6, mtime=0))
-    (INPUTS / "lines.txt").write_text("".join(f"{choice.getrandbits(48):x} {choice.choice(WORDS)} {choice.randrange(1000)}\n" for _ in range(700_000)))
+    (INPUTS / "lines.txt").write_text("".join(f"{choice.getrandbits(48):x} {choice.choice(WORDS)} {choice.randrange(1000)}\n" for _ in range(950_000)))
 
 
 def _function(choice, index):
@@ -119,7 +119,7 @@ def _source(choice, count):
 
 
 def _write_source(choice):
-    (INPUTS / "generated.c").write_text(_source(choice, 36))
+    (INPUTS / "generated.c").write_text(_source(choice, 50))
 
 
 def _write_project(choice):

@@ -47,9 +47,9 @@ local function random(n)
 end
 
 local counts, distinct = {}, 0
-for _ = 1, 3500000 do
+for _ = 1, 6500000 do
   local key = "k" .. random(5000)
   if not counts[key] then distinct, counts[key] = distinct + 1, 0 end
   counts[key] = counts[key] + 1
 end
-print(sieve(12000000), mandelbrot(1100), matrix(360), distinct, counts.k7)
+print(sieve(20000000), mandelbrot(1500), matrix(450), distinct, counts.k7)

@@ -32,9 +32,9 @@ local function spectral(n)
 end
 
 local parts = {}
-for i = 1, 80000 do parts[#parts + 1] = string.format("%d:%x", i, i * 7919 % 65536) end
+for i = 1, 130000 do parts[#parts + 1] = string.format("%d:%x", i, i * 7919 % 65536) end
 local text = table.concat(parts, " ")
 local matches = 0
 for _ in text:gmatch("%d+:(%x%x)%f[%s]") do matches = matches + 1 end
-print(sieve(2500000), fib(32), matches, #text)
-print(string.format("%.12f %.12f", spectral(420)))
+print(sieve(5000000), fib(34), matches, #text)
+print(string.format("%.12f %.12f", spectral(600)))

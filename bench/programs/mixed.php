@@ -19,7 +19,7 @@ $random = function (int $n) use (&$state): int {
 };
 
 $words = [];
-for ($i = 0; $i < 800000; $i++) $words[] = 'w' . base_convert((string) $random(3000), 10, 36);
+for ($i = 0; $i < 1200000; $i++) $words[] = 'w' . base_convert((string) $random(3000), 10, 36);
 $counts = array_count_values($words);
 ksort($counts);
 arsort($counts);
@@ -27,12 +27,12 @@ $text = implode(' ', $words);
 $matched = preg_match_all('/w([a-f]\d)\b/', $text);
 $replaced = crc32(preg_replace('/w(\w)(\w)/', '$2$1', $text));
 $account = new Account(0);
-for ($i = 0; $i < 3000000; $i++) $account->move($i % 11 - 5);
-$sieve = array_fill(0, 3000000, true);
+for ($i = 0; $i < 4500000; $i++) $account->move($i % 11 - 5);
+$sieve = array_fill(0, 4500000, true);
 $primes = 0;
-for ($i = 2; $i < 3000000; $i++) {
+for ($i = 2; $i < 4500000; $i++) {
     if (!$sieve[$i]) continue;
     $primes++;
-    for ($j = $i * $i; $j < 3000000; $j += $i) $sieve[$j] = false;
+    for ($j = $i * $i; $j < 4500000; $j += $i) $sieve[$j] = false;
 }
-echo fib(31), ' ', array_key_first($counts), ' ', count($counts), " $matched $replaced ", $account->summary(), " $primes ", md5($text), "\n";
+echo fib(32), ' ', array_key_first($counts), ' ', count($counts), " $matched $replaced ", $account->summary(), " $primes ", md5($text), "\n";

@@ -13,11 +13,11 @@ random = lambda do |n|
   state % n
 end
 
-words = Array.new(250_000) { "w#{random.(3000).to_s(36)}" }
+words = Array.new(480_000) { "w#{random.(3000).to_s(36)}" }
 counts = words.tally.sort_by { |w, n| [-n, w] }
 text = words.join(" ")
 matched = text.scan(/w([a-f]\d)\b/).size
 replaced = text.gsub(/w(\w)(\w)/) { "#{$2}#{$1}" }.sum
-sum = (1..300_000).map { |i| Point.new(i, i % 7) }.inject(:+)
-digits = (1..1500).inject(:*).to_s.chars.sum(&:to_i)
-puts fib(27), counts.first.inspect, matched, replaced, sum.inspect, digits
+sum = (1..580_000).map { |i| Point.new(i, i % 7) }.inject(:+)
+digits = (1..2400).inject(:*).to_s.chars.sum(&:to_i)
+puts fib(28), counts.first.inspect, matched, replaced, sum.inspect, digits

@@ -44,6 +44,6 @@ def digits(n):
     return "".join(out)
 
 
-print(nbody(250000))
+print(nbody(700000))
 print(queens(9))
-print(digits(1800))
+print(digits(3000))

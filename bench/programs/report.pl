@@ -1,10 +1,9 @@
-# Hashes, regular expressions, sorting and formatted output over a log file.
+# Hashes, regular expressions, sorting and formatted output over log files.
 use strict;
 use warnings;
 
 my (%by_host, %length, %word);
-open my $in, '<', $ARGV[0] or die "$ARGV[0]: $!";
-while (my $line = <$in>) {
+while (my $line = <>) {
     next unless $line =~ /^(\d+)\s+(\w+)\s+\[(\w+)\]\s+(.*)$/;
     my ($number, $host, $level, $rest) = ($1, $2, $3, $4);
     $by_host{$host}{$level} += $number % 97;
