@@ -7,6 +7,7 @@ use jit::cpu::Cpu;
 use jit::guest::{arm64::GUEST, Fetch};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU8, Ordering::*};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 const SVC: u32 = 0xd400_0001;
@@ -120,6 +121,35 @@ fn code_that_changes_while_it_is_translated() {
         });
         engine.drop_cpu(runner);
     }
+}
+
+/// More threads than may translate at once want translations of the same code, in different orders. In the end nobody counts as translating any more.
+#[test]
+fn many_translate_at_once() {
+    const THREADS: u64 = 40;
+    let (engine, code) = (Engine::new(&GUEST, Options::default()).expect("code memory"), Code::default());
+    code.flags.go.store(1, SeqCst);
+    let mut main = engine.new_cpu(None);
+    let begin = Barrier::new(THREADS as usize);
+    std::thread::scope(|s| {
+        for thread in 0..THREADS {
+            let (engine, code, begin) = (&engine, &code, &begin);
+            s.spawn(move || {
+                let mut cpu = engine.new_cpu(None);
+                begin.wait();
+                for n in 0..BLOCKS {
+                    cpu.pc = FILLING + 64 * ((n + thread * 7) % BLOCKS);
+                    cpu.gpr[2] = 0;
+                    assert_eq!((engine.run(&mut cpu, code), cpu.gpr[2]), (Exit::Syscall, 9));
+                }
+                engine.drop_cpu(cpu);
+            });
+        }
+    });
+    assert!(engine.translations() >= BLOCKS as usize);
+    flush(&engine, &mut main, &code, CODE_AT);
+    assert_eq!(code.asked.load(SeqCst), 0);
+    engine.drop_cpu(main);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod adopt;
 use super::area::Area;
 use super::filter::Filter;
 use super::pages::Pages;
+use super::region;
 use super::store::Made;
 use crate::host::{self, Emitted, Point, Reloc};
 use crate::ir::Mode;
@@ -239,9 +240,7 @@ pub struct Cache {
 fn roomy<T>(surely: usize) -> Vec<T> {
     const SIZE: usize = 256 << 10;
     let mut list: Vec<T> = Vec::with_capacity(SIZE / size_of::<T>());
-    let start = list.as_mut_ptr().wrapping_byte_sub(list.as_ptr() as usize & 4095);
-    // SAFETY: pages of which at least a part is the list's own; nothing in them changes. Where the kernel doesn't know the advice they come by faults.
-    unsafe { libc::madvise(start.cast(), surely, libc::MADV_POPULATE_WRITE) };
+    region::populate(list.as_mut_ptr(), surely);
     list
 }
 

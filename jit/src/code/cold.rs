@@ -7,6 +7,7 @@
 
 use super::stats::Counters;
 use super::store::Store;
+use super::work::Stop;
 use super::{region, Engine, Exit, Inner};
 use crate::cpu::Cpu;
 use crate::guest::{Fetch, Interpreted};
@@ -115,12 +116,15 @@ impl Engine {
                 break Ok(host);
             }
             let (pc, mode) = (cpu.pc, self.mode(cpu));
-            let found = self.inner.with(|i| match self.find(i, pc, mode, mem) {
-                Some(host) => Some(Ok(host)),
-                None if end == Interpreted::Branch && self.is_cold(i, pc, mode, mem) => None,
-                None => Some(self.translate(i, pc, mode, mem)),
+            let found = self.settle(mem, |i, apart| {
+                Ok(match self.find(i, pc, mode, mem) {
+                    Some(host) => Some(host),
+                    None if end == Interpreted::Branch && self.is_cold(i, pc, mode, mem) => None,
+                    None if apart => return Err(Stop::Missing(pc, mode)),
+                    None => Some(self.translate(i, pc, mode, mem)?),
+                })
             });
-            if let Some(found) = found {
+            if let Some(found) = found.transpose() {
                 break found;
             }
         };

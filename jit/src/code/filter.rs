@@ -15,7 +15,7 @@ use std::sync::atomic::{compiler_fence, fence, AtomicU8, Ordering::*};
 pub const LOG2_LINE: u32 = 6;
 /// log2 of the number of counts of lines: two lines share one if they are a multiple of 64 MiB apart.
 pub const LOG2_LINES: u32 = 20;
-/// Where the counts of lines begin; before, a byte that is not 0 while code is translated.
+/// Where the counts of lines begin; before, a byte that counts those who translate.
 pub const LINES_AT: usize = 64;
 
 /// log2 of the bytes of a granule.
@@ -57,13 +57,18 @@ impl Filter {
         let flag = &self.0[0];
         if cfg!(target_arch = "x86_64") {
             // With an instruction that is a barrier by itself.
-            flag.swap(1, SeqCst);
+            flag.fetch_add(1, SeqCst);
             compiler_fence(SeqCst);
         } else {
-            flag.store(1, Relaxed);
+            flag.fetch_add(1, Relaxed);
             fence(SeqCst);
         }
         Busy(flag)
+    }
+
+    /// Those who translated are not in this process.
+    pub fn nobody_busy(&self) {
+        self.0[0].store(0, Relaxed);
     }
 
     fn count(&self, line: u64) -> &AtomicU8 {
@@ -92,7 +97,7 @@ impl Filter {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.store(0, Release);
+        self.0.fetch_sub(1, Release);
     }
 }
 

@@ -73,6 +73,8 @@ impl Engine {
             }
             // Of threads that are not in this process.
             self.interrupting.store(0, Relaxed);
+            i.apart = 0;
+            self.filter.nobody_busy();
             crate::cpu::SPLIT_LOCK.store(0, Relaxed);
             if self.options.stats {
                 self.count.reset();

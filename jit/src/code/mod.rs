@@ -18,25 +18,26 @@ mod stats;
 mod step;
 mod store;
 pub(crate) mod trace;
+mod work;
 
 use crate::cpu::{Cpu, ExitKind};
 use crate::guarded;
-use crate::guest::{Fetch, Guest, Hints, Limits};
+use crate::guest::{Fetch, Guest, Hints};
 pub use crate::host::HostContext;
-use crate::host::{self, Backend, Emitted, Features};
+use crate::host::{self, Emitted, Features};
 use crate::ir::{self, Mode, Trap};
 use area::Area;
 use cache::Cache;
 use family::Notes;
 use filter::Filter;
 use lock::Lock;
+use stats::Counters;
 pub use stats::Stats;
-use stats::{Counters, Stopwatch};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::Arc;
 use store::{Made, Store};
+use work::{Stop, Work};
 
 /// Why [`Engine::run`] came back. The guest's registers are all in the [`Cpu`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,10 +138,14 @@ const DEFAULT_CACHE: usize = 128 << 20;
 
 /// What the lock protects.
 struct Inner {
-    backend: host::Native,
-    block: ir::Block,
-    scratch: fuse::Scratch,
-    emitted: Emitted,
+    /// What is translated with the lock held is made in this.
+    work: Box<Work>,
+    /// For threads that translate without it, and how many of them do.
+    #[allow(clippy::vec_box, reason = "they change places with `work`")]
+    idle: Vec<Box<Work>>,
+    apart: u32,
+    /// How often code was declared changed.
+    changes: u64,
     stubs: (Emitted, Vec<u32>),
     cache: Cache,
     /// Earlier caches in which threads may still run: (epoch in which it was current, cache).
@@ -227,11 +232,9 @@ impl Engine {
         if guest.total_order {
             features = host::keep_order(features, options.relaxed);
         }
-        let mut backend = host::Native::new(guest.hot_gprs, guest.hot_vecs, features);
-        backend.disorder(options.disorder);
-        backend.count_misses(options.stats);
+        let work = Work::new(guest, &options, features);
         let mut emitted = Emitted::default();
-        let offsets = backend.emit_stubs(&mut emitted).to_vec();
+        let offsets = work.backend.emit_stubs(&mut emitted).to_vec();
         let stubs = (emitted, offsets);
         let filter = Arc::<Filter>::default();
         let cache = new_cache(&options, guest, &stubs, &filter)?;
@@ -240,10 +243,10 @@ impl Engine {
             guest,
             options,
             inner: Lock::new(Inner {
-                backend,
-                block: ir::Block::default(),
-                scratch: fuse::Scratch::default(),
-                emitted: Emitted::default(),
+                work,
+                idle: Vec::new(),
+                apart: 0,
+                changes: 0,
                 stubs,
                 cache,
                 retired: Vec::new(),
@@ -364,8 +367,8 @@ impl Engine {
             return self.host_for(cpu, mem);
         }
         let mode = self.mode(cpu);
-        self.inner.with(|i| {
-            let host = self.find_or_translate(i, pc, mode, mem)?;
+        self.settle(mem, |i, apart| {
+            let host = self.find_or_translate(i, pc, mode, mem, apart)?;
             if let Some(host) = host {
                 // Under the lock: nobody voids the translation in between.
                 region::remember(cpu, pc, host);
@@ -377,23 +380,23 @@ impl Engine {
     fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         let site = cpu.exit_arg;
         let mode = self.mode(cpu);
-        let to = self.inner.with(|i| {
-            Counters::add_alone(&self.count.link_exits, 1);
+        let to = self.settle(mem, |i, apart| {
             if !i.cache.area.range().contains(&site) {
                 let old = i.retired.iter().find(|(_, c)| c.area.range().contains(&site));
                 cpu.pc = old.expect("the site of an exit lies in some cache").1.link_at(site).1;
-                return Ok(Some(self.find_or_translate(i, cpu.pc, mode, mem)?));
+                return Ok(Some(self.find_or_translate(i, cpu.pc, mode, mem, apart)?));
             }
             let (link, target) = i.cache.link_at(site);
             cpu.pc = target;
             if cpu.pending.load(Relaxed) != 0 {
-                return Err(Exit::Pending);
+                return Err(Stop::Exit(Exit::Pending));
             }
             if i.cache.is_hot(link) {
                 return Ok(None);
             }
             let epoch = self.epoch.load(Relaxed);
-            let host = self.find_or_translate(i, target, mode, mem)?;
+            let host = self.find_or_translate(i, target, mode, mem, apart)?;
+            Counters::add_alone(&self.count.link_exits, 1);
             // A flush in between makes the link's number void.
             let same = epoch == self.epoch.load(Relaxed);
             if same
@@ -412,12 +415,13 @@ impl Engine {
         }
     }
 
-    /// `None` if it is to be interpreted.
-    fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
+    /// `None` if it is to be interpreted. `apart`: what is to be translated isn't here, with the lock held.
+    fn find_or_translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch, apart: bool) -> Result<Option<u64>, Stop> {
         match self.find(i, pc, mode, mem) {
             Some(h) => Ok(Some(h)),
             None if self.is_cold(i, pc, mode, mem) => Ok(None),
-            None => self.translate(i, pc, mode, mem).map(Some),
+            None if apart => Err(Stop::Missing(pc, mode)),
+            None => Ok(Some(self.translate(i, pc, mode, mem)?)),
         }
     }
 
@@ -431,65 +435,6 @@ impl Engine {
         found
     }
 
-    fn lift(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch, limits: Limits) {
-        i.block.clear(pc, mode);
-        let facts = Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden, path: &[] };
-        (self.guest.lift)(&mut i.block, mem, &facts, limits);
-    }
-
-    fn translate(&self, i: &mut Inner, pc: u64, mode: Mode, mem: &dyn Fetch) -> Result<u64, Exit> {
-        let _busy = self.busy(i);
-        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
-        if let Some(host) = self.find_in_family(i, pc, mode, mem) {
-            Engine::tell_parent(i, pc, mode);
-            return Ok(host);
-        }
-        self.lift(i, pc, mode, mem, lift::LIMITS);
-        if i.block.starts.is_empty() {
-            // Not kept: what is not there now may be mapped later.
-            return Err(match i.block.insts[0].trap() {
-                Trap::PcAlign => Exit::PcAlign,
-                _ => Exit::FetchFault,
-            });
-        }
-        if self.options.verify {
-            self.verify(&i.block);
-        }
-        lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
-        let host = self.place(i);
-        self.tell_family(i, mem);
-        Engine::tell_parent(i, pc, mode);
-        if self.options.dump_asm {
-            dump::asm(self.guest, &i.block, &i.emitted, host, mem);
-        }
-        Ok(host)
-    }
-
-    fn verify(&self, block: &ir::Block) {
-        if let Err(e) = ir::verify::verify_lifted(block) {
-            eprintln!("run-foreign: block at {:#x}: {e}", block.pc);
-            std::process::abort();
-        }
-    }
-
-    /// Code is about to be read: no other thread finds out by itself that it has nothing to invalidate, until the translation is published.
-    fn busy(&self, i: &Inner) -> Option<filter::Busy<'_>> {
-        (i.cpus.len() > 1).then(|| self.filter.busy())
-    }
-
-    /// Emit and publish the lifted block; its entry.
-    fn place(&self, i: &mut Inner) -> u64 {
-        if self.options.dump_ir {
-            dump::ir(self.guest, &i.block);
-        }
-        i.backend.emit(&mut i.block, &mut i.emitted);
-        let made = relatives::made(&i.block);
-        let parts = std::mem::take(&mut i.block.parts);
-        let host = self.publish(i, &made, &parts);
-        i.block.parts = parts;
-        host
-    }
-
     /// Before anything is published.
     fn make_writable(&self, i: &mut Inner) {
         if i.cache.wasteful() || i.cache.area.own().is_err() {
@@ -499,17 +444,19 @@ impl Engine {
     }
 
     /// Publish what was emitted; its entry.
-    fn publish(&self, i: &mut Inner, made: &Made, parts: &[Range<u64>]) -> u64 {
+    fn publish(&self, i: &mut Inner) -> u64 {
         self.make_writable(i);
         let cut = self.interrupting.load(Acquire) != 0;
-        let host = match i.cache.publish(made, parts, &i.emitted, &host::helper, cut) {
-            Some(h) => h,
-            None => {
-                self.flush(i);
-                i.cache.publish(made, parts, &i.emitted, &host::helper, cut).expect("a block fits in an empty cache")
-            }
+        let made = relatives::made(&i.work.block);
+        let publish = |i: &mut Inner| {
+            let Inner { cache, work, .. } = i;
+            cache.publish(&made, &work.block.parts, &work.emitted, &host::helper, cut)
         };
-        self.published(made, host, i.emitted.code.len(), i.emitted.links.len());
+        let host = publish(i).unwrap_or_else(|| {
+            self.flush(i);
+            publish(i).expect("a block fits in an empty cache")
+        });
+        self.published(&made, host, i.work.emitted.code.len(), i.work.emitted.links.len());
         host
     }
 
@@ -609,6 +556,8 @@ impl Engine {
     }
 
     fn invalidate_locked(&self, i: &mut Inner, start: u64, end: u64) {
+        // What is being translated may be void.
+        i.changes += 1;
         let Inner { cache, retired, cpus, .. } = i;
         for c in std::iter::once(cache).chain(retired.iter_mut().map(|r| &mut r.1)) {
             if !c.overlaps(&(start..end)) {
@@ -652,7 +601,7 @@ impl Engine {
                 ir::hint::TAGGED if !self.guest.tagged => 0,
                 learned => learned,
             };
-            host::save_context(&i.backend, cpu, host, &at);
+            host::save_context(&i.work.backend, cpu, host, &at);
             cpu.pc = pc;
             if let Some(at) = host::misaligned(host, &at, signal, addr) {
                 cpu.exit_kind = ExitKind::Fault as u32;

@@ -16,8 +16,10 @@ const BASE: usize = 8 * ENTRY;
 const ENTRY: usize = crate::host::RETURN_ENTRY;
 const TABLE: usize = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
 const SIZE: usize = SIGNAL_STACK + PAGE + RETURN_STACK + TABLE;
-/// Entries of the second table.
-const SECOND: usize = 1 << 16;
+/// How many misses it takes for the first table to be made at once.
+const FIRST: u32 = 16;
+/// Entries of the second table, and how many misses it takes to have so many: a short process has no use for it.
+const SECOND: [(u32, usize); 2] = [(1 << 11, 1 << 14), (1 << 14, 1 << 16)];
 
 /// A table that finds nothing, under any mask but 0.
 struct Nothing([JumpEntry; JUMP_CACHE_ENTRIES]);
@@ -81,7 +83,7 @@ pub unsafe fn detach(cpu: &mut Cpu) {
     // SAFETY: mapped or allocated by us.
     unsafe {
         if !cpu.tables[1].is_null() {
-            std::alloc::dealloc(cpu.tables[1].cast(), second_layout());
+            std::alloc::dealloc(cpu.tables[1].cast(), second_layout(cpu.own_mask2 as usize + 1));
         }
         if !cpu.tables[0].is_null() {
             let end = cpu.tables[0].cast::<u8>();
@@ -139,25 +141,57 @@ pub fn restore_tables(cpu: &mut Cpu) {
     };
 }
 
-fn second_layout() -> std::alloc::Layout {
-    // No stricter than malloc's own: then fresh memory of the kernel's is not cleared again, and costs nothing until it is used.
-    std::alloc::Layout::array::<JumpEntry>(SECOND).expect("a constant layout")
+fn second_layout(entries: usize) -> std::alloc::Layout {
+    // No stricter than malloc's own: then fresh memory of the kernel's is not cleared again.
+    std::alloc::Layout::array::<JumpEntry>(entries).expect("a constant layout")
 }
 
-/// Note where `pc` is translated.
+/// Make the pages of `bytes` bytes from `at` on, which are about to be used, at once: at half the price of a page fault each. Tables are read before they are
+/// written, which takes even two, the second with a word to every processor that the process runs on.
+pub(super) fn populate<T>(at: *mut T, bytes: usize) {
+    let before = at as usize & (PAGE - 1);
+    // SAFETY: whole pages of which at least a part is the caller's; nothing in them changes. Where the kernel doesn't know the advice they come by faults.
+    unsafe { libc::madvise(at.wrapping_byte_sub(before).cast(), before + bytes, libc::MADV_POPULATE_WRITE) };
+}
+
+/// Have a second table of so many entries.
+#[cold]
+fn grow(cpu: &mut Cpu, entries: usize) {
+    // SAFETY: the layout is not empty; zero is a valid entry.
+    let table: *mut JumpEntry = unsafe { std::alloc::alloc_zeroed(second_layout(entries)) }.cast();
+    if table.is_null() {
+        return;
+    }
+    populate(table, entries * size_of::<JumpEntry>());
+    let (old, mask) = (cpu.tables[1], entries as u32 - 1);
+    // SAFETY: indices within the tables. The old one is the thread's own, which is here, and with the engine's lock held nobody else looks at it.
+    unsafe {
+        (*table).pc = empty_pc(0);
+        if !old.is_null() {
+            let before = cpu.own_mask2 as usize + 1;
+            for n in 0..before {
+                let entry = *old.add(n);
+                if entry.pc != empty_pc(n) {
+                    *table.add(crate::cpu::second_index(entry.pc, mask)) = entry;
+                }
+            }
+            std::alloc::dealloc(old.cast(), second_layout(before));
+        }
+    }
+    cpu.tables[1] = table;
+    cpu.own_mask2 = mask;
+    restore_tables(cpu);
+}
+
+/// Note where `pc` is translated. With the engine's lock held.
 pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
-    // A short process has no use for the second table.
-    const MANY: u32 = 2048;
     cpu.misses = cpu.misses.wrapping_add(1);
-    if cpu.misses == MANY && cpu.tables[1].is_null() {
-        // SAFETY: the layout is not empty; zero is a valid entry.
-        let t: *mut JumpEntry = unsafe { std::alloc::alloc_zeroed(second_layout()) }.cast();
-        if !t.is_null() {
-            // SAFETY: entry 0 is in the table.
-            unsafe { (*t).pc = empty_pc(0) };
-            cpu.tables[1] = t;
-            cpu.own_mask2 = SECOND as u32 - 1;
-            restore_tables(cpu);
+    if cpu.misses == FIRST {
+        populate(cpu.tables[0], TABLE);
+    }
+    if cpu.misses & 0x7ff == 0 {
+        if let Some(&(_, entries)) = SECOND.iter().find(|s| s.0 == cpu.misses) {
+            grow(cpu, entries);
         }
     }
     // SAFETY: indices within tables that the CPU owns; the thread itself is here, so nobody reads them but `forget`.
@@ -171,9 +205,15 @@ pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
 
 /// The translation of `pc` that the tables have.
 pub fn recall(cpu: &Cpu, pc: u64) -> Option<u64> {
-    // SAFETY: the index is within the table.
-    let e = unsafe { &*cpu.tables[0].add(index(pc)) };
-    (e.pc == pc).then_some(e.host)
+    // SAFETY: the indices are within the tables.
+    unsafe {
+        let first = &*cpu.tables[0].add(index(pc));
+        if first.pc == pc {
+            return Some(first.host);
+        }
+        let second = cpu.tables[1].as_ref().map(|_| &*cpu.tables[1].add(crate::cpu::second_index(pc, cpu.own_mask2)));
+        second.filter(|e| e.pc == pc).map(|e| e.host)
+    }
 }
 
 /// Drop `pc` (or everything) from a CPU's tables. Its thread may be reading: an entry's pc is one aligned word, and the

@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::cold::Heat;
-use super::stats::{Counters, Stopwatch};
+use super::stats::Counters;
 use super::store::{Image, Made, Store, Stored, Sum};
 use super::{Engine, Inner, Options};
 use crate::guest::Fetch;
@@ -92,7 +92,7 @@ impl Engine {
             return;
         }
         let _busy = self.busy(i);
-        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
+        let _time = self.stopwatch();
         let Some(page) = i.store.as_ref().and_then(|s| s.page_of(pc, mode, mem)) else {
             return i.cache.try_page(pc, tried + 1);
         };
@@ -127,10 +127,10 @@ impl Engine {
         if i.store.is_none() {
             return;
         }
-        let made = made(&i.block);
+        let made = made(&i.work.block);
         if Engine::common(&i.hints, made.start..made.end, made.mode) {
             if let Some(store) = &mut i.store {
-                store.add(&made, &i.emitted, mem);
+                store.add(&made, &i.work.emitted, mem);
             }
         }
     }

@@ -1,11 +1,11 @@
 //! One instruction at a time, for debuggers. Translations for this are blocks of their own (`Mode::STEP` is part of their key): they hold one
 //! instruction, nothing links to or from them, and calls and returns are plain jumps in them.
 
-use super::{region, Engine, Exit, Inner};
+use super::{region, Engine, Exit, Facts, Inner};
 use crate::cpu::{Cpu, ExitKind};
 use crate::guest::{Fetch, Limits};
 use crate::host;
-use crate::ir::{self, Mode, Trap};
+use crate::ir::{self, Mode};
 use std::sync::atomic::Ordering::*;
 
 const ONE: Limits = Limits { insns: 1, side_exits: 0 };
@@ -76,21 +76,18 @@ impl Engine {
             return Ok(host);
         }
         let _busy = self.busy(i);
-        self.lift(i, pc, mode, mem, limits);
-        if i.block.starts.is_empty() {
-            return Err(match i.block.insts[0].trap() {
-                Trap::PcAlign => Exit::PcAlign,
-                _ => Exit::FetchFault,
-            });
-        }
-        for inst in i.block.insts.iter_mut() {
+        let Inner { work, hints, cache, .. } = i;
+        let facts = Facts { hints, cache, mode, hidden: self.options.hidden, path: &[] };
+        work.lift(self.guest, (pc, mode), mem, &facts, limits)?;
+        for inst in work.block.insts.iter_mut() {
             inst.op = match inst.op {
                 ir::Op::Call => ir::Op::Jump,
                 ir::Op::CallInd | ir::Op::Return => ir::Op::JumpInd,
                 op => op,
             };
         }
-        Ok(self.place(i))
+        work.emit(self.guest, &self.options);
+        Ok(self.publish(i))
     }
 
     /// Every CPU of this memory, with the engine locked: none is freed meanwhile, and none can be given new code.

@@ -10,8 +10,8 @@
 //! It is done by the thread itself: a trace and its walks cost about 0.2 ms, and a process has no threads but the guest's, which would show
 //! in /proc and keep the guest from what only a process with one thread may do.
 
-use super::stats::{Counters, Stopwatch};
-use super::{lift, region, Engine, Exit, Facts, Inner};
+use super::stats::Counters;
+use super::{region, Engine, Exit, Facts, Inner};
 use crate::cpu::{Cpu, HEAT_ENTRIES};
 use crate::guest::{Fetch, Limits};
 use crate::host;
@@ -159,25 +159,24 @@ impl Engine {
             return;
         }
         let _busy = self.busy(i);
-        let _time = self.options.stats.then(|| Stopwatch::new(&self.count.nanoseconds));
-        i.block.clear(head, mode);
-        let facts = Facts { hints: &i.hints, cache: &i.cache, mode, hidden: self.options.hidden, path };
-        (self.guest.lift)(&mut i.block, mem, &facts, LIMITS);
-        if i.block.starts.is_empty() || i.block.parts.is_empty() || !near(&i.block) {
+        let _time = self.stopwatch();
+        let Inner { work, hints, cache, .. } = i;
+        let facts = Facts { hints, cache, mode, hidden: self.options.hidden, path };
+        let lifted = work.lift(self.guest, (head, mode), mem, &facts, LIMITS);
+        if lifted.is_err() || work.block.parts.is_empty() || !near(&work.block) {
             return i.cache.settle(head, mode);
         }
-        if self.options.verify {
-            self.verify(&i.block);
-        }
-        lift::look_ahead(self.guest, &mut i.block, mem, &mut i.scratch);
-        merge(&mut i.block.parts);
-        let host = self.place(i);
+        work.check(&self.options);
+        work.look_ahead(self.guest, mem);
+        merge(&mut work.block.parts);
+        work.emit(self.guest, &self.options);
+        let host = self.publish(i);
         // Indirect branches are to find it, too.
         // SAFETY: registered CPUs are alive.
         i.cpus.iter().for_each(|&cpu| unsafe { region::forget(cpu, Some(head)) });
         Counters::add(&self.count.traces, 1);
         if self.options.dump_asm {
-            super::dump::asm(self.guest, &i.block, &i.emitted, host, mem);
+            super::dump::asm(self.guest, &i.work.block, &i.work.emitted, host, mem);
         }
     }
 }
