@@ -146,7 +146,7 @@ WORKLOADS = [
     _program("numpy-fft", NUMBERS, "numpy: Fourier transforms", "/usr/bin/python3", f"{IN}/programs/arrays.py", "fourier"),
     _program("numpy-elements", NUMBERS, "numpy: integers, sorting, comparisons", "/usr/bin/python3", f"{IN}/programs/arrays.py", "elements"),
     _program("c-nbody", NUMBERS, "C: scalar doubles", f"{BIN}/nbody", "11000000"),
-    _program("c-matmul", NUMBERS, "C: vectorised floats", f"{BIN}/matmul", "850"),
+    _program("c-matmul", NUMBERS, "C: vectorised floats", f"{BIN}/matmul", "620"),
     _program("c-fft", NUMBERS, "C: Fourier transforms", f"{BIN}/fft", "1400"),
     _program("c-quad", NUMBERS, "C: long double of 128 bits", f"{BIN}/quad", "4000000"),
     _program("c-integer", NUMBERS, "C: sieve, hash, quicksort, checksum", f"{BIN}/integer", "340"),
