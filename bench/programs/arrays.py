@@ -9,7 +9,7 @@ import numpy as np
 def matrix():
     a = (np.arange(900 * 900, dtype=np.float64).reshape(900, 900) * 7919 % 17) - 8
     b = a.T.copy()
-    for _ in range(26):
+    for _ in range(16):
         b = (a @ b) % 31
     print(int(b.sum()), int(b[17, 23]))
 

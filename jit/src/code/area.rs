@@ -133,7 +133,7 @@ impl Area {
     #[cold]
     fn make_ready(&mut self) {
         // Not much more than what a short process needs.
-        let step = (self.used / 2).clamp(16 << 10, 512 << 10) & !4095;
+        let step = (self.used / 4).clamp(16 << 10, 256 << 10) & !4095;
         let start = self.ready.max(self.used & !4095);
         let len = (self.used - start + step).next_multiple_of(4096).min(self.size - start);
         self.ready = start + len;

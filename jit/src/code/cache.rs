@@ -182,8 +182,12 @@ impl Lookup {
         if (self.filled + n) * 3 <= self.slots.len() * 2 {
             return;
         }
-        let size = ((self.filled + n) * 2).next_power_of_two().max(self.slots.len());
-        for s in std::mem::replace(&mut self.slots, vec![0; size]).into_iter().filter(|&s| s != 0) {
+        // In larger steps while that is little memory; all of its pages will be written at once.
+        let factor = if self.slots.len() < 1 << 15 { 4 } else { 2 };
+        let size = ((self.filled + n) * factor).next_power_of_two().max(self.slots.len());
+        let mut slots = vec![0; size];
+        region::populate(slots.as_mut_ptr(), size * size_of::<Slot>());
+        for s in std::mem::replace(&mut self.slots, slots).into_iter().filter(|&s| s != 0) {
             let mut i = self.start(s as u32);
             while self.slots[i] != 0 {
                 i = (i + 1) & (size - 1);
@@ -331,6 +335,7 @@ impl Cache {
     ) -> Option<u64> {
         self.make_lists();
         let at = self.area.alloc(e.code.len())?;
+        e.links.iter().for_each(|l| self.lookup.expect(l.target, made.mode));
         self.place(at, e, helper);
         // Before any link leads here.
         self.area.written(at, e.code.len());

@@ -61,9 +61,10 @@ fn limits_of_integers() {
     numbers.extend(numbers.clone().into_iter().map(|x| -x));
     let rows =
         ROWS.iter().filter(|r| r.name.starts_with("FJCVTZS") || r.name.starts_with("FRINT32") || r.name.starts_with("FRINT64"));
-    // From v1 to v0, in all sizes.
-    let words: Vec<u32> =
+    // From v1 to v0, in all sizes; and FCVTZS and FCVTZU, from there to w0 and x0.
+    let mut words: Vec<u32> =
         rows.flat_map(|r| [0u32, 1 << 22, 1 << 30, 1 << 22 | 1 << 30].map(|f| r.value | f & !r.mask | 1 << 5)).collect();
+    words.extend((0..8).map(|n: u32| 0x1e38_0020 | (n & 1) << 16 | (n >> 1 & 1) << 22 | n >> 2 << 31));
     catch_faults();
     let mut buf = aligned();
     let r = &mut Rng(12);
@@ -77,7 +78,10 @@ fn limits_of_integers() {
                     let mut start = Cpu::new();
                     start.guest_fpctl = fpctl(0);
                     start.vec[1] = lanes;
+                    let mut again = Cpu::new();
+                    (again.guest_fpctl, again.vec[1]) = (start.guest_fpctl, lanes);
                     assert!(trial_from(&mut m, vec![word], start, 15, &mut buf.0));
+                    assert!(trial_learned(&mut m, word, again, 15, &mut buf.0));
                 }
             }
         }

@@ -231,9 +231,13 @@ impl Trial<'_> {
 
     /// Emit and run until no more FP traps; compare.
     fn run(&mut self, buf: &mut [u8]) -> bool {
+        self.run_learned(buf, vec![])
+    }
+
+    /// The same where something has been learned before.
+    fn run_learned(&mut self, buf: &mut [u8], mut soft: Vec<(u64, u8)>) -> bool {
         let base = buf.as_ptr() as u64;
         let mode = (GUEST.fp_mode)(self.start.fpcr);
-        let mut soft = vec![];
         loop {
             let b = lift(&self.words, mode, &soft);
             let (want, nzcv, exit, bytes) = self.interpret(&b, base);
@@ -323,6 +327,12 @@ pub(super) fn trial(m: &mut Machine, r: &mut Rng, words: Vec<u32>, buf: &mut [u8
 pub(super) fn trial_from(m: &mut Machine, words: Vec<u32>, start: Box<Cpu>, nzcv: u8, buf: &mut [u8]) -> bool {
     let bytes = buf.to_vec();
     Trial { m, words, start, nzcv, bytes }.run(buf)
+}
+
+/// The same for one word, which has met before what only exact floating point knows.
+pub(super) fn trial_learned(m: &mut Machine, word: u32, start: Box<Cpu>, nzcv: u8, buf: &mut [u8]) -> bool {
+    let (words, bytes) = (vec![word], buf.to_vec());
+    Trial { m, words, start, nzcv, bytes }.run_learned(buf, vec![(PC, hint::SOFT_FP)])
 }
 
 fn sweep(features: Features, seed: u64, rounds: usize, pick: impl Fn(&str) -> bool) {

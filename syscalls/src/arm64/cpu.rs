@@ -4,7 +4,7 @@ use crate::ctx::{Ctx, Process, SysResult};
 use crate::topics::procfs::processors;
 use std::fmt::Write as _;
 
-/// /proc/cpuinfo: a block for each CPU that the host's file lists. The CPU is a Neoverse N1, which is what build tools know well.
+/// /proc/cpuinfo: a block for each CPU that the host's file lists. The CPU is a Cortex-A76: see `idregs::MIDR` of the translator.
 pub(super) fn cpuinfo(process: &Process, host: &[u8]) -> Vec<u8> {
     let mut text = String::new();
     for number in processors(host) {
@@ -12,7 +12,7 @@ pub(super) fn cpuinfo(process: &Process, host: &[u8]) -> Vec<u8> {
         let _ = write!(
             text,
             "processor\t: {number}\nBogoMIPS\t: 50.00\nFeatures\t: {}\nCPU implementer\t: 0x41\nCPU architecture: 8\n\
-             CPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n",
+             CPU variant\t: 0x4\nCPU part\t: 0xd0b\nCPU revision\t: 1\n\n",
             process.features
         );
     }

@@ -232,6 +232,11 @@ impl<'a> Emitter<'a> {
         self.b.fp == FpRules::X86 || self.b.mode.has(Mode::SOFT_FP) || self.hint & hint::SOFT_FP != 0
     }
 
+    /// Whether that is for what the guest instruction has met, and not for how FP operations are here.
+    pub fn learned_fp(&self) -> bool {
+        self.b.fp == FpRules::Arm && !self.b.mode.has(Mode::SOFT_FP)
+    }
+
     /// Here the guest's state must be recoverable.
     pub fn point(&mut self) {
         self.point_bits(0);

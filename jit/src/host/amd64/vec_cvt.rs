@@ -208,6 +208,68 @@ impl Emitter<'_> {
         true
     }
 
+    /// Truncation by an instruction that has met what is out of range, and will again: programs find out that way whether a number is an index. The exponent
+    /// says whether it is in range. Signed conversions saturate here; unsigned ones leave to the software all that is negative, or too large for a signed one.
+    pub fn checked_fp_to_reg(&mut self, inst: &Inst) -> bool {
+        let (arr, unsigned, wide) = (inst.arr(), inst.op == Op::FToUInt, inst.ty == Type::I64);
+        if inst.imm & crate::ir::JAVASCRIPT != 0 || Round::from_bits(inst.imm) != Round::Zero || fraction(inst) != 0 {
+            return false;
+        }
+        let (double, mantissa, bias) = match arr.log2() {
+            2 => (false, 23, 127),
+            3 => (true, 52, 1023),
+            _ => return false,
+        };
+        self.clobber_flags();
+        let a = self.reg(inst.args[0]);
+        let g = self.temp();
+        let bits = |e: &mut Self, d: u8| e.asm.v2(Enc { w: double, ..p66(0x7e) }, a, Rm::R(d));
+        let truncate = Enc { w: wide || unsigned, ..form(arr, 0x2c) };
+        bits(self, r::AX);
+        if unsigned {
+            // The sign makes the exponent too large.
+            self.asm.shift_imm(sh::SHR, double, r::AX, mantissa);
+            self.asm.alu_imm(Alu::Cmp, false, r::AX, bias + if wide { 63 } else { 32 });
+            let from = self.asm.jcc_near(cc::AE);
+            let d = self.def();
+            self.asm.v2(truncate, d, Rm::R(a));
+            self.fallback_ool(from, [a, 0, 0], d);
+            return true;
+        }
+        let d = self.def();
+        self.asm.alu(Alu::Add, double, r::AX, r::AX);
+        self.asm.mov_rr(double, g, r::AX);
+        self.asm.shift_imm(sh::SHR, double, g, mantissa + 1);
+        self.asm.alu_imm(Alu::Cmp, false, g, bias + if wide { 63 } else { 31 });
+        let in_range = self.asm.jcc_short(cc::B);
+        let too_large = self.asm.jcc_short(cc::A);
+        // The least integer is in this binade.
+        bits(self, d);
+        self.asm.test(double, d, d);
+        let perhaps = self.asm.jcc_near(cc::S);
+        self.asm.bind(too_large);
+        // All ones with the sign of the other kind, as the sign says; a NaN, whose exponent is the largest and whose fraction isn't 0, is 0.
+        bits(self, d);
+        self.asm.shift_imm(sh::SAR, double, d, if double { 63 } else { 31 });
+        self.asm.mov_imm(g, if wide { i64::MAX as u64 } else { i32::MAX as u64 });
+        if wide && !double {
+            self.asm.movsx(2, true, d, d);
+        }
+        self.asm.alu(Alu::Xor, wide, d, g);
+        self.asm.mov_imm(g, if double { 0x7ff << 53 } else { 0xff << 24 });
+        self.asm.alu(Alu::Cmp, double, r::AX, g);
+        let number = self.asm.jcc_short(cc::BE);
+        self.asm.mov_imm(d, 0);
+        self.asm.bind(number);
+        self.asm.alu_imm(Alu::Or, false, state!(fpsr), IOC);
+        let done = self.asm.jmp_short();
+        self.asm.bind(in_range);
+        self.asm.v2(truncate, d, Rm::R(a));
+        self.asm.bind(done);
+        self.fallback_ool(perhaps, [a, 0, 0], d);
+        true
+    }
+
     /// FJCVTZS: see [`JAVASCRIPT`](crate::ir::JAVASCRIPT). What 64 bits can't hold traps.
     pub fn fp_to_javascript(&mut self, inst: &Inst) {
         self.clobber_flags();

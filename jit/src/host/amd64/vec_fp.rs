@@ -52,7 +52,7 @@ impl Emitter<'_> {
             return true;
         }
         if self.soft_fp() {
-            return false;
+            return self.learned_fp() && matches!(inst.op, FToSInt | FToUInt) && self.checked_fp_to_reg(inst);
         }
         let special = match inst.op {
             FCvt => inst.imm == 0,
