@@ -181,7 +181,7 @@ fn blocks_end_where_they_should() {
 fn identification_registers() {
     let value = |word: u32| lift_words(&[word, NOP], PC, MANY).insts[0];
     for (word, expected) in [
-        (0xd538_0000, 0x413f_d0c1),           // midr_el1
+        (0xd538_0000, 0x414f_d0b1),           // midr_el1
         (0xd538_00a0, 0x8000_0000),           // mpidr_el1
         (0xd538_00c0, 0),                     // revidr_el1
         (0xd538_0400, 0x0011_0011),           // id_aa64pfr0_el1
