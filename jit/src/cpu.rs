@@ -125,6 +125,8 @@ pub struct Cpu {
     pub helpers: &'static [HelperFn],
     /// What the host's FP status register accumulated while translated code ran, on hosts that have one apart from the control word.
     pub fp_status: u32,
+    /// How many more branches the second table may serve before the engine puts one that misses the first back there.
+    pub refill: u32,
     /// [`SPLIT_LOCK`], for hosts whose atomic operations can't cross every boundary.
     pub split_lock: &'static AtomicU32,
     /// The engine's [`filter::Filter`], and the embedder's [`filter::Shown`].

@@ -358,7 +358,7 @@ impl Engine {
     /// Entry of the translation for `cpu.pc`, from the jump cache, the lookup table or a new translation; `None` if it is to be interpreted.
     fn host_for(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         let pc = cpu.pc;
-        if let Some(host) = region::recall(cpu, pc) {
+        if let Some(host) = region::recall_first(cpu, pc) {
             return Ok(Some(host));
         }
         let canonical = (self.guest.branch_target)(pc);

@@ -18,6 +18,8 @@ const TABLE: usize = JUMP_CACHE_ENTRIES * size_of::<JumpEntry>();
 const SIZE: usize = SIGNAL_STACK + PAGE + RETURN_STACK + TABLE;
 /// How many misses it takes for the first table to be made at once.
 const FIRST: u32 = 16;
+/// Branches that the second table serves before one of them is noted in the first, too. It takes as long as twenty of them.
+const REFILL: u32 = 63;
 /// Entries of the second table, and how many misses it takes to have so many: a short process has no use for it.
 const SECOND: [(u32, usize); 2] = [(1 << 11, 1 << 14), (1 << 14, 1 << 16)];
 
@@ -186,6 +188,7 @@ fn grow(cpu: &mut Cpu, entries: usize) {
 /// Note where `pc` is translated. With the engine's lock held.
 pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
     cpu.misses = cpu.misses.wrapping_add(1);
+    cpu.refill = REFILL;
     if cpu.misses == FIRST {
         populate(cpu.tables[0], TABLE);
     }
@@ -203,14 +206,20 @@ pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
     }
 }
 
+/// The translation of `pc` that the first table has.
+pub fn recall_first(cpu: &Cpu, pc: u64) -> Option<u64> {
+    // SAFETY: the index is within the table.
+    let first = unsafe { &*cpu.tables[0].add(index(pc)) };
+    (first.pc == pc).then_some(first.host)
+}
+
 /// The translation of `pc` that the tables have.
 pub fn recall(cpu: &Cpu, pc: u64) -> Option<u64> {
-    // SAFETY: the indices are within the tables.
+    if let Some(host) = recall_first(cpu, pc) {
+        return Some(host);
+    }
+    // SAFETY: the index is within the table.
     unsafe {
-        let first = &*cpu.tables[0].add(index(pc));
-        if first.pc == pc {
-            return Some(first.host);
-        }
         let second = cpu.tables[1].as_ref().map(|_| &*cpu.tables[1].add(crate::cpu::second_index(pc, cpu.own_mask2)));
         second.filter(|e| e.pc == pc).map(|e| e.host)
     }

@@ -200,8 +200,12 @@ fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     a.mov(true, r::DX, state!(jump_cache2));
     a.op(enc(0, 0, 0x39), true, r::AX, entry(SECOND, 0).into(), 0, false);
     let miss = a.jcc_near(cc::NE);
+    // The first table keeps what was noted last, however rarely that is used. Now and then the engine notes what is used now: only it can, with its lock held.
+    a.alu_imm(Alu::Sub, false, state!(refill), 1);
+    let refill = a.jcc_near(cc::B);
     by_entry(a, 4, SECOND);
     a.bind_near(miss);
+    a.bind_near(refill);
 }
 
 fn increment(a: &mut Asm, m: Addr) {
