@@ -128,40 +128,23 @@ fn is_large(layout: &Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= PAGE
 }
 
-/// So much at once, at a multiple of it, costs as much as a few dozen small pages that come by a fault each.
-const HUGE: usize = 2 << 20;
-
-/// Have what is `at` in huge pages as far as it can be.
-fn prefer_huge(at: usize, size: usize) {
-    if size >= HUGE {
-        // SAFETY: advice about memory of ours.
-        unsafe { libc::madvise(at as *mut c_void, size, libc::MADV_HUGEPAGE) };
-    }
-}
-
 /// A mapping for something large. Places aren't used again before all have been.
 fn map_large(size: usize) -> Option<usize> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let size = size.checked_next_multiple_of(PAGE)?;
     // With room to grow where it is.
-    let align = if size < HUGE { PAGE } else { HUGE };
-    let room = size.checked_next_multiple_of(align)?.checked_mul(2)?;
-    let (first, end) = ((base() + APART).next_multiple_of(HUGE), base() + 2 * APART);
-    let place = |next| place(next, (room, align), first, end);
-    let next = NEXT.fetch_update(Relaxed, Relaxed, |n| Some(place(n).saturating_add(room).min(end)));
-    let at = map(place(next.unwrap_or(first)), size).or_else(|| map(0, size))?;
-    prefer_huge(at, size);
-    Some(at)
+    let room = size.checked_mul(2)?;
+    let (first, end) = (base() + APART, base() + 2 * APART);
+    let next = NEXT.fetch_update(Relaxed, Relaxed, |n| Some(place(n, room, first, end).saturating_add(room).min(end)));
+    map(place(next.unwrap_or(first), room, first, end), size).or_else(|| map(0, size))
 }
 
-/// Where `room` bytes shall lie between `first` and `end`, at a multiple of `align`, of which those up to `next` have been used: from the beginning again at the
-/// end, and at the start, when it is 0.
-fn place(next: usize, (room, align): (usize, usize), first: usize, end: usize) -> usize {
-    let next = next.next_multiple_of(align);
-    if (first..=end).contains(&next) && end - next >= room {
-        next
-    } else {
+/// Where `room` bytes shall lie between `first` and `end`, of which those up to `next` have been used: from the beginning again at the end, and at the start, when it is 0.
+fn place(next: usize, room: usize, first: usize, end: usize) -> usize {
+    if next < first || end - next < room {
         first
+    } else {
+        next
     }
 }
 
@@ -171,7 +154,6 @@ fn remap_large(at: usize, old: usize, new: usize) -> Option<usize> {
     // SAFETY: the mapping is ours, and so is the one that it moves to, where nothing is yet.
     unsafe {
         if libc::mremap(at as *mut c_void, old, new, 0) != libc::MAP_FAILED {
-            prefer_huge(at, new);
             return Some(at);
         }
         let to = map_large(new)?;
@@ -426,14 +408,11 @@ mod tests {
 
     #[test]
     fn places_for_large_ones_never_end() {
-        assert_eq!(place(0, (10, 1), 100, 200), 100);
-        assert_eq!(place(190, (10, 1), 100, 200), 190);
-        assert_eq!(place(191, (10, 1), 100, 200), 100);
-        assert_eq!(place(200, (10, 1), 100, 200), 100);
-        assert_eq!(place(100, (1000, 1), 100, 200), 100);
-        assert_eq!(place(121, (20, 20), 100, 200), 140);
-        assert_eq!(place(181, (20, 20), 100, 200), 100);
-        assert_eq!(place(201, (20, 20), 100, 200), 100);
+        assert_eq!(place(0, 10, 100, 200), 100);
+        assert_eq!(place(190, 10, 100, 200), 190);
+        assert_eq!(place(191, 10, 100, 200), 100);
+        assert_eq!(place(200, 10, 100, 200), 100);
+        assert_eq!(place(100, 1000, 100, 200), 100);
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub struct Cpu {
     pub tables: [*mut JumpEntry; 2],
     /// Engine: the mask of the second.
     pub own_mask2: u32,
-    /// Engine: branches that missed the first table.
+    /// Engine: branches that missed the tables.
     pub misses: u32,
     /// Engine: returns that the top of the return stack didn't match, and branches that missed the first table, if they are counted.
     pub table_misses: [u64; 2],

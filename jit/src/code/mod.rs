@@ -380,6 +380,7 @@ impl Engine {
     fn follow_link(&self, cpu: &mut Cpu, mem: &dyn Fetch) -> Result<Option<u64>, Exit> {
         let site = cpu.exit_arg;
         let mode = self.mode(cpu);
+        Counters::add(&self.count.link_exits, 1);
         let to = self.settle(mem, |i, apart| {
             if !i.cache.area.range().contains(&site) {
                 let old = i.retired.iter().find(|(_, c)| c.area.range().contains(&site));
@@ -396,7 +397,6 @@ impl Engine {
             }
             let epoch = self.epoch.load(Relaxed);
             let host = self.find_or_translate(i, target, mode, mem, apart)?;
-            Counters::add_alone(&self.count.link_exits, 1);
             // A flush in between makes the link's number void.
             let same = epoch == self.epoch.load(Relaxed);
             if same

@@ -185,10 +185,9 @@ fn grow(cpu: &mut Cpu, entries: usize) {
     restore_tables(cpu);
 }
 
-/// Note where `pc` is translated. With the engine's lock held.
-pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
+/// Neither table has what is to be noted: have them as large as that many are worth.
+fn missed(cpu: &mut Cpu) {
     cpu.misses = cpu.misses.wrapping_add(1);
-    cpu.refill = REFILL;
     if cpu.misses == FIRST {
         populate(cpu.tables[0], TABLE);
     }
@@ -196,6 +195,14 @@ pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
         if let Some(&(_, entries)) = SECOND.iter().find(|s| s.0 == cpu.misses) {
             grow(cpu, entries);
         }
+    }
+}
+
+/// Note where `pc` is translated. With the engine's lock held.
+pub fn remember(cpu: &mut Cpu, pc: u64, host: u64) {
+    cpu.refill = REFILL;
+    if recall(cpu, pc).is_none() {
+        missed(cpu);
     }
     // SAFETY: indices within tables that the CPU owns; the thread itself is here, so nobody reads them but `forget`.
     unsafe {
