@@ -290,3 +290,35 @@ fn interpreted_code_can_be_left() {
     other.join().expect("the other thread");
     engine.drop_cpu(cpu);
 }
+
+/// Two places of the first table's size apart share an entry there, and what was noted last has it. A branch that is taken often to the other one would
+/// look in the second table for ever after, as most branches of `ruby` and `node` did; it comes back into the first.
+#[test]
+fn what_is_branched_to_often_is_in_the_first_table() {
+    use jit::cpu::{JUMP_CACHE_ENTRIES, JUMP_CACHE_SHIFT};
+    /// br x1; and again by x2 (add x1, x1, x3; subs x0, x0, #1; b.ne to the start; brk), which every other word leads to.
+    struct Calls;
+    const LOOP: [u32; 5] = [0xd61f_0020, 0x8b03_0021, 0xf100_0400, 0x54ff_ffa1, BRK];
+    const BACK: u32 = 0xd61f_0040;
+    impl Fetch for Calls {
+        fn fetch32(&self, pc: u64) -> Option<u32> {
+            Some(LOOP.get((pc.wrapping_sub(BASE) / 4) as usize).copied().unwrap_or(BACK))
+        }
+    }
+    const APART: u64 = (JUMP_CACHE_ENTRIES << JUMP_CACHE_SHIFT) as u64;
+    const MANY: u64 = 100_000;
+    const FIRST: u64 = BASE + 0x1000;
+    let engine = Engine::new(&GUEST, Options { stats: true, ..Options::default() }).expect("code memory");
+    let mut cpu = engine.new_cpu(None);
+    let mut branch = |to, step, times| {
+        (cpu.pc, cpu.gpr[0], cpu.gpr[1], cpu.gpr[2], cpu.gpr[3]) = (BASE, times, to, BASE + 4, step);
+        assert_eq!(engine.run(&mut cpu, &Calls), Exit::Breakpoint(0));
+        engine.stats().table_misses
+    };
+    // A process of this many places has a second table.
+    assert!(branch(FIRST, 1 << JUMP_CACHE_SHIFT, 2100) >= 2100);
+    let before = branch(FIRST + APART, 0, 1);
+    let misses = branch(FIRST, 0, MANY) - before;
+    assert!((2..100).contains(&misses), "{misses} misses of the first table in {MANY} branches");
+    engine.drop_cpu(cpu);
+}

@@ -202,7 +202,7 @@ fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     let miss = a.jcc_near(cc::NE);
     // The first table keeps what was noted last, however rarely that is used. Now and then the engine notes what is used now: only it can, with its lock held.
     a.alu_imm(Alu::Sub, false, state!(refill), 1);
-    let refill = a.jcc_near(cc::B);
+    let refill = a.jcc_near(cc::S);
     by_entry(a, 4, SECOND);
     a.bind_near(miss);
     a.bind_near(refill);

@@ -196,8 +196,14 @@ fn return_miss(a: &mut Asm, count: bool, at: &mut [u32; STUBS]) {
     a.load_cpu(3, r::LR, field!(jump_cache2));
     a.rrr_shift(op::ADD, true, r::LR, r::LR, r::S1, (0, 2));
     let miss = matches(a, r::S0);
+    // Now and then the engine notes in the first table what is used now: see there for amd64 hosts.
+    a.load_cpu(2, r::S1, field!(refill));
+    a.rr(op::SUBI | 1 << 10, false, r::S1, r::S1);
+    a.store_cpu(2, r::S1, field!(refill));
+    let refill = a.branch(Asm::tb(op::TBNZ, r::S1, 31));
     a.w(op::BR | (r::LR as u32) << 5);
     a.bind(miss);
+    a.bind(refill);
 }
 
 fn increment(a: &mut Asm, at: usize) {
