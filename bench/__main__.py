@@ -14,6 +14,7 @@ import counting
 import plot
 import report
 import startup
+import where
 from arena import Arena, Failure
 from inputs import ensure_inputs
 from paths import BENCH, OURS, ROOTS
@@ -72,13 +73,22 @@ def output_digest(arena, workload):
     return total.hexdigest()
 
 
+def processors_busy():
+    """Seconds that this machine's processors have worked, all together. What the hypervisor gave to other machines doesn't count."""
+    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(emulator, workload, round_, results):
     """One run: what it cost, or how it failed. Its output must be what native's was."""
     run = {"workload": workload.name, "round": round_, "emulator": emulator.name, "load": round(os.getloadavg()[0], 2)}
     native = results.get(workload.name, round_, "native")
     limit = 300 if not native else min(300, 120 + 300 * native["wall"] * workload.repeat)
+    busy, begin = processors_busy(), time.monotonic()
     try:
         run.update(emulator.arena.run(workload.argv, workload.repeat, limit, dict(workload.env)))
+        run["elapsed"] = time.monotonic() - begin
+        run["others"] = processors_busy() - busy - run["cpu"] * workload.repeat
         run["output"] = output_digest(emulator.arena, workload)
         if workload.memory and round_ == 1:
             # Once more, because looking on takes time.
@@ -136,7 +146,7 @@ def publish(part, text):
 def options():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round, fewer starts: a first look")
-    parser.add_argument("--rounds", type=int, help="rounds (default 5)")
+    parser.add_argument("--rounds", type=int, help="rounds (default 5; with --where 3)")
     parser.add_argument("--only", action="append", metavar="NAME", help="only these workloads (comma-separated, may be repeated)")
     parser.add_argument("--emulators", default=",".join(EMULATORS), help="which to measure (default: native,qemu,ours)")
     parser.add_argument("--resume", action="store_true", help="go on with the newest results file")
@@ -145,6 +155,7 @@ def options():
     parser.add_argument("--publish", action="store_true", help="put the table and the plot into bench/RESULTS.md")
     parser.add_argument("--count", action="store_true", help="instead: host instructions per guest instruction on small kernels, without noise")
     parser.add_argument("--startup", action="store_true", help="instead: what a start costs, up to the first instruction and as a whole")
+    parser.add_argument("--where", action="store_true", help="instead: where the processor's time goes, workload by workload (needs perf, and may look at the whole machine)")
     parser.add_argument("--cost", action="store_true", help="instead: arm64 instructions per x86-64 instruction of amd64 programs on arm64")
     parser.add_argument("--list", action="store_true", help="list the workloads")
     return parser.parse_args()
@@ -178,6 +189,20 @@ def start(args):
     emulators = choose_emulators(args)
     try:
         return signed(emulators, startup.table(emulators))
+    finally:
+        for emulator in emulators:
+            emulator.arena.close()
+
+
+def shares(args):
+    """Where the time goes, natively and with us."""
+    require("unshare", "nsenter", "chroot", "perf")
+    ensure_roots()
+    ensure_inputs()
+    emulators = make_emulators(["native", "ours"])
+    warm(emulators)
+    try:
+        return signed(emulators, where.table(emulators, choose(args), args.rounds or 3))
     finally:
         for emulator in emulators:
             emulator.arena.close()
@@ -235,7 +260,7 @@ def main():
         for w in WORKLOADS:
             print(f"{w.name:16}{w.group:14}{w.what}")
         return
-    for wanted, part, make in ((args.count, "count", count), (args.startup, "startup", start), (args.cost, "cost", amd64_on_arm64)):
+    for wanted, part, make in ((args.count, "count", count), (args.startup, "startup", start), (args.where, "where", shares), (args.cost, "cost", amd64_on_arm64)):
         if wanted:
             text = make(args)
             print(text)

@@ -96,12 +96,17 @@ def _notes(results, workloads, names, metric):
     failures = [f"- `{w.name}` under {LABELS[n]}: {results.error(w.name, n)}" for w in workloads for n in names if results.error(w.name, n)]
     if failures:
         lines += ["", "Failures:", "", *failures]
-    loads = [r["load"] for r in results.runs.values()]
+    runs = [r for r in results.runs.values() if r["ok"]]
     lines += ["", f"{meta['date'][:16].replace('T', ' ')}; {meta['cpus']} × {meta['cpu']}, {meta['memory_mb'] // 1024} GB, Linux {meta['kernel']}; "
               + "; ".join(f"{LABELS[n]}: {facts['version']}" for n, facts in meta["emulators"].items() if n != "native")
               + f"; commit {meta['commit']}; command `{meta['command']}`."]
-    if loads and max(loads) > 1.8:
-        lines += ["", f"**The machine was not idle** (load up to {max(loads):.1f}): these figures are only indicative."]
+    if runs and all("others" in r for r in runs):
+        share = sum(r["others"] for r in runs) / sum(r["elapsed"] for r in runs)
+        lines += ["", f"While the workloads ran, other processes took {100 * share:.1f} % of one processor (the bench's own among them)."]
+        if share > 0.1:
+            lines += ["", "**The machine was not idle**: these figures are only indicative."]
+    elif runs:
+        lines += ["", f"Load up to {max(r['load'] for r in runs):.1f}, the workloads' own included."]
     return "\n".join([*lines, *_memory(results, workloads, names)]) + "\n"
 
 
