@@ -178,6 +178,10 @@ impl Machine for Vcpu {
         exec::exec(self, thread, req)
     }
 
+    fn share_memory(&self) {
+        self.runtime.engine.share_memory();
+    }
+
     fn leave_family(&mut self, thread: &Thread) {
         let family = self.runtime.engine.family();
         if self.borrower {

@@ -169,6 +169,7 @@ fn start_thread(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, E
     if args.set_tid != 0 || args.flags & CLONE_INTO_CGROUP != 0 {
         return Err(Errno::EINVAL);
     }
+    vcpu.runtime.engine.share_memory();
     let mut task = new_task(vcpu, thread, args);
     let word = Word::new();
     let (told, args) = (word.clone(), *args);
@@ -474,6 +475,7 @@ fn start_sharing(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, 
 
 /// A process on shared memory that its creator doesn't wait for.
 fn start_sharing_unawaited(vcpu: &Vcpu, thread: &Thread, args: &CloneArgs) -> Result<u64, Errno> {
+    vcpu.runtime.engine.share_memory();
     let task = new_task(vcpu, thread, args);
     // For good: the memory may outlive this process.
     vcpu.runtime.users.fetch_add(1, Ordering::Relaxed);

@@ -244,6 +244,9 @@ fn agree(options: Options) -> Stats {
     let mut cpus: Vec<_> = (0..3).map(|_| engine.new_cpu(None)).collect();
     let (mut reference, mut interp, mut block) = (Cpu::new(), Interp::default(), Block::default());
     for round in 0..number("ENGINE_ROUNDS", 3000) {
+        if round == number("ENGINE_ROUNDS", 3000) / 2 {
+            engine.share_memory();
+        }
         let which = r.below(cpus.len());
         let cpu = &mut cpus[which];
         start(&mut r, cpu);
@@ -320,5 +323,29 @@ fn what_is_branched_to_often_is_in_the_first_table() {
     let before = branch(FIRST + APART, 0, 1);
     let misses = branch(FIRST, 0, MANY) - before;
     assert!((2..100).contains(&misses), "{misses} misses of the first table in {MANY} branches");
+    engine.drop_cpu(cpu);
+}
+
+/// What was translated while one thread had the memory alone, when pairs of registers were two accesses, isn't used once others see it.
+#[test]
+fn nothing_from_before_memory_was_shared_is_used() {
+    // bl +8; brk #0; ldp x0, x1, [x2]; ret
+    let program = Program(RefCell::new(vec![0x9400_0002, BRK, 0xa940_0440, 0xd65f_03c0]));
+    let engine = Engine::new(&GUEST, Options::default()).expect("code memory");
+    let mut cpu = engine.new_cpu(None);
+    let pair = [1u64, 2];
+    let mut translations = || {
+        (cpu.pc, cpu.gpr[0], cpu.gpr[1], cpu.gpr[2]) = (BASE, 0, 0, pair.as_ptr() as u64);
+        assert_eq!(engine.run(&mut cpu, &program), Exit::Breakpoint(0));
+        assert_eq!(cpu.gpr[..2], pair);
+        engine.translations()
+    };
+    let first = translations();
+    assert_eq!(translations(), first);
+    engine.share_memory();
+    let second = translations();
+    assert!(second >= 2 * first, "{first} and {second} translations");
+    engine.share_memory();
+    assert_eq!(translations(), second);
     engine.drop_cpu(cpu);
 }

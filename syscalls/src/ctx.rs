@@ -162,6 +162,8 @@ pub trait Machine {
     fn exec(&mut self, thread: &mut Thread, req: ExecRequest) -> SysResult;
     /// The process gives up what it shares with its relatives, translated code for one: it is about to get other rights.
     fn leave_family(&mut self, _: &Thread) {}
+    /// Others may look at the guest's memory from here on while it runs.
+    fn share_memory(&self) {}
     /// A debugger's say in a signal that is about to be delivered: another in its place, or none. Nothing is locked.
     fn intercept(&mut self, _: &mut Thread, info: signal::SigInfo) -> Option<signal::SigInfo> {
         Some(info)

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static sigjmp_buf back;
 static uint8_t area[64] __attribute__((aligned(64)));
@@ -43,27 +46,52 @@ static const struct { const char *name; void (*f)(void *); } forms[] = {
 static uint64_t pair[2] __attribute__((aligned(16)));
 static volatile int stop;
 
-static void *writer(void *arg) {
+static void write_pairs(uint64_t *to) {
     for (uint64_t n = 0; !stop; n++)
-        __asm__ volatile("stp %0, %0, [%1]" : : "r"(n), "r"(pair) : "memory");
+        __asm__ volatile("stp %0, %0, [%1]" : : "r"(n), "r"(to) : "memory");
+}
+
+__attribute__((noinline)) static int read_pairs(uint64_t *from, int times) {
+    int bad = 0;
+    while (times--) {
+        uint64_t a, b;
+        __asm__ volatile("ldp %0, %1, [%2]" : "=r"(a), "=r"(b) : "r"(from) : "memory");
+        bad += a != b;
+    }
+    return bad;
+}
+
+static void *writer(void *arg) {
+    write_pairs(arg);
     return 0;
 }
 
+// A process that has its memory alone may read pairs in two: what it has read so before must not be read so with another thread, or process, beside it.
 static int torn(void) {
     pthread_t t;
-    int bad = 0;
-    pthread_create(&t, 0, writer, 0);
-    for (int n = 0; n < 3000000; n++) {
-        uint64_t a, b;
-        __asm__ volatile("ldp %0, %1, [%2]" : "=r"(a), "=r"(b) : "r"(pair) : "memory");
-        bad += a != b;
-    }
+    pthread_create(&t, 0, writer, pair);
+    int bad = read_pairs(pair, 3000000);
     stop = 1;
     pthread_join(t, 0);
     return bad;
 }
 
-int main(void) {
+static int torn_by_process(void) {
+    int bad = read_pairs(pair, 100000);
+    uint64_t *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t child = fork();
+    if (!child)
+        write_pairs(shared);
+    bad += read_pairs(shared, 3000000);
+    kill(child, SIGKILL);
+    waitpid(child, 0, 0);
+    return bad;
+}
+
+int main(int argc, char **argv) {
+    // Only this, for those who look at the code.
+    if (argc > 1)
+        return strcmp(argv[1], "thread") ? torn_by_process() : read_pairs(pair, 100000) + torn();
     struct sigaction act = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
     sigaction(SIGBUS, &act, 0);
     sigaction(SIGSEGV, &act, 0);
@@ -80,5 +108,15 @@ int main(void) {
         }
         putchar('\n');
     }
-    printf("torn %d\n", torn());
+    fflush(stdout);
+    // Each in a process that has been alone.
+    pid_t child = fork();
+    if (!child) {
+        printf("torn by a process %d\n", torn_by_process());
+        fflush(stdout);
+        _exit(0);
+    }
+    waitpid(child, 0, 0);
+    int before = read_pairs(pair, 100000);
+    printf("torn %d\n", before + torn());
 }

@@ -34,7 +34,7 @@ use lock::Lock;
 use stats::Counters;
 pub use stats::Stats;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::Arc;
 use store::{Made, Store};
 use work::{Stop, Work};
@@ -215,6 +215,8 @@ pub struct Engine {
     interrupting: AtomicU32,
     /// Number of CPUs. It is more than one before the second thread begins.
     threads: AtomicU32,
+    /// See [`Engine::share_memory`].
+    shared: AtomicBool,
     /// What translated code knows of the lines that are in `inner`.
     filter: Arc<Filter>,
     /// `enter` of the current cache.
@@ -262,6 +264,7 @@ impl Engine {
             retired: AtomicU32::new(0),
             interrupting: AtomicU32::new(0),
             threads: AtomicU32::new(0),
+            shared: AtomicBool::new(false),
             filter,
             enter,
             features,
@@ -271,7 +274,26 @@ impl Engine {
     }
 
     fn mode(&self, cpu: &Cpu) -> Mode {
-        (self.guest.fp_mode)(cpu.fpcr)
+        let Mode(fp) = (self.guest.fp_mode)(cpu.fpcr);
+        Mode(if self.shared.load(Relaxed) { fp | Mode::SHARED.0 } else { fp })
+    }
+
+    /// From here on others may look at the guest's memory while it runs, and it at what they do: to be called before a second thread begins, and before
+    /// memory comes that other processes have. What was translated until then isn't used any more. Of this process's threads none but the caller's runs.
+    pub fn share_memory(&self) {
+        if !self.guest.pairs || self.shared.swap(true, SeqCst) {
+            return;
+        }
+        self.inner.with(|i| {
+            for &cpu in &i.cpus {
+                // SAFETY: registered CPUs are alive, and their threads are outside of translated code: they call this, or wait for who does.
+                unsafe {
+                    region::forget(cpu, None);
+                    // What the calls of before return to is of the other mode.
+                    (*cpu).ret_epoch = 0;
+                }
+            }
+        });
     }
 
     /// Run from `cpu.pc` until something needs the runtime.

@@ -116,6 +116,8 @@ pub struct Guest {
     pub fp: FpRules,
     /// Its programs rely on a total store order: its memory operations say so.
     pub total_order: bool,
+    /// Some of its translations depend on [`Mode::SHARED`].
+    pub pairs: bool,
     /// Addresses may carry a tag in their top byte.
     pub tagged: bool,
     /// The FP control of a new thread.

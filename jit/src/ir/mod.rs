@@ -118,6 +118,8 @@ pub struct Mode(pub u32);
 impl Mode {
     /// FPCR is such that the host's FPU can't be used directly (FZ, DN, AHP, FZ16 …): every FP operation goes through the exact software path.
     pub const SOFT_FP: Mode = Mode(1);
+    /// Others may look at the guest's memory while it runs: what its architecture does in one access is one.
+    pub const SHARED: Mode = Mode(2);
     /// One instruction for a debugger, linked to nothing.
     pub const STEP: Mode = Mode(1 << 31);
     /// Instructions up to the first branch, linked to nothing: for the engine to see where control goes.

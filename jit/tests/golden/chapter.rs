@@ -1,6 +1,7 @@
 //! The format of the files.
 
 use super::show::{self, Counts};
+use jit::ir::Mode;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -106,6 +107,8 @@ impl Case {
         let _ = writeln!(out, "\n== {}", self.name);
         self.remarks.iter().for_each(|r| *out += &format!("# {r}\n"));
         self.lines.iter().for_each(|l| *out += &format!("{}\n", l.render()));
-        Ok(show::translate(&words, GENERATED, out))
+        // So called are those in a process whose memory others see.
+        let mode = if self.name.ends_with("_shared") { Mode::SHARED } else { Mode::default() };
+        Ok(show::translate(&words, mode, GENERATED, out))
     }
 }

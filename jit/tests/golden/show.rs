@@ -79,8 +79,8 @@ impl Hints for Done<'_> {
     }
 }
 
-/// Append to `out` what the blocks of a case become, in the order in which a program without taken branches meets them.
-pub fn translate(words: &[u32], mark: &str, out: &mut String) -> Counts {
+/// Append to `out` what the blocks of a case become in a mode, in the order in which a program without taken branches meets them.
+pub fn translate(words: &[u32], mode: Mode, mark: &str, out: &mut String) -> Counts {
     let code = Code(words);
     let mut hosts = HOSTS.each_ref().map(|h| Amd64::new(GUEST.hot_gprs, GUEST.hot_vecs, h.features));
     let (mut block, mut emitted) = (Block::default(), Emitted::default());
@@ -90,7 +90,7 @@ pub fn translate(words: &[u32], mark: &str, out: &mut String) -> Counts {
         if done.contains(&pc) || code.fetch32(pc).is_none() {
             continue;
         }
-        preview(&GUEST, &mut block, &code, &Done(&done), pc, Mode::default());
+        preview(&GUEST, &mut block, &code, &Done(&done), pc, mode);
         done.insert(pc);
         counts.guest += block.guest_insns() as usize;
         let _ = writeln!(out, "{mark} {}", neutral(&format!("{pc:#x}")));

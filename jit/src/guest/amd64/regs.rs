@@ -151,6 +151,7 @@ pub static GUEST: Guest = Guest {
     fpcr_mask: mxcsr::CONTROL,
     fp: FpRules::X86,
     total_order: true,
+    pairs: false,
     tagged: false,
     flags_dead: super::flags_ahead::flags_dead,
     flag_regs: &[PF, AF],

@@ -5,7 +5,7 @@
 //! stores the old value and a load is overwritten by the base.
 
 use super::lift::{Insn, Lifted, Lifter, Undefined};
-use crate::ir::{Arr, Mem, Op, Type, Value};
+use crate::ir::{Arr, Mem, Mode, Op, Type, Value};
 
 /// How a register is transferred.
 #[derive(Clone, Copy)]
@@ -208,8 +208,11 @@ pub fn split(l: &mut Lifter<'_>, v: Value, signed: bool, low: u8, high: u8) {
 fn pair(l: &mut Lifter<'_>, i: Insn, t: Transfer, disp: i64, writeback: Option<i64>) -> Lifted {
     let base = l.x_sp(i.rn());
     let second = disp + (1 << t.mem.log2);
-    // General registers in one access: with FEAT_LSE2 it is atomic. Nobody else looks at the stack.
-    let whole = t.ty != Type::V128 && i.rn() != 31;
+    // General registers in one access: with FEAT_LSE2 it is atomic. Nobody else looks at the stack; nor at all of memory, as long as one thread has it alone.
+    // Then two loads are better, as what was stored by two instructions is not yet in the cache, and one load would wait until it is (CPython's stack, whose
+    // top two values most of its instructions take).
+    let seen = i.rn() != 31 && (t.store || l.b.mode.has(Mode::SHARED));
+    let whole = t.ty != Type::V128 && seen;
     if t.store && whole {
         let v = join(l, t.mem.log2 == 3, i.rt(), i.rt2());
         l.b.store(Mem::size(t.mem.log2 + 1), base, Value::NONE, disp, v);

@@ -167,6 +167,7 @@ pub static GUEST: Guest = Guest {
     branch_target,
     fp: FpRules::Arm,
     total_order: false,
+    pairs: true,
     tagged: true,
     fpcr_init: 0,
     fpcr_mask: fpcr::WRITABLE,

@@ -32,7 +32,20 @@ pub fn file_changed(ctx: &mut Ctx<'_>, file: Option<Object>) {
 
 /// mmap.
 pub fn mmap(ctx: &mut Ctx<'_>, [addr, len, prot, flags, fd, off]: [u64; 6]) -> SysResult {
+    let kind = flags as i32 & libc::MAP_TYPE;
+    if [libc::MAP_SHARED, libc::MAP_SHARED_VALIDATE].contains(&kind) && (flags as i32 & libc::MAP_ANONYMOUS != 0 || writable(fd))
+    {
+        ctx.machine.share_memory();
+    }
     change(ctx, |m, stale| m.mmap(addr, len, prot, flags, fd, off, stale))
+}
+
+/// Whether a shared mapping of this file may be written. (Of others, like the tables of glibc's locales that nearly every program maps, it is taken that
+/// nobody writes them by pairs of registers while they are read so.)
+fn writable(fd: u64) -> bool {
+    // SAFETY: asks for the descriptor's flags.
+    let flags = unsafe { libc::fcntl(fd as i32, libc::F_GETFL) };
+    flags < 0 || flags & libc::O_ACCMODE != libc::O_RDONLY
 }
 
 /// munmap.
@@ -55,6 +68,7 @@ pub fn mremap(ctx: &mut Ctx<'_>, [addr, old_len, new_len, flags, new_addr, _]: [
 
 /// shmat. SHMLBA is a page (arm64's 16 KiB are for 32-bit programs). A tagged address is not one.
 pub fn shmat(ctx: &mut Ctx<'_>, [id, addr, flags, ..]: [u64; 6]) -> SysResult {
+    ctx.machine.share_memory();
     change(ctx, |m, stale| m.shmat(id, addr, flags, stale))
 }
 
