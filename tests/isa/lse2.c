@@ -44,11 +44,14 @@ static const struct { const char *name; void (*f)(void *); } forms[] = {
 };
 
 static uint64_t pair[2] __attribute__((aligned(16)));
-static volatile int stop;
+static volatile int stop, writing;
 
 static void write_pairs(uint64_t *to) {
-    for (uint64_t n = 0; !stop; n++)
+    for (uint64_t n = 0; !stop; n++) {
         __asm__ volatile("stp %0, %0, [%1]" : : "r"(n), "r"(to) : "memory");
+        if (n == 1000)
+            writing = 1;
+    }
 }
 
 __attribute__((noinline)) static int read_pairs(uint64_t *from, int times) {
@@ -70,6 +73,9 @@ static void *writer(void *arg) {
 static int torn(void) {
     pthread_t t;
     pthread_create(&t, 0, writer, pair);
+    // Who looks at the code that is made wants that of one thread at a time.
+    while (!writing)
+        usleep(1000);
     int bad = read_pairs(pair, 3000000);
     stop = 1;
     pthread_join(t, 0);
@@ -79,6 +85,7 @@ static int torn(void) {
 static int torn_by_process(void) {
     int bad = read_pairs(pair, 100000);
     uint64_t *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    bad += read_pairs(shared, 1000);
     pid_t child = fork();
     if (!child)
         write_pairs(shared);
