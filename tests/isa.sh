@@ -3,7 +3,7 @@
 #   tests/isa.sh
 set -u
 . "$(dirname "$0")/lib.sh"
-need "$CC_ARM64" timeout
+need "$CC_ARM64" timeout nm python3
 need_program
 make_tmp
 for p in features lse2; do
